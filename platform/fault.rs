@@ -1,0 +1,33 @@
+//! What the errno of a failed read or write on the frames' descriptor means to the engine.
+
+/// A failed read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ReadFault {
+    /// Nothing is queued.
+    Empty,
+    /// A signal came first; nothing was taken.
+    Interrupted,
+    /// The interface was removed.
+    Gone,
+    /// Anything else.
+    Other,
+}
+
+/// A failed write. Nothing of the frame was taken in any case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WriteFault {
+    /// The queue is full; the descriptor becomes writable later.
+    WouldBlock,
+    /// No memory for a buffer; no event announces when there is.
+    NoBufferSpace,
+    /// The interface is administratively down; the descriptor becomes writable when it is up.
+    Down,
+    /// A signal came first.
+    Interrupted,
+    /// The host refuses frames of this length.
+    BadLength,
+    /// The interface was removed.
+    Gone,
+    /// Anything else.
+    Other,
+}

@@ -1,0 +1,1 @@
+//! illumos and Solaris: STREAMS.

@@ -1,0 +1,21 @@
+//! Descriptors that somebody else opened.
+
+use std::os::fd::OwnedFd;
+
+use super::sys;
+use super::tap::{Attached, Tap};
+use crate::config::Config;
+use crate::error::{AdoptError, AttachError};
+use crate::offload::Offload;
+
+/// Adopts `fd` and applies what `config` says of its interface.
+pub(super) fn attach(fd: OwnedFd, config: &Config, queues: u16) -> Result<Vec<Tap>, AttachError> {
+    let _ = queues;
+    let attached = adopt(fd, &config.offload)?;
+    Ok(vec![Tap::new(attached, None, config)])
+}
+
+/// Finds out what `fd` is and makes it keep the promises of a TAP.
+pub(super) fn adopt(fd: OwnedFd, offload: &Offload) -> Result<Attached, AdoptError> {
+    sys::adopt(fd, offload)
+}

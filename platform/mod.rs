@@ -1,0 +1,39 @@
+//! Device attach. Everything that differs between operating systems is behind `sys`, which each system provides with
+//! the same names:
+//!
+//! - `Plumbing`: owns what holds the interface together besides the frames' descriptor; dropping it undoes that part of
+//!   the attach, `undo` does the same and tells what failed.
+//! - `attach(name, &Config, queues) -> Result<Vec<Attached>, AttachError>`: makes or opens the interface.
+//! - `adopt(OwnedFd, &Offload) -> Result<Attached, AdoptError>`: says what a foreign descriptor is, and prepares it.
+//! - `rebind(fd, &mut plumbing, &Config) -> Result<bool, AttachError>`: binds the descriptor of a removed interface again.
+//! - `check_name(&str)`: the system's rule for names, asked before any call.
+//! - `name`, `mtu`, `set_mtu`, `hardware_address`, `set_hardware_address`, `is_up`, `set_up`, `set_carrier`,
+//!   `dropped_by_host`: what a `Tap` asks of its interface, each time anew, since an interface can be renamed. Each
+//!   takes the descriptor and the plumbing, and uses what its system needs.
+//! - `read_fault`, `write_fault`: what an errno of the frames' descriptor means. The only place where that is decided.
+//!
+//! What an attached descriptor promises the engine: it is non-blocking and close-on-exec; one read takes exactly one
+//! frame and one write puts exactly one; with `offload.header_len` a virtio-net header of that length precedes each; a
+//! frame longer than the buffer can be told by one spare byte.
+
+mod attach;
+mod fault;
+mod inherited;
+mod tap;
+
+cfg_if::cfg_if! {
+    if #[cfg(target_os = "linux")] {
+        mod linux;
+        use linux as sys;
+    } else if #[cfg(any(target_os = "illumos", target_os = "solaris"))] {
+        mod illumos;
+        use illumos as sys;
+    } else {
+        mod elsewhere;
+        use elsewhere as sys;
+    }
+}
+
+pub(crate) use attach::attach;
+pub(crate) use fault::{ReadFault, WriteFault};
+pub use tap::Tap;

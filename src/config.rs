@@ -1,0 +1,230 @@
+//! What to attach, and how.
+
+use std::net::IpAddr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::error::AttachError;
+use crate::offload::Offload;
+use crate::platform::{self, Tap};
+
+/// Where the TAP comes from.
+#[derive(Debug)]
+pub(crate) enum Source {
+    /// A name or a `tap%d` template.
+    Name(String),
+    /// The kernel, or the setup program, chooses the name.
+    Any,
+    /// A descriptor that somebody else opened.
+    Inherited(OwnedFd),
+}
+
+/// Whether the interface may, must or must not exist before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Creation {
+    #[default]
+    Either,
+    MustExist,
+    Exclusive,
+}
+
+/// Describes the TAP to attach. Nothing is asked of the system before [`attach`](Self::attach).
+///
+/// ```no_run
+/// use std::net::Ipv4Addr;
+/// use tap_plumb::Config;
+///
+/// let tap = Config::new().name("tap3").address(Ipv4Addr::new(10, 0, 3, 1).into(), 24).up().attach()?;
+/// println!("attached {}", tap.name()?);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+#[must_use]
+pub struct Config {
+    pub(crate) source: Source,
+    pub(crate) creation: Creation,
+    pub(crate) setup_program: Option<PathBuf>,
+    pub(crate) terminate_program: Option<PathBuf>,
+    pub(crate) program_timeout: Duration,
+    pub(crate) busy_timeout: Duration,
+    pub(crate) mtu: Option<u32>,
+    pub(crate) hardware_address: Option<[u8; 6]>,
+    pub(crate) guest_address: Option<[u8; 6]>,
+    pub(crate) offload: Offload,
+    pub(crate) address: Option<(IpAddr, u8)>,
+    pub(crate) up: bool,
+    pub(crate) external_plumbing: bool,
+    pub(crate) replace_stale: bool,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Config {
+    /// Describes a TAP whose name the kernel chooses, without offloads.
+    pub fn new() -> Self {
+        Self {
+            source: Source::Any,
+            creation: Creation::Either,
+            setup_program: None,
+            terminate_program: None,
+            program_timeout: Duration::from_secs(30),
+            busy_timeout: Duration::from_millis(250),
+            mtu: None,
+            hardware_address: None,
+            guest_address: None,
+            offload: Offload::NONE,
+            address: None,
+            up: false,
+            external_plumbing: false,
+            replace_stale: false,
+        }
+    }
+
+    /// Attaches the interface of this name; on Linux also a template such as `tap%d`.
+    ///
+    /// Linux: 1 to 15 bytes, no `/`, `:`, white space, NUL, and no other `%`; not `.` or `..`. illumos and Solaris: a letter,
+    /// then letters, digits, `.` or `_`, ending in the PPA, 0 to 19 without a leading zero; at most 31 bytes.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.source = Source::Name(name.into());
+        self
+    }
+
+    /// Lets the kernel choose the name; with a setup program, the first line of its output.
+    pub fn any(mut self) -> Self {
+        self.source = Source::Any;
+        self
+    }
+
+    /// Adopts a descriptor that somebody else opened. See [`Tap::from_fd`].
+    pub fn inherited(mut self, fd: OwnedFd) -> Self {
+        self.source = Source::Inherited(fd);
+        self
+    }
+
+    /// Fails when there is no interface of that name yet.
+    pub fn must_exist(mut self) -> Self {
+        self.creation = Creation::MustExist;
+        self
+    }
+
+    /// Fails when there is an interface of that name already.
+    pub fn create_exclusive(mut self) -> Self {
+        self.creation = Creation::Exclusive;
+        self
+    }
+
+    /// Runs `program` before the device is opened: `program NAME`, or without an argument when the name is to come
+    /// from the first line of its output. No shell is involved.
+    pub fn setup_program(mut self, program: impl Into<PathBuf>) -> Self {
+        self.setup_program = Some(program.into());
+        self
+    }
+
+    /// Runs `program NAME` after everything is closed, exactly when the setup program succeeded (or none was given).
+    pub fn terminate_program(mut self, program: impl Into<PathBuf>) -> Self {
+        self.terminate_program = Some(program.into());
+        self
+    }
+
+    /// Gives each program this long (default 30 s), then `SIGTERM`, then `SIGKILL` 5 s later.
+    pub fn program_timeout(mut self, timeout: Duration) -> Self {
+        self.program_timeout = timeout;
+        self
+    }
+
+    /// Retries a busy interface for this long (default 250 ms): the kernel frees it some time after its owner's death.
+    pub fn busy_timeout(mut self, timeout: Duration) -> Self {
+        self.busy_timeout = timeout;
+        self
+    }
+
+    /// Sets the IP MTU in bytes, without the Ethernet header.
+    pub fn mtu(mut self, mtu: u32) -> Self {
+        self.mtu = Some(mtu);
+        self
+    }
+
+    /// Sets the host's own MAC address on the interface. The guest must use another one.
+    pub fn hardware_address(mut self, address: [u8; 6]) -> Self {
+        self.hardware_address = Some(address);
+        self
+    }
+
+    /// States the guest's MAC address, from which announcements are sent. It is never set on the TAP.
+    pub fn guest_address(mut self, address: [u8; 6]) -> Self {
+        self.guest_address = Some(address);
+        self
+    }
+
+    /// Asks for offloads; [`Tap::offload`] tells what was granted.
+    pub fn offload(mut self, offload: Offload) -> Self {
+        self.offload = offload;
+        self
+    }
+
+    /// Gives the host's side of the interface an address with a prefix length in bits.
+    pub fn address(mut self, address: IpAddr, prefix: u8) -> Self {
+        self.address = Some((address, prefix));
+        self
+    }
+
+    /// Brings the interface up.
+    pub fn up(mut self) -> Self {
+        self.up = true;
+        self
+    }
+
+    /// illumos and Solaris: only makes the device; `ifconfig NAME plumb`, run by an administrator or the setup
+    /// program, does the rest. Elsewhere it changes nothing.
+    pub fn external_plumbing(mut self) -> Self {
+        self.external_plumbing = true;
+        self
+    }
+
+    /// illumos and Solaris: unplumbs a left-over interface of the same name first. Never touches one whose owner lives.
+    pub fn replace_stale(mut self) -> Self {
+        self.replace_stale = true;
+        self
+    }
+
+    /// Reads the configuration keys of VirtualBox's TAP driver: `Device`, `FileHandle`, `TAPSetupApplication`,
+    /// `TAPTerminateApplication` and `MAC`.
+    ///
+    /// `FileHandle` is the number of an open descriptor of this process; it is duplicated, and the caller's stays open
+    /// and its own. `MAC` (twelve hexadecimal digits, `:` or `-` between bytes allowed) is the guest's address.
+    ///
+    /// # Errors
+    /// [`AttachError::BadOption`] for any other key, a key given twice, a value of the wrong form, or `Device` together
+    /// with `FileHandle`; [`AttachError::Request`] when the descriptor cannot be duplicated.
+    pub fn from_pairs<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, AttachError> {
+        crate::pairs::read(pairs)
+    }
+
+    /// Attaches the TAP.
+    ///
+    /// # Errors
+    /// [`AttachError`] names the step that failed; everything done before it is undone.
+    pub fn attach(self) -> Result<Tap, AttachError> {
+        let mut taps = platform::attach(self, 1)?;
+        taps.pop().ok_or(AttachError::Unsupported { what: "a TAP without a queue" })
+    }
+
+    /// Attaches the TAP with `queues` queues, each a [`Tap`] with a descriptor of its own. The interface goes, and the
+    /// terminate program runs, once, after the last of them.
+    ///
+    /// # Errors
+    /// As [`attach`](Self::attach), and [`AttachError::Unsupported`] for more than one queue where the host has no such thing.
+    pub fn attach_queues(self, queues: u16) -> Result<Vec<Tap>, AttachError> {
+        platform::attach(self, queues)
+    }
+
+    /// The inherited descriptor, where one was given.
+    pub(crate) fn inherited_fd(&self) -> Option<BorrowedFd<'_>> {
+        if let Source::Inherited(fd) = &self.source { Some(fd.as_fd()) } else { None }
+    }
+}
