@@ -11,7 +11,10 @@ use crate::program;
 /// Attaches `queues` descriptors to one interface.
 pub(crate) fn attach(mut config: Config, queues: u16) -> Result<Vec<Tap>, AttachError> {
     if queues == 0 {
-        return Err(AttachError::BadOption { option: "queues".into(), reason: "at least 1 is needed".into() });
+        return Err(AttachError::BadOption {
+            option: "queues".into(),
+            reason: "at least 1 is needed".into(),
+        });
     }
     if let Source::Inherited(fd) = std::mem::replace(&mut config.source, Source::Any) {
         return inherited::attach(fd, &config, queues);
@@ -21,7 +24,8 @@ pub(crate) fn attach(mut config: Config, queues: u16) -> Result<Vec<Tap>, Attach
     }
     let (name, terminate) = program::setup(&config)?;
     let attached = sys::attach(name.as_deref(), &config, queues)?;
-    let taps: Vec<Tap> = attached.into_iter().map(|part| Tap::new(part, terminate.clone(), &config)).collect();
+    let taps: Vec<Tap> =
+        attached.into_iter().map(|part| Tap::new(part, terminate.clone(), &config)).collect();
     for tap in &taps {
         info!("attached {tap:?}");
     }

@@ -36,4 +36,6 @@ cfg_if::cfg_if! {
 
 pub(crate) use attach::attach;
 pub(crate) use fault::{ReadFault, WriteFault};
+pub(crate) use sys::{read_fault, write_fault};
+pub(crate) use tap::FrameLimits;
 pub use tap::Tap;

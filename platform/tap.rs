@@ -110,7 +110,11 @@ impl Tap {
     /// # Errors
     /// The system's: out of range, or no privilege.
     pub fn set_mtu(&self, mtu: u32) -> io::Result<()> {
-        if self.mtu().is_ok_and(|current| current == mtu) { Ok(()) } else { sys::set_mtu(self.fd.as_fd(), self.lock_plumbing().as_ref(), mtu) }
+        if self.mtu().is_ok_and(|current| current == mtu) {
+            Ok(())
+        } else {
+            sys::set_mtu(self.fd.as_fd(), self.lock_plumbing().as_ref(), mtu)
+        }
     }
 
     /// Reads the host's own MAC address on the interface.
@@ -145,7 +149,11 @@ impl Tap {
     /// # Errors
     /// The system's, as a rule for want of privilege.
     pub fn set_up(&self, up: bool) -> io::Result<()> {
-        if self.is_up().is_ok_and(|current| current == up) { Ok(()) } else { sys::set_up(self.fd.as_fd(), self.lock_plumbing().as_ref(), up) }
+        if self.is_up().is_ok_and(|current| current == up) {
+            Ok(())
+        } else {
+            sys::set_up(self.fd.as_fd(), self.lock_plumbing().as_ref(), up)
+        }
     }
 
     /// Shows the host whether a cable is plugged in. It is a signal only: frames still flow without carrier.

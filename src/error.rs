@@ -274,6 +274,12 @@ pub enum ReceiveError {
         /// The buffer's size in bytes.
         room: usize,
     },
+    /// The frame was shorter than an Ethernet header; it was consumed and counted.
+    #[error("a frame of {len} bytes was dropped")]
+    Runt {
+        /// The frame's length in bytes.
+        len: usize,
+    },
     /// The kernel's virtio-net header was malformed; the frame was consumed and counted.
     #[error("received frame rejected: {0}")]
     Rejected(#[from] RejectReason),
@@ -361,7 +367,9 @@ impl From<TransmitError> for io::Error {
     fn from(error: TransmitError) -> Self {
         let kind = match &error {
             TransmitError::WouldBlock { .. } => io::ErrorKind::WouldBlock,
-            TransmitError::NoBufferSpace { .. } | TransmitError::OutOfMemory { .. } => io::ErrorKind::OutOfMemory,
+            TransmitError::NoBufferSpace { .. } | TransmitError::OutOfMemory { .. } => {
+                io::ErrorKind::OutOfMemory
+            }
             TransmitError::LinkDown | TransmitError::InterfaceDown { .. } => io::ErrorKind::NetworkDown,
             TransmitError::Gone => io::ErrorKind::NotConnected,
             TransmitError::Unsupported { .. } => io::ErrorKind::Unsupported,

