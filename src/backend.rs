@@ -189,6 +189,14 @@ impl Backend {
         self.largest.store(largest.min(LARGEST_FRAME), Ordering::Relaxed);
     }
 
+    /// Notes that the interface is gone; says so in the log the first time.
+    #[cold]
+    pub(crate) fn mark_gone(&self) {
+        if !self.gone.swap(true, Ordering::AcqRel) {
+            info!("the interface of {:?} is gone", self.tap);
+        }
+    }
+
     pub(crate) fn is_gone(&self) -> bool {
         self.gone.load(Ordering::Acquire)
     }
@@ -200,7 +208,7 @@ impl Backend {
     /// Ends a session and answers its debts, with no lock of ours held.
     pub(crate) fn end_transmit(&self) {
         let debt = self.lock.end();
-        if debt.turned_away || debt.blocked {
+        if debt.turned_away || debt.blocked || debt.starved {
             self.answer(debt);
         }
     }

@@ -1,7 +1,7 @@
 //! What to attach, and how.
 
 use std::net::IpAddr;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -221,10 +221,5 @@ impl Config {
     /// As [`attach`](Self::attach), and [`AttachError::Unsupported`] for more than one queue where the host has no such thing.
     pub fn attach_queues(self, queues: u16) -> Result<Vec<Tap>, AttachError> {
         platform::attach(self, queues)
-    }
-
-    /// The inherited descriptor, where one was given.
-    pub(crate) fn inherited_fd(&self) -> Option<BorrowedFd<'_>> {
-        if let Source::Inherited(fd) = &self.source { Some(fd.as_fd()) } else { None }
     }
 }

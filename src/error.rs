@@ -308,6 +308,27 @@ pub enum ReceiveError {
     },
 }
 
+/// Says why the threads could not do what was asked of them.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ThreadsError {
+    /// A thread, or the pipe that wakes it, could not be had.
+    #[error("starting a thread: {source}")]
+    Start {
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// A callback of the frontend held a thread too long.
+    #[error("a callback of the frontend does not return")]
+    Timeout,
+    /// A callback of the frontend panicked; both threads have ended.
+    #[error("the frontend panicked on the {thread} thread")]
+    Panicked {
+        /// `receive` or `transmit`.
+        thread: &'static str,
+    },
+}
+
 fn hint(remedy: &str) -> String {
     if remedy.is_empty() { String::new() } else { format!("; {remedy}") }
 }

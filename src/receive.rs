@@ -4,7 +4,7 @@ use std::io::{self, IoSliceMut};
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use log::{debug, info};
+use log::debug;
 use nix::errno::Errno;
 use nix::sys::uio::readv;
 use nix::unistd::read;
@@ -118,7 +118,7 @@ impl Backend {
         }
         let ahead = header.len() + inside;
         match self.read_some(header, slices, room, spare) {
-            Ok(0) => Err(self.note_gone()),
+            Ok(0) => Err(self.found_gone()),
             Ok(len) => self.check_frame(len, ahead, room, slices).map(Some),
             Err(errno) => self.read_failed(errno),
         }
@@ -172,7 +172,7 @@ impl Backend {
     fn read_failed<T>(&self, errno: Errno) -> Result<Option<T>, ReceiveError> {
         match platform::read_fault(errno as i32) {
             ReadFault::Empty | ReadFault::Interrupted => Ok(None),
-            ReadFault::Gone => Err(self.note_gone()),
+            ReadFault::Gone => Err(self.found_gone()),
             ReadFault::Other => {
                 self.counters.receive.io_error.one();
                 Err(ReceiveError::Io { source: io::Error::from(errno) })
@@ -180,11 +180,8 @@ impl Backend {
         }
     }
 
-    #[cold]
-    fn note_gone(&self) -> ReceiveError {
-        if !self.gone.swap(true, Ordering::AcqRel) {
-            info!("the interface of {:?} is gone", self.tap);
-        }
+    fn found_gone(&self) -> ReceiveError {
+        self.mark_gone();
         ReceiveError::Gone
     }
 

@@ -17,6 +17,7 @@ use crate::gso::Gso;
 use crate::platform::{self, WriteFault};
 use crate::receive::LONGEST_HEADER;
 use crate::slices;
+use crate::transmit_lock::{BLOCKED, STARVED};
 
 /// The methods of a session, the same for both of its guards.
 macro_rules! session {
@@ -209,7 +210,7 @@ impl Backend {
             WriteFault::Down => TransmitError::InterfaceDown { sent },
             WriteFault::BadLength => TransmitError::Oversize { len, limit: self.limits.longest },
             WriteFault::Gone => {
-                self.gone.store(true, Ordering::Release);
+                self.mark_gone();
                 TransmitError::Gone
             }
             WriteFault::Other => TransmitError::Io { sent, source: io::Error::from(errno) },
@@ -241,14 +242,10 @@ impl Backend {
             TransmitError::Io { .. } => &counters.io_error,
         };
         cause.one();
-        let later = matches!(
-            error,
-            TransmitError::WouldBlock { .. }
-                | TransmitError::NoBufferSpace { .. }
-                | TransmitError::InterfaceDown { .. }
-        );
-        if later {
-            self.lock.note_blocked();
+        match error {
+            TransmitError::WouldBlock { .. } | TransmitError::InterfaceDown { .. } => self.lock.note(BLOCKED),
+            TransmitError::NoBufferSpace { .. } => self.lock.note(STARVED),
+            _ => {}
         }
     }
 }

@@ -9,16 +9,20 @@ const FREE: u8 = 0;
 const HELD: u8 = 1;
 /// Somebody was turned away while the lock was held.
 const TURNED_AWAY: u8 = 2;
-/// The device refused a frame during the session, and will take it later.
-const BLOCKED: u8 = 4;
+/// The device refused a frame during the session, and becomes writable later.
+pub(crate) const BLOCKED: u8 = 4;
+/// The host had no buffer for a frame during the session; no event tells when it has.
+pub(crate) const STARVED: u8 = 8;
 
 /// What the end of a session leaves to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Debt {
     /// Somebody was turned away.
     pub(crate) turned_away: bool,
-    /// The device was full.
+    /// The device was full, or the interface down.
     pub(crate) blocked: bool,
+    /// The host had no buffer.
+    pub(crate) starved: bool,
 }
 
 #[derive(Debug)]
@@ -41,14 +45,18 @@ impl TransmitLock {
         }
     }
 
-    /// Notes, as the holder, that the device was full.
-    pub(crate) fn note_blocked(&self) {
-        self.0.fetch_or(BLOCKED, Ordering::Relaxed);
+    /// Notes a debt of the session's own: [`BLOCKED`] or [`STARVED`].
+    pub(crate) fn note(&self, debt: u8) {
+        self.0.fetch_or(debt, Ordering::Relaxed);
     }
 
     /// Releases the lock; what is owed is the caller's to answer, with no lock held.
     pub(crate) fn end(&self) -> Debt {
         let left = self.0.swap(FREE, Ordering::AcqRel);
-        Debt { turned_away: left & TURNED_AWAY != 0, blocked: left & BLOCKED != 0 }
+        Debt {
+            turned_away: left & TURNED_AWAY != 0,
+            blocked: left & BLOCKED != 0,
+            starved: left & STARVED != 0,
+        }
     }
 }
