@@ -107,6 +107,7 @@ impl<'a> ReceiveThread<'a> {
 
     fn deliver(&mut self, received: Received) {
         let backend = &self.shared.backend;
+        backend.count_received(received.len);
         if let Err(cause) = self.wait_for_guest() {
             cause.one();
             return;

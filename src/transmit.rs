@@ -113,7 +113,7 @@ impl Backend {
     /// wake-up: `Frontend::transmit_pending` from [`Threads`](crate::Threads), or the callback of
     /// [`on_transmit_ready`](Self::on_transmit_ready).
     pub fn begin_transmit(&self) -> Option<Transmitter<'_>> {
-        self.begin().then_some(Transmitter { backend: self })
+        if self.begin() { Some(Transmitter { backend: self }) } else { None }
     }
 
     /// Opens a transmit session that owns the backend; else as [`begin_transmit`](Self::begin_transmit).
@@ -145,7 +145,7 @@ impl Backend {
         let start = self.timed.load(Ordering::Relaxed).then(Instant::now);
         let len = frame.total_len();
         let result = self.try_send(frame, len, first);
-        self.counters.transmit.frames_offered.one();
+        self.counters.transmit.frames_offered.one_alone();
         match &result {
             Ok(()) => self.count_sent(len),
             Err(error) => self.count_refused(error),
@@ -165,7 +165,7 @@ impl Backend {
         let send = |slices: &[IoSlice<'_>]| match Frame::from_virtio(header, slices) {
             Ok(frame) => self.send(&frame, 0),
             Err(reason) => {
-                self.counters.transmit.frames_offered.one();
+                self.counters.transmit.frames_offered.one_alone();
                 self.count_refused(&reason.into());
                 Err(reason.into())
             }
@@ -251,7 +251,7 @@ impl Backend {
         loop {
             return match call() {
                 Ok(written) if written == self.header_len + len => {
-                    self.counters.transmit.segments_sent.one();
+                    self.counters.transmit.segments_sent.one_alone();
                     Ok(())
                 }
                 Ok(_) => Err(TransmitError::Io { sent, source: io::ErrorKind::WriteZero.into() }),
@@ -278,8 +278,8 @@ impl Backend {
 
     fn count_sent(&self, len: usize) {
         let counters = &self.counters.transmit;
-        counters.frames_sent.one();
-        counters.bytes_sent.add(len as u64);
+        counters.frames_sent.one_alone();
+        counters.bytes_sent.add_alone(len as u64);
     }
 
     #[cold]
