@@ -101,12 +101,12 @@ fn check_socket(fd: BorrowedFd<'_>) -> Result<(), Refusal> {
             remedy: "connect it first",
             source: Some(errno.into()),
         })?;
-    match peer.family() {
-        // Some systems give an unnamed socket pair's end no address, hence no family.
-        Some(AddressFamily::Unix | AddressFamily::Inet | AddressFamily::Inet6 | AddressFamily::Unspec)
-        | None => Ok(()),
-        _ => Err(Refusal::new("a socket that carries no frames", "use a datagram socket pair")),
-    }
+    // Some systems give the unnamed end of a socket pair no address, hence no family.
+    let carries = peer.family().is_none_or(|family| {
+        matches!(family, AddressFamily::Unix | AddressFamily::Inet | AddressFamily::Inet6)
+    });
+    let refusal = Refusal::new("a socket that carries no frames", "use a datagram socket pair");
+    if carries { Ok(()) } else { Err(refusal) }
 }
 
 /// Nobody but the peer can say whether headers precede the frames, so what was asked for is believed.
