@@ -37,8 +37,12 @@ impl Port {
 /// Holds the frame against its context, as `deliver` does before anything else.
 pub(crate) fn check<B: Body>(body: B, work: Work) -> Result<(), RejectReason> {
     match (work.gso, work.checksum) {
-        (Some(gso), checksum) => with_front(body, |scratch| validate(&gso, checksum, scratch.front())).map(drop),
-        (None, Checksum::Partial { start, offset }) => checksum_field(total_len(body), start, offset).map(drop),
+        (Some(gso), checksum) => {
+            with_front(body, |scratch| validate(&gso, checksum, scratch.front())).map(drop)
+        }
+        (None, Checksum::Partial { start, offset }) => {
+            checksum_field(total_len(body), start, offset).map(drop)
+        }
         (None, Checksum::Complete) => Ok(()),
     }
 }

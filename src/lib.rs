@@ -17,6 +17,7 @@ mod pairs;
 #[path = "../platform/mod.rs"]
 mod platform;
 mod program;
+mod raw;
 mod reject;
 mod segments;
 mod validate;
@@ -29,4 +30,5 @@ pub use gso::{Gso, GsoKind};
 pub use name::InterfaceName;
 pub use offload::Offload;
 pub use platform::Tap;
+pub use raw::RawSlice;
 pub use reject::RejectReason;

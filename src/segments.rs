@@ -168,7 +168,11 @@ impl<'h> Prototype<'h> {
 
     /// A frame that stays whole is no segment to Linux, which then completes any checksum as if it were UDP's.
     fn checksum_value(&self, sum: Sum) -> u16 {
-        if self.train.layout.kind.is_tcp() && self.train.count > 1 { sum.checksum() } else { sum.checksum_not_zero() }
+        if self.train.layout.kind.is_tcp() && self.train.count > 1 {
+            sum.checksum()
+        } else {
+            sum.checksum_not_zero()
+        }
     }
 
     fn network_headers(&mut self, index: u32, segment_len: usize) {
