@@ -4,6 +4,7 @@
 //! in lanes wide enough that no carry is lost, which lets a compiler use the whole vector unit.
 
 use crate::checksum_dispatch;
+use crate::headers::{ethernet, ipv4};
 use crate::reject::RejectReason;
 
 /// Shorter runs, headers as a rule, are summed faster without vectors.
@@ -64,10 +65,13 @@ pub(crate) fn complete_in_place(frame: &mut [u8], start: u16, offset: u16) -> Re
     Ok(())
 }
 
-/// Where a partial checksum goes, once it is known to lie inside the frame and behind its Ethernet addresses and type.
+/// What precedes any transport header; Linux refuses checksums that start before.
+const SHORTEST_HEADERS: usize = ethernet::LEN + ipv4::LEN;
+
+/// Where a partial checksum goes, once it is known to lie inside the frame and behind an IP header.
 pub(crate) fn checksum_field(frame_len: usize, start: u16, offset: u16) -> Result<usize, RejectReason> {
     let field = usize::from(start) + usize::from(offset);
-    if usize::from(start) < crate::headers::ethernet::LEN || field + 2 > frame_len {
+    if usize::from(start) < SHORTEST_HEADERS || field + 2 > frame_len {
         return Err(RejectReason::ChecksumRange);
     }
     Ok(field)

@@ -158,6 +158,34 @@ impl<'a> Frame<'a> {
         deliver(Borrowed(self.slices), self.work(), Port::BARE, first, sink)
     }
 
+    /// Gives `sink` what a host that cuts frames and completes checksums itself is to be given: as a rule the whole frame
+    /// at once, behind a virtio-net header of `header_len` bytes (10 or 12) that asks for the work. The frame's own headers
+    /// go as a copy with lengths and checksums put right, so that the host sees what was validated. What a host has no form
+    /// for (IP fragments, tunnels, more datagrams than Linux takes) is carved, each segment behind a header of zeros.
+    ///
+    /// Carving starts with segment `first`. Returns the number of writes the whole frame makes.
+    ///
+    /// # Errors
+    /// As for [`carve`](Self::carve); a `header_len` other than 10 and 12 gives
+    /// [`RejectReason::ShortVirtioHeader`](crate::RejectReason::ShortVirtioHeader).
+    pub fn offload<E>(
+        &self,
+        header_len: usize,
+        first: u32,
+        sink: impl FnMut(&[IoSlice<'_>]) -> Result<(), E>,
+    ) -> Result<u32, CarveError<E>> {
+        if !matches!(header_len, 10 | 12) {
+            return Err(RejectReason::ShortVirtioHeader.into());
+        }
+        deliver(
+            Borrowed(self.slices),
+            self.work(),
+            Port { header_len, offload: true, ..Port::BARE },
+            first,
+            sink,
+        )
+    }
+
     /// Gives `sink` the frame in one piece, with all lengths and checksums put right. Without a `Gso` only a partial
     /// checksum is completed, and that in full.
     ///

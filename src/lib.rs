@@ -84,6 +84,7 @@ mod pairs;
 #[path = "../platform/mod.rs"]
 mod platform;
 mod program;
+mod raw;
 mod receive;
 mod receive_thread;
 mod reject;
@@ -112,6 +113,7 @@ pub use link::LinkState;
 pub use name::InterfaceName;
 pub use offload::Offload;
 pub use platform::Tap;
+pub use raw::RawSlice;
 pub use receive::Received;
 pub use reject::RejectReason;
 pub use statistics::{ReceiveStatistics, Statistics, TransmitStatistics};

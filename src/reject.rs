@@ -14,7 +14,7 @@ pub enum RejectReason {
     /// The virtio-net header names a type that does not exist, or marks one with ECN that has none.
     #[error("unknown segmentation type")]
     UnknownKind,
-    /// UDP is to be cut into datagrams, but the virtio-net header leaves no checksum to be completed.
+    /// UDP is to be cut, but the virtio-net header leaves no checksum to be completed.
     #[error("UDP segmentation without an unfinished checksum")]
     UdpWithoutChecksum,
     /// The segment size is 0, or below 8 for IP fragments.
@@ -63,7 +63,7 @@ pub enum RejectReason {
     /// The IP packet is longer than 65535 bytes.
     #[error("the IP packet is too long")]
     PacketTooLong,
-    /// The unfinished checksum lies outside the frame or in its Ethernet header.
+    /// The unfinished checksum lies outside the frame, or starts before any transport header could.
     #[error("the checksum lies outside the packet")]
     ChecksumRange,
     /// The unfinished checksum of an oversized frame is not that of its TCP or UDP header.

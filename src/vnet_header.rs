@@ -102,7 +102,8 @@ pub(crate) fn interpret(header: &[u8], front: Front<'_>) -> Result<(Option<Gso>,
         Checksum::Partial { start, offset } if !layout.is_checksum(start, offset) => {
             Err(RejectReason::ChecksumPlace)
         }
-        Checksum::Complete if header.kind == kind::UDP_DATAGRAMS => Err(RejectReason::UdpWithoutChecksum),
+        // Linux refuses it for datagrams, drops it without a word for fragments, and takes it for TCP.
+        Checksum::Complete if !kind.is_tcp() => Err(RejectReason::UdpWithoutChecksum),
         checksum => Ok((Some(context(&layout, header.segment_size)), checksum)),
     }
 }
