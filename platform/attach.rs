@@ -8,7 +8,7 @@ use std::sync::Arc;
 use log::info;
 
 use super::tap::{Attached, Tap};
-use super::{inherited, sys};
+use super::{inherited, settings, sys};
 use crate::config::{Config, Source};
 use crate::error::AttachError;
 use crate::name::InterfaceName;
@@ -22,6 +22,7 @@ pub(crate) fn attach(mut config: Config, queues: u16) -> Result<Vec<Tap>, Attach
             reason: "at least 1 is needed".into(),
         });
     }
+    settings::check(&config)?;
     // Held apart from what is attached: when a step fails, all of that is closed before the terminate program runs.
     let (attached, owed) = match std::mem::replace(&mut config.source, Source::Any) {
         Source::Inherited(fd) => adopt(fd, &config, queues)?,
@@ -60,13 +61,16 @@ fn check_static(name: &str, config: &Config) -> Result<(), AttachError> {
 
 /// Adopts a descriptor; its interface exists, so the programs are always told the name.
 fn adopt(fd: OwnedFd, config: &Config, queues: u16) -> Result<Owing, AttachError> {
+    if queues > 1 {
+        return Err(AttachError::Unsupported { what: "more than one queue on one inherited descriptor" });
+    }
     let mut owed = None;
     if config.setup_program.is_some() {
         let name = interface_name(fd.as_fd(), None)?;
         (_, owed) = program::setup(config, Some(OsStr::from_bytes(name.as_bytes())))?;
     }
-    let attached = inherited::attach(fd, config, queues)?;
-    owe(attached, owed, config)
+    let attached = inherited::attach(fd, config)?;
+    owe(vec![attached], owed, config)
 }
 
 /// Without a setup program, the terminate program is owed from the attach on.

@@ -11,11 +11,13 @@ use nix::unistd::read;
 
 use crate::backend::Backend;
 use crate::error::ReceiveError;
-use crate::frame::Checksum;
+use crate::frame::{Checksum, Frame};
 use crate::gso::Gso;
 use crate::platform::{self, ReadFault};
+use crate::reject::RejectReason;
 use crate::slices;
 use crate::statistics::Counter;
+use crate::vnet_header;
 
 /// Ethernet destination, source and type.
 pub(crate) const ETHERNET_HEADER: usize = 14;
@@ -85,14 +87,27 @@ impl Backend {
         self.read_header(header, slices, len).map(Some)
     }
 
+    /// Reads what the host left to do from the virtio-net header, and from the frame's own headers.
     fn read_header(
         &self,
         header: &[u8],
         slices: &[IoSliceMut<'_>],
         len: usize,
     ) -> Result<Received, ReceiveError> {
-        let _ = (header, slices);
-        Ok(Received { len, gso: None, checksum: Checksum::Complete })
+        if vnet_header::is_inert(header) {
+            return Ok(Received { len, gso: None, checksum: Checksum::Complete });
+        }
+        let work = slices::with_shared(slices, len, |slices| {
+            Frame::from_virtio(header, slices).map(|frame| (frame.gso, frame.checksum))
+        });
+        let (gso, checksum) = work.map_err(|reason| self.reject_received(reason))?;
+        Ok(Received { len, gso, checksum })
+    }
+
+    #[cold]
+    fn reject_received(&self, reason: RejectReason) -> ReceiveError {
+        self.counters.receive.rejected.one();
+        ReceiveError::Rejected(reason)
     }
 
     /// Reads one frame: `header` and `slices` in one call, of which `inside` bytes of header lie in `slices`. Gives

@@ -12,6 +12,7 @@ use crate::backend::{Backend, LARGEST_FRAME};
 use crate::control::{HALT, REATTACHED, RESET, Worker};
 use crate::error::ReceiveError;
 use crate::frontend::Wait;
+use crate::handover;
 use crate::receive::Received;
 use crate::statistics::Counter;
 use crate::threads::Shared;
@@ -116,7 +117,7 @@ impl<'a> ReceiveThread<'a> {
         }
         let start = backend.clock();
         let frame = &mut self.buffer[..received.len];
-        match crate::delivery::deliver(&*self.shared.frontend, frame, received) {
+        match handover::hand_over(&*self.shared.frontend, frame, received) {
             Ok(segments) => backend.count_delivered(received.len, segments),
             Err(cause) => cause(&backend.counters.receive).one(),
         }
