@@ -57,7 +57,7 @@
 //! # Log
 //!
 //! By the `log` crate: attach, detach, link and removal at info and debug; what a program wrote to its standard error at
-//! warn; each frame with the time since the last one and a hex dump at trace, under the target `tap_plumb::frame`.
+//! info, or at warn when it failed; each frame with the time since the last one and a hex dump at trace, under the target `tap_plumb::frame`.
 
 mod announcement;
 mod backend;
