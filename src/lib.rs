@@ -23,6 +23,7 @@ mod segments;
 mod validate;
 mod vnet_header;
 
+pub use checksum::internet_checksum;
 pub use config::Config;
 pub use error::{AdoptError, AttachError, DetachError, ProgramError, ReceiveError, TransmitError};
 pub use frame::{CarveError, Checksum, Completion, Frame};
