@@ -103,6 +103,7 @@ mod wake;
 
 pub use backend::Backend;
 pub use buffer::TransmitBuffer;
+pub use checksum::internet_checksum;
 pub use config::Config;
 pub use error::{
     AdoptError, AttachError, DetachError, ProgramError, ReceiveError, ThreadsError, TransmitError,
