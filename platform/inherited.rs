@@ -3,28 +3,22 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use log::info;
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 use nix::sys::socket::sockopt::SockType as SocketType;
 use nix::sys::socket::{AddressFamily, SockType, SockaddrLike, SockaddrStorage, getpeername, getsockopt};
 use nix::sys::stat::{SFlag, fstat};
 
-use super::tap::{Attached, FrameLimits, Tap};
+use super::tap::{Attached, FrameLimits};
 use super::{settings, sys};
 use crate::config::Config;
 use crate::error::{AdoptError, AttachError};
 use crate::offload::Offload;
 
 /// Adopts `fd` and applies what `config` says of its interface.
-pub(super) fn attach(fd: OwnedFd, config: &Config, queues: u16) -> Result<Vec<Tap>, AttachError> {
-    if queues > 1 {
-        return Err(AttachError::Unsupported { what: "more than one queue on one inherited descriptor" });
-    }
+pub(super) fn attach(fd: OwnedFd, config: &Config) -> Result<Attached, AttachError> {
     let attached = adopt(fd, &config.offload)?;
     settings::apply(attached.fd.as_fd(), attached.plumbing.as_ref(), config)?;
-    let tap = Tap::new(attached, None, config);
-    info!("adopted {tap:?}");
-    Ok(vec![tap])
+    Ok(attached)
 }
 
 /// Finds out what `fd` is and makes it keep the promises of a TAP.

@@ -1,12 +1,10 @@
 //! What goes out is one write of exactly the frame; what cannot go out is refused, dropped and counted.
 
-#[path = "support/pair.rs"]
-mod pair;
-
 use std::io::{self, IoSlice};
 use std::os::unix::net::UnixDatagram;
 use std::sync::Arc;
 
+use crate::pair;
 use tap_plumb::{Backend, Frame, LinkState, TransmitError};
 
 fn send(backend: &Arc<Backend>, bytes: &[u8]) -> Result<(), TransmitError> {
@@ -96,7 +94,11 @@ fn b11_counters_count_what_happened() {
     drop(host);
     let error = send(&backend, &pair::frame(60, 0)).unwrap_err();
     let all = backend.statistics().transmit;
-    assert_eq!((all.frames_offered, all.frames_sent, all.bytes_sent, all.segments_sent), (2, 1, 60, 1), "{error:?}");
+    assert_eq!(
+        (all.frames_offered, all.frames_sent, all.bytes_sent, all.segments_sent),
+        (2, 1, 60, 1),
+        "{error:?}"
+    );
     assert_eq!(all.dropped(), 1);
     pair::assert_adds_up(&backend);
 }
