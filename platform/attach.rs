@@ -3,7 +3,7 @@
 use log::info;
 
 use super::tap::Tap;
-use super::{inherited, sys};
+use super::{inherited, settings, sys};
 use crate::config::{Config, Source};
 use crate::error::AttachError;
 use crate::program;
@@ -16,9 +16,14 @@ pub(crate) fn attach(mut config: Config, queues: u16) -> Result<Vec<Tap>, Attach
             reason: "at least 1 is needed".into(),
         });
     }
-    if let Source::Inherited(fd) = std::mem::replace(&mut config.source, Source::Any) {
-        return inherited::attach(fd, &config, queues);
-    }
+    settings::check(&config)?;
+    config.source = match config.source {
+        Source::Inherited(fd) => {
+            config.source = Source::Any;
+            return inherited::attach(fd, &config, queues);
+        }
+        source => source,
+    };
     if let Source::Name(name) = &config.source {
         sys::check_name(name)?;
     }

@@ -5,9 +5,13 @@
 //!   the attach, `undo` does the same and tells what failed.
 //! - `attach(name, &Config, queues) -> Result<Vec<Attached>, AttachError>`: makes or opens the interface.
 //! - `adopt(OwnedFd, &Offload) -> Result<Attached, AdoptError>`: says what a foreign descriptor is, and prepares it.
-//! - `rebind(fd, &mut plumbing, &Config) -> Result<bool, AttachError>`: binds the descriptor of a removed interface again.
+//!   Only character devices get here, open for reading and writing, non-blocking and close-on-exec already.
+//! - `rebind(fd, &mut plumbing, &Config, multi_queue) -> Result<(bool, Offload), AttachError>`: binds the descriptor of a
+//!   removed interface again; `true` when a poller must register it anew; and the offloads granted.
+//! - `set_offload(fd, plumbing, Offload) -> io::Result<Offload>`: changes the offloads and says what was granted.
+//! - `set_queue_enabled(fd, bool) -> io::Result<()>`: attaches or detaches one queue of several.
 //! - `check_name(&str)`: the system's rule for names, asked before any call.
-//! - `name`, `mtu`, `set_mtu`, `hardware_address`, `set_hardware_address`, `is_up`, `set_up`, `set_carrier`,
+//! - `name`, `mtu`, `set_mtu`, `hardware_address`, `set_hardware_address`, `is_up`, `set_up`, `set_address`, `set_carrier`,
 //!   `dropped_by_host`: what a `Tap` asks of its interface, each time anew, since an interface can be renamed. Each
 //!   takes the descriptor and the plumbing, and uses what its system needs.
 //! - `read_fault`, `write_fault`: what an errno of the frames' descriptor means. The only place where that is decided.
@@ -18,7 +22,9 @@
 
 mod attach;
 mod fault;
+mod granted;
 mod inherited;
+mod settings;
 mod tap;
 
 cfg_if::cfg_if! {

@@ -60,6 +60,20 @@ pub enum AttachError {
         /// The system's answer.
         source: io::Error,
     },
+    /// There is no interface of that name, and none was to be made.
+    #[error("there is no interface {name}; make it first, or do not demand that it exists")]
+    Missing {
+        /// The interface.
+        name: String,
+    },
+    /// There is an interface of that name, and a new one was demanded.
+    #[error("the interface {name} exists already; remove it, or do not demand a new one")]
+    Exists {
+        /// The interface.
+        name: String,
+        /// The system's answer.
+        source: io::Error,
+    },
     /// Something of that name exists and is not what was asked for (a TUN device, another queue mode, no TAP at all).
     #[error("{name} cannot be used: {found}{}", hint(remedy))]
     WrongKind {
@@ -353,6 +367,7 @@ impl From<AttachError> for io::Error {
     fn from(error: AttachError) -> Self {
         let kind = match &error {
             AttachError::Unsupported { .. } => io::ErrorKind::Unsupported,
+            AttachError::Missing { .. } => io::ErrorKind::NotFound,
             AttachError::Program(_) | AttachError::Mismatch { .. } => io::ErrorKind::Other,
             _ => io::ErrorKind::InvalidInput,
         };
@@ -360,6 +375,7 @@ impl From<AttachError> for io::Error {
             AttachError::Open { source, .. }
             | AttachError::Request { source, .. }
             | AttachError::Busy { source, .. }
+            | AttachError::Exists { source, .. }
             | AttachError::Program(ProgramError::Spawn { source, .. } | ProgramError::Wait { source, .. }) => {
                 Some(source)
             }
