@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use log::info;
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 use nix::sys::socket::sockopt::SockType as SocketType;
-use nix::sys::socket::{AddressFamily, SockType, SockaddrLike, SockaddrStorage, getpeername, getsockopt};
+use nix::sys::socket::{SockType, SockaddrLike, SockaddrStorage, getpeername, getsockopt};
 use nix::sys::stat::{SFlag, fstat};
 
 use super::tap::{Attached, FrameLimits, Tap};
@@ -101,10 +101,10 @@ fn check_socket(fd: BorrowedFd<'_>) -> Result<(), Refusal> {
             remedy: "connect it first",
             source: Some(errno.into()),
         })?;
-    match peer.family() {
+    // By number: not every system's `AddressFamily` has `Unspec`.
+    match peer.family().map(|family| family as i32) {
         // Some systems give an unnamed socket pair's end no address, hence no family.
-        Some(AddressFamily::Unix | AddressFamily::Inet | AddressFamily::Inet6 | AddressFamily::Unspec)
-        | None => Ok(()),
+        Some(libc::AF_UNIX | libc::AF_INET | libc::AF_INET6 | libc::AF_UNSPEC) | None => Ok(()),
         _ => Err(Refusal::new("a socket that carries no frames", "use a datagram socket pair")),
     }
 }

@@ -49,7 +49,8 @@ fn scattered_buffer_takes_one_frame() {
         let frame = pair::frame(1514, 4);
         host.send(&frame).unwrap();
         let mut memory = vec![0; 2000];
-        let mut slices: Vec<IoSliceMut<'_>> = memory.chunks_mut(2000_usize.div_ceil(parts)).map(IoSliceMut::new).collect();
+        let mut slices: Vec<IoSliceMut<'_>> =
+            memory.chunks_mut(2000_usize.div_ceil(parts)).map(IoSliceMut::new).collect();
         assert_eq!(backend.receive(&mut slices).unwrap().expect("a frame").len, 1514);
         assert_eq!(memory[..1514], frame);
     }
@@ -76,7 +77,10 @@ fn too_many_slices_are_an_error_that_names_the_limit() {
     let mut slices: Vec<IoSliceMut<'_>> = memory.chunks_mut(1).map(IoSliceMut::new).collect();
     let result = backend.receive(&mut slices);
     assert!(matches!(result, Err(ReceiveError::TooManySlices { limit: 1024, .. })), "{result:?}");
-    assert!(backend.receive(&mut [IoSliceMut::new(&mut [0; 2000])]).unwrap().is_some(), "nothing was consumed");
+    assert!(
+        backend.receive(&mut [IoSliceMut::new(&mut [0; 2000])]).unwrap().is_some(),
+        "nothing was consumed"
+    );
 }
 
 #[test]

@@ -37,7 +37,11 @@ fn f19_frames_wait_while_the_guest_has_no_buffers() {
         host.send(&pair::frame(60, mark)).unwrap();
     }
     pair::wait_until("the wait", || device.waits.load(Ordering::SeqCst) > 2);
-    assert_eq!((device.count(), backend.statistics().receive.frames_received), (0, 1), "the others wait in the host's queue");
+    assert_eq!(
+        (device.count(), backend.statistics().receive.frames_received),
+        (0, 1),
+        "the others wait in the host's queue"
+    );
     device.set_buffers(true);
     pair::wait_until("3 frames", || device.count() == 3);
 }

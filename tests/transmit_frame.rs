@@ -96,7 +96,11 @@ fn b11_counters_count_what_happened() {
     drop(host);
     let error = send(&backend, &pair::frame(60, 0)).unwrap_err();
     let all = backend.statistics().transmit;
-    assert_eq!((all.frames_offered, all.frames_sent, all.bytes_sent, all.segments_sent), (2, 1, 60, 1), "{error:?}");
+    assert_eq!(
+        (all.frames_offered, all.frames_sent, all.bytes_sent, all.segments_sent),
+        (2, 1, 60, 1),
+        "{error:?}"
+    );
     assert_eq!(all.dropped(), 1);
     pair::assert_adds_up(&backend);
 }
