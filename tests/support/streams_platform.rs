@@ -1,0 +1,25 @@
+//! The platform of a test binary in which every system is illumos: the files of `platform/`, with `sys` bound to the
+//! STREAMS folder whatever the host is.
+
+#[path = "../../platform/attach.rs"]
+mod attach;
+#[path = "../../platform/fault.rs"]
+mod fault;
+#[path = "../../platform/granted.rs"]
+mod granted;
+#[path = "../../platform/illumos/mod.rs"]
+pub(crate) mod illumos;
+#[path = "../../platform/inherited.rs"]
+mod inherited;
+#[path = "../../platform/settings.rs"]
+mod settings;
+#[path = "../../platform/tap.rs"]
+mod tap;
+
+use self::illumos as sys;
+
+pub(crate) use attach::attach;
+pub(crate) use fault::{ReadFault, WriteFault};
+pub(crate) use sys::{read_fault, write_fault};
+pub(crate) use tap::FrameLimits;
+pub use tap::Tap;
