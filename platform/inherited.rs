@@ -3,28 +3,22 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use log::info;
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 use nix::sys::socket::sockopt::SockType as SocketType;
-use nix::sys::socket::{SockType, SockaddrLike, SockaddrStorage, getpeername, getsockopt};
+use nix::sys::socket::{AddressFamily, SockType, SockaddrLike, SockaddrStorage, getpeername, getsockopt};
 use nix::sys::stat::{SFlag, fstat};
 
-use super::tap::{Attached, FrameLimits, Tap};
+use super::tap::{Attached, FrameLimits};
 use super::{settings, sys};
 use crate::config::Config;
 use crate::error::{AdoptError, AttachError};
 use crate::offload::Offload;
 
 /// Adopts `fd` and applies what `config` says of its interface.
-pub(super) fn attach(fd: OwnedFd, config: &Config, queues: u16) -> Result<Vec<Tap>, AttachError> {
-    if queues > 1 {
-        return Err(AttachError::Unsupported { what: "more than one queue on one inherited descriptor" });
-    }
+pub(super) fn attach(fd: OwnedFd, config: &Config) -> Result<Attached, AttachError> {
     let attached = adopt(fd, &config.offload)?;
     settings::apply(attached.fd.as_fd(), attached.plumbing.as_ref(), config)?;
-    let tap = Tap::new(attached, None, config);
-    info!("adopted {tap:?}");
-    Ok(vec![tap])
+    Ok(attached)
 }
 
 /// Finds out what `fd` is and makes it keep the promises of a TAP.
@@ -101,12 +95,12 @@ fn check_socket(fd: BorrowedFd<'_>) -> Result<(), Refusal> {
             remedy: "connect it first",
             source: Some(errno.into()),
         })?;
-    // By number: not every system's `AddressFamily` has `Unspec`.
-    match peer.family().map(|family| family as i32) {
-        // Some systems give an unnamed socket pair's end no address, hence no family.
-        Some(libc::AF_UNIX | libc::AF_INET | libc::AF_INET6 | libc::AF_UNSPEC) | None => Ok(()),
-        _ => Err(Refusal::new("a socket that carries no frames", "use a datagram socket pair")),
-    }
+    // Some systems give the unnamed end of a socket pair no address, hence no family.
+    let carries = peer.family().is_none_or(|family| {
+        matches!(family, AddressFamily::Unix | AddressFamily::Inet | AddressFamily::Inet6)
+    });
+    let refusal = Refusal::new("a socket that carries no frames", "use a datagram socket pair");
+    if carries { Ok(()) } else { Err(refusal) }
 }
 
 /// Nobody but the peer can say whether headers precede the frames, so what was asked for is believed.

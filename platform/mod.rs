@@ -21,9 +21,11 @@
 //! frame longer than the buffer can be told by one spare byte.
 
 mod attach;
+mod child;
 mod fault;
 mod granted;
 mod inherited;
+mod number;
 mod settings;
 mod tap;
 
@@ -41,7 +43,9 @@ cfg_if::cfg_if! {
 }
 
 pub(crate) use attach::attach;
+pub(crate) use child::inherit_standard_streams_only;
 pub(crate) use fault::{ReadFault, WriteFault};
-pub(crate) use sys::{read_fault, write_fault};
+pub(crate) use number::duplicate;
+pub(crate) use sys::{check_name, read_fault, write_fault};
 pub(crate) use tap::FrameLimits;
 pub use tap::Tap;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use crate::gso::RejectReason;
+use crate::reject::RejectReason;
 
 /// Says why a TAP could not be attached, with the step, its object and what to do about it.
 #[derive(Debug, Error)]

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use nix::sys::stat::{fstat, major, minor};
 
 use super::inspect::{Bound, DETACHED, HEADER, MULTI_QUEUE, TUN};
-use super::state::{self, Cause};
+use super::state::{self, Cause, Failure};
 use super::{LIMITS, ioctl};
 use crate::error::AdoptError;
 use crate::offload::Offload;
@@ -42,12 +42,7 @@ fn prepare(fd: BorrowedFd<'_>, asked: Offload) -> Result<(Offload, bool), Refusa
             if let Some(len) = old_header {
                 let _ = ioctl::SET_HEADER_LEN.set(fd, len);
             }
-            let source = if let Cause::Refused(source) = failure.cause { Some(source) } else { None };
-            Err(Refusal {
-                found: format!("{}, which refuses {}", title(&bound), failure.request),
-                remedy: "",
-                source,
-            })
+            Err(refuses(&bound, failure))
         }
     }
 }
@@ -72,14 +67,18 @@ fn check_mode(fd: BorrowedFd<'_>, bound: &Bound) -> Result<(), Refusal> {
         Ok(true) => {
             refuse(format!("{} with packet-info before each frame", title(bound)), "open it with IFF_NO_PI")
         }
-        Err(source) => Err(Refusal {
-            found: format!(
-                "{}, with or without packet-info; the kernel tells only while it is up",
-                title(bound)
-            ),
-            remedy: "bring the interface up first",
-            source: Some(source),
-        }),
+        Err(failure) => Err(refuses(bound, failure)),
+    }
+}
+
+fn refuses(bound: &Bound, failure: Failure) -> Refusal {
+    let source = if let Cause::Refused(source) = failure.cause { Some(source) } else { None };
+    // Before Linux 5.1 a write on an interface that is down says so before it says anything else.
+    let down = source.as_ref().is_some_and(|source| source.raw_os_error() == Some(libc::EIO));
+    Refusal {
+        found: format!("{}, which refuses {}", title(bound), failure.request),
+        remedy: if down { "bring the interface up first" } else { "" },
+        source,
     }
 }
 

@@ -102,9 +102,7 @@ impl<'a> Plan<'a> {
             });
         }
         let shared = bound.has(MULTI_QUEUE);
-        if shared
-            && bound.packet_info(fd).map_err(|source| refused("writev", bound.name.as_bytes(), source))?
-        {
+        if shared && bound.packet_info(fd).map_err(|failure| describe(failure, bound.name.as_bytes()))? {
             return Err(AttachError::Mismatch {
                 what: "the packet-info header",
                 wanted: "off".to_owned(),
@@ -141,7 +139,7 @@ impl<'a> Plan<'a> {
             state::clear_filters(fd)?;
             state::reset(fd, self.config.offload)
         };
-        set().map_err(|failure| describe(failure, self.name))
+        set().map_err(|failure| describe(failure, self.name.as_bytes()))
     }
 }
 
@@ -193,9 +191,9 @@ fn refused(request: &'static str, name: &[u8], source: io::Error) -> AttachError
     AttachError::Request { request, object: String::from_utf8_lossy(name).into_owned(), remedy: "", source }
 }
 
-fn describe(failure: Failure, name: &str) -> AttachError {
+fn describe(failure: Failure, name: &[u8]) -> AttachError {
     match failure.cause {
-        Cause::Refused(source) => refused(failure.request, name.as_bytes(), source),
+        Cause::Refused(source) => refused(failure.request, name, source),
         Cause::ReadBack { wanted, found } => AttachError::Mismatch {
             what: "the header's length (TUNGETVNETHDRSZ)",
             wanted: wanted.to_string(),

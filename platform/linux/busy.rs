@@ -15,7 +15,9 @@ pub(super) fn holders(name: &[u8]) -> String {
 }
 
 fn holds(id: u32, name: &[u8]) -> bool {
-    let process = Path::new("/proc").join(id.to_string());
+    // A thread can be in another namespace than the process it belongs to; our own is the one that asks.
+    let ours = id == std::process::id();
+    let process = if ours { "/proc/thread-self".into() } else { Path::new("/proc").join(id.to_string()) };
     let same_namespace =
         fs::read_link(process.join("ns/net")).ok() == fs::read_link("/proc/thread-self/ns/net").ok();
     let Ok(descriptors) = fs::read_dir(process.join("fd")) else { return false };

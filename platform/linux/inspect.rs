@@ -5,6 +5,7 @@ use std::os::fd::BorrowedFd;
 
 use super::ioctl;
 use super::request::Request;
+use super::state::{Cause, Failure, header_len};
 use crate::name::InterfaceName;
 
 pub(super) const TUN: u16 = libc::IFF_TUN as u16;
@@ -44,20 +45,19 @@ impl Bound {
     ///
     /// # Errors
     /// `EIO` from a kernel before 5.1 when the interface is down.
-    pub(super) fn packet_info(&self, fd: BorrowedFd<'_>) -> io::Result<bool> {
+    pub(super) fn packet_info(&self, fd: BorrowedFd<'_>) -> Result<bool, Failure> {
         if !self.has(NO_PACKET_INFO) {
             return Ok(true);
         }
-        let least = if self.has(HEADER) { ioctl::GET_HEADER_LEN.get(fd)? } else { ETHERNET_HEADER };
-        let least = usize::try_from(least).map_err(|_| io::ErrorKind::InvalidData)?;
-        match ioctl::write_unreadable(fd, least) {
+        let least = if self.has(HEADER) { header_len(fd)? } else { ETHERNET_HEADER };
+        let answer = ioctl::write_unreadable(fd, least);
+        match answer.raw_os_error() {
             Some(libc::EFAULT) => Ok(false),
             Some(libc::EINVAL) => Ok(true),
-            Some(errno) => Err(io::Error::from_raw_os_error(errno)),
-            None => Err(io::ErrorKind::InvalidData.into()),
+            _ => Err(Failure { request: "writev", cause: Cause::Refused(answer) }),
         }
     }
 }
 
 /// Bytes of an Ethernet header, below which the kernel refuses a frame.
-const ETHERNET_HEADER: i32 = 14;
+const ETHERNET_HEADER: usize = 14;

@@ -155,18 +155,16 @@ fn text(bytes: &[u8]) -> String {
 }
 
 /// Writes `len` bytes of which only the first four can be read, and returns why the kernel did not take them.
-///
-/// `len` must exceed four, so that no kernel can make a frame of it.
-pub(super) fn write_unreadable(fd: BorrowedFd<'_>, len: usize) -> Option<c_int> {
+pub(super) fn write_unreadable(fd: BorrowedFd<'_>, len: usize) -> io::Error {
     let readable = [0_u8; 4];
     let slices = [
         libc::iovec { iov_base: (&raw const readable).cast_mut().cast(), iov_len: readable.len() },
-        libc::iovec { iov_base: std::ptr::null_mut(), iov_len: len - readable.len() },
+        libc::iovec { iov_base: std::ptr::null_mut(), iov_len: len.saturating_sub(readable.len()).max(1) },
     ];
     // SAFETY: two iovecs, owned by this frame. The first lends four initialised bytes to read; the second lends nothing: its
     // address is null, which the kernel finds out when it copies, and answers EFAULT. writev(2) writes to neither.
     let result = unsafe { libc::writev(fd.as_raw_fd(), slices.as_ptr(), 2) };
-    if result < 0 { io::Error::last_os_error().raw_os_error() } else { None }
+    if result < 0 { io::Error::last_os_error() } else { io::ErrorKind::InvalidData.into() }
 }
 
 fn checked(result: c_int) -> io::Result<c_int> {

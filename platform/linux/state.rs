@@ -21,7 +21,7 @@ pub(super) struct Failure {
 #[derive(Debug)]
 pub(super) enum Cause {
     Refused(io::Error),
-    ReadBack { wanted: usize, found: c_int },
+    ReadBack { wanted: usize, found: usize },
 }
 
 fn refused(request: &'static str) -> impl FnOnce(io::Error) -> Failure {
@@ -52,12 +52,17 @@ pub(super) fn clear_filters(fd: BorrowedFd<'_>) -> Result<(), Failure> {
 fn set_header_len(fd: BorrowedFd<'_>, wanted: usize) -> Result<(), Failure> {
     let len = c_int::try_from(wanted).unwrap_or(c_int::MAX);
     ioctl::SET_HEADER_LEN.set(fd, len).map_err(refused("TUNSETVNETHDRSZ"))?;
-    let found = ioctl::GET_HEADER_LEN.get(fd).map_err(refused("TUNGETVNETHDRSZ"))?;
-    if found == len {
+    let found = header_len(fd)?;
+    if found == wanted {
         Ok(())
     } else {
         Err(Failure { request: "TUNSETVNETHDRSZ", cause: Cause::ReadBack { wanted, found } })
     }
+}
+
+pub(super) fn header_len(fd: BorrowedFd<'_>) -> Result<usize, Failure> {
+    let len = ioctl::GET_HEADER_LEN.get(fd).map_err(refused("TUNGETVNETHDRSZ"))?;
+    usize::try_from(len).map_err(|_| refused("TUNGETVNETHDRSZ")(io::ErrorKind::InvalidData.into()))
 }
 
 /// Makes a request that older kernels, and macvtaps, do not have: there is nothing to reset then.

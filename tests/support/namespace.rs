@@ -4,9 +4,11 @@
 
 use std::fs::{self, OpenOptions};
 use std::io;
+use std::panic::resume_unwind;
 use std::process::{Command, ExitCode, Stdio};
+use std::thread;
 
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::{Arguments, Trial};
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::{getgid, getuid};
 
@@ -39,10 +41,13 @@ pub(crate) fn run(tests: Vec<Test>) -> ExitCode {
 
 fn trial(name: &str, test: fn()) -> Trial {
     Trial::test(name, move || {
-        // Only this thread, and those it starts, move: the tests do not see each other's interfaces.
-        unshare(CloneFlags::CLONE_NEWNET)
-            .map_err(|errno| Failed::from(format!("a new namespace: {errno}")))?;
-        test();
+        // A thread of its own moves, and those it starts: the tests do not see each other's interfaces, nor a namespace of
+        // another kind that one of them enters.
+        let thread = thread::spawn(move || {
+            unshare(CloneFlags::CLONE_NEWNET).expect("a network namespace");
+            test();
+        });
+        thread.join().unwrap_or_else(|panic| resume_unwind(panic));
         Ok(())
     })
 }

@@ -1,8 +1,6 @@
 //! Buffers for devices that build their frames.
 
-#[path = "support/pair.rs"]
-mod pair;
-
+use crate::pair;
 use tap_plumb::TransmitError;
 
 #[test]

@@ -1,16 +1,12 @@
 //! The receive thread waits for guest buffers, delivers in order, and ends when it is told to.
 
-#[path = "support/device.rs"]
-mod device;
-#[path = "support/pair.rs"]
-mod pair;
-
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use device::Device;
-use tap_plumb::{Threads, ThreadsError};
+use crate::device::Device;
+use crate::pair;
+use tap_plumb::{Resume, Threads, ThreadsError};
 
 #[test]
 fn f20_frames_are_delivered_in_order() {
@@ -85,7 +81,7 @@ fn frontend_that_panics_ends_the_threads_and_is_reported() {
     device.panics.store(true, Ordering::SeqCst);
     let threads = Threads::spawn(Arc::clone(&backend), Arc::clone(&device) as _).unwrap();
     host.send(&pair::frame(60, 0)).unwrap();
-    pair::wait_until("the end", || threads.suspend().is_ok() && threads.stop().is_err());
+    pair::wait_until("the panic", || threads.resume(Resume::Normal).is_err());
     assert!(matches!(threads.stop(), Err(ThreadsError::Panicked { thread: "receive" })));
     drop(threads);
     assert_eq!((Arc::strong_count(&device), Arc::strong_count(&backend)), (1, 1));

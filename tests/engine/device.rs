@@ -1,5 +1,4 @@
 //! A guest's device for tests: remembers what it was given, and has buffers when the test says so.
-#![allow(dead_code, reason = "each test file uses its part of this one")]
 
 use std::io::IoSlice;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -9,16 +8,16 @@ use std::time::{Duration, Instant};
 use tap_plumb::{Checksum, Frontend, Refused, Wait};
 
 #[derive(Default)]
-pub struct Device {
-    pub frames: Mutex<Vec<Vec<u8>>>,
+pub(crate) struct Device {
+    pub(crate) frames: Mutex<Vec<Vec<u8>>>,
     gate: Mutex<Gate>,
     changed: Condvar,
-    pub refuses: AtomicBool,
-    pub panics: AtomicBool,
-    pub waits: AtomicUsize,
-    pub pending: AtomicUsize,
-    pub gone: AtomicUsize,
-    pub flaps: AtomicUsize,
+    pub(crate) refuses: AtomicBool,
+    pub(crate) panics: AtomicBool,
+    pub(crate) waits: AtomicUsize,
+    pub(crate) pending: AtomicUsize,
+    pub(crate) gone: AtomicUsize,
+    pub(crate) flaps: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -29,12 +28,12 @@ struct Gate {
 
 impl Device {
     /// Takes the guest's buffers away, or gives them back.
-    pub fn set_buffers(&self, available: bool) {
+    pub(crate) fn set_buffers(&self, available: bool) {
         self.gate.lock().unwrap().closed = !available;
         self.changed.notify_all();
     }
 
-    pub fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.frames.lock().unwrap().len()
     }
 }

@@ -1,10 +1,8 @@
 //! What comes in is one frame a read, whole or not at all.
 
-#[path = "support/pair.rs"]
-mod pair;
-
 use std::io::IoSliceMut;
 
+use crate::pair;
 use tap_plumb::ReceiveError;
 
 #[test]

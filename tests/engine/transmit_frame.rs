@@ -1,12 +1,10 @@
 //! What goes out is one write of exactly the frame; what cannot go out is refused, dropped and counted.
 
-#[path = "support/pair.rs"]
-mod pair;
-
 use std::io::{self, IoSlice};
 use std::os::unix::net::UnixDatagram;
 use std::sync::Arc;
 
+use crate::pair;
 use tap_plumb::{Backend, Frame, LinkState, TransmitError};
 
 fn send(backend: &Arc<Backend>, bytes: &[u8]) -> Result<(), TransmitError> {

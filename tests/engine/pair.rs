@@ -1,5 +1,4 @@
 //! A datagram socket pair is a TAP: one datagram a frame, and the test holds the host's end.
-#![allow(dead_code, reason = "each test file uses its part of this one")]
 
 use std::os::unix::net::UnixDatagram;
 use std::sync::Arc;
@@ -8,7 +7,7 @@ use std::time::{Duration, Instant};
 use tap_plumb::{Backend, Tap};
 
 /// A backend, and the host's end of its wire.
-pub fn backend() -> (Arc<Backend>, UnixDatagram) {
+pub(crate) fn backend() -> (Arc<Backend>, UnixDatagram) {
     let (ours, host) = UnixDatagram::pair().expect("a socket pair");
     host.set_read_timeout(Some(Duration::from_secs(5))).expect("a time limit");
     let tap = Tap::from_fd(ours.into()).expect("a datagram socket is a TAP");
@@ -16,7 +15,7 @@ pub fn backend() -> (Arc<Backend>, UnixDatagram) {
 }
 
 /// A frame of `len` bytes with an Ethernet header and `mark` in every byte behind it.
-pub fn frame(len: usize, mark: u8) -> Vec<u8> {
+pub(crate) fn frame(len: usize, mark: u8) -> Vec<u8> {
     let mut frame = vec![mark; len];
     frame[..12].copy_from_slice(&[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2, 0, 0, 0, 0, 1]);
     frame[12..14].copy_from_slice(&0x88b5_u16.to_be_bytes());
@@ -24,7 +23,7 @@ pub fn frame(len: usize, mark: u8) -> Vec<u8> {
 }
 
 /// Takes one frame on the host's side.
-pub fn host_receive(host: &UnixDatagram) -> Vec<u8> {
+pub(crate) fn host_receive(host: &UnixDatagram) -> Vec<u8> {
     let mut buffer = vec![0; 70_000];
     let len = host.recv(&mut buffer).expect("a frame within 5 s");
     buffer.truncate(len);
@@ -32,7 +31,7 @@ pub fn host_receive(host: &UnixDatagram) -> Vec<u8> {
 }
 
 /// Waits until `condition` holds; panics after 5 s.
-pub fn wait_until(what: &str, condition: impl Fn() -> bool) {
+pub(crate) fn wait_until(what: &str, condition: impl Fn() -> bool) {
     let start = Instant::now();
     while !condition() {
         assert!(start.elapsed() < Duration::from_secs(5), "waited 5 s for {what}");
@@ -41,7 +40,7 @@ pub fn wait_until(what: &str, condition: impl Fn() -> bool) {
 }
 
 /// Every frame that was offered or taken is accounted for.
-pub fn assert_adds_up(backend: &Backend) {
+pub(crate) fn assert_adds_up(backend: &Backend) {
     let all = backend.statistics();
     assert_eq!(all.transmit.frames_offered, all.transmit.frames_sent + all.transmit.dropped(), "{all:?}");
     assert_eq!(all.receive.frames_received, all.receive.frames_delivered + all.receive.dropped(), "{all:?}");
