@@ -11,81 +11,74 @@
     reason = "the crate's modules are used in parts here"
 )]
 
-#[path = "../../src/announcement.rs"]
-mod announcement;
-#[path = "../../src/backend.rs"]
-mod backend;
-#[path = "../../src/buffer.rs"]
-mod buffer;
-#[path = "../../src/config.rs"]
-mod config;
-#[path = "../../src/control.rs"]
-mod control;
-#[path = "../../src/delivery.rs"]
-mod delivery;
-#[path = "../../src/error.rs"]
-mod error;
-#[path = "../../src/frame.rs"]
-mod frame;
-#[path = "../../src/frame_log.rs"]
-mod frame_log;
-#[path = "../../src/frontend.rs"]
-mod frontend;
-#[path = "../../src/gso.rs"]
-mod gso;
-#[path = "../../src/link.rs"]
-mod link;
-#[path = "../../src/name.rs"]
-mod name;
-#[path = "../../src/offload.rs"]
-mod offload;
-#[path = "../../src/pairs.rs"]
-mod pairs;
-#[path = "../support/streams_platform.rs"]
-mod platform;
-#[path = "../../src/program.rs"]
-mod program;
-#[path = "../../src/receive.rs"]
-mod receive;
-#[path = "../../src/receive_thread.rs"]
-mod receive_thread;
-#[path = "../../src/slices.rs"]
-mod slices;
-#[path = "../../src/statistics.rs"]
-mod statistics;
-#[path = "../../src/sync.rs"]
-mod sync;
-#[path = "../../src/threads.rs"]
-mod threads;
-#[path = "../../src/transmit.rs"]
-mod transmit;
-#[path = "../../src/transmit_lock.rs"]
-mod transmit_lock;
-#[path = "../../src/transmit_thread.rs"]
-mod transmit_thread;
-#[path = "../../src/wake.rs"]
-mod wake;
+/// The crate, with another platform.
+#[path = "../../src"]
+mod source {
+    pub(crate) mod announcement;
+    pub(crate) mod backend;
+    pub(crate) mod body;
+    pub(crate) mod buffer;
+    pub(crate) mod checksum;
+    pub(crate) mod checksum_dispatch;
+    pub(crate) mod config;
+    pub(crate) mod control;
+    pub(crate) mod deliver;
+    pub(crate) mod error;
+    pub(crate) mod frame;
+    pub(crate) mod frame_log;
+    pub(crate) mod front;
+    pub(crate) mod frontend;
+    pub(crate) mod gather;
+    pub(crate) mod gso;
+    pub(crate) mod handover;
+    pub(crate) mod headers;
+    pub(crate) mod link;
+    pub(crate) mod name;
+    pub(crate) mod offload;
+    pub(crate) mod pairs;
+    #[path = "../tests/support/streams_platform.rs"]
+    pub(crate) mod platform;
+    pub(crate) mod program;
+    pub(crate) mod raw;
+    pub(crate) mod receive;
+    pub(crate) mod receive_thread;
+    pub(crate) mod reject;
+    pub(crate) mod segments;
+    pub(crate) mod slices;
+    pub(crate) mod statistics;
+    pub(crate) mod sync;
+    pub(crate) mod threads;
+    pub(crate) mod transmit;
+    pub(crate) mod transmit_lock;
+    pub(crate) mod transmit_thread;
+    pub(crate) mod validate;
+    pub(crate) mod vnet_header;
+    pub(crate) mod wake;
+}
 
 use backend::Backend;
 use buffer::TransmitBuffer;
 use config::Config;
 use error::{AdoptError, AttachError, DetachError, ProgramError, ReceiveError, ThreadsError, TransmitError};
-use frame::{Checksum, Frame};
+use frame::{CarveError, Checksum, Completion, Frame};
 use frontend::{Frontend, Refused, Wait};
-use gso::{Gso, GsoKind, RejectReason};
+use gso::{Gso, GsoKind};
 use link::LinkState;
 use name::InterfaceName;
 use offload::Offload;
 use platform::Tap;
+use raw::RawSlice;
 use receive::Received;
+use reject::RejectReason;
+use source::*;
 use statistics::{ReceiveStatistics, Statistics, TransmitStatistics};
 use threads::{Resume, Threads};
 use transmit::{OwnedTransmitter, Transmitter};
 
 mod bench;
+mod calls;
 
 mod attach_trace;
-mod calls;
 mod faults;
 mod killed;
 

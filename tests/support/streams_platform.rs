@@ -3,6 +3,8 @@
 
 #[path = "../../platform/attach.rs"]
 mod attach;
+#[path = "../../platform/child.rs"]
+mod child;
 #[path = "../../platform/fault.rs"]
 mod fault;
 #[path = "../../platform/granted.rs"]
@@ -11,6 +13,8 @@ mod granted;
 pub(crate) mod illumos;
 #[path = "../../platform/inherited.rs"]
 mod inherited;
+#[path = "../../platform/number.rs"]
+mod number;
 #[path = "../../platform/settings.rs"]
 mod settings;
 #[path = "../../platform/tap.rs"]
@@ -19,7 +23,9 @@ mod tap;
 use self::illumos as sys;
 
 pub(crate) use attach::attach;
+pub(crate) use child::inherit_standard_streams_only;
 pub(crate) use fault::{ReadFault, WriteFault};
-pub(crate) use sys::{read_fault, write_fault};
+pub(crate) use number::duplicate;
+pub(crate) use sys::{check_name, read_fault, write_fault};
 pub(crate) use tap::FrameLimits;
 pub use tap::Tap;

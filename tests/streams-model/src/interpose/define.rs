@@ -26,6 +26,8 @@ macro_rules! interpose {
                     => model::openat(directory, path, flags, mode);
                 fn fcntl(fd: c_int, command: c_int, argument: c_ulong) -> c_int => model::fcntl(fd, command, argument);
                 fn fcntl64(fd: c_int, command: c_int, argument: c_ulong) -> c_int => model::fcntl(fd, command, argument);
+                fn fstat(fd: c_int, status: *mut c_void) -> c_int => model::fstat(fd, status.cast());
+                fn fstat64(fd: c_int, status: *mut c_void) -> c_int => model::fstat(fd, status.cast());
                 fn ioctl(fd: c_int, request: c_ulong, argument: *mut c_void) -> c_int
                     => model::ioctl(fd, request, argument);
                 fn read(fd: c_int, buffer: *mut c_void, length: usize) -> isize => model::read(fd, buffer, length);

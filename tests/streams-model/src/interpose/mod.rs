@@ -117,6 +117,20 @@ pub fn dup2(fd: c_int, onto: c_int) -> c_int {
     dup3(fd, onto, 0)
 }
 
+/// `fstat`: a stream is a character device, whatever stands behind it on the host.
+///
+/// # Safety
+/// `status` must point at a writable `struct stat`.
+pub unsafe fn fstat(fd: c_int, status: *mut libc::stat) -> c_int {
+    // SAFETY: fstat writes one `struct stat` at `status`, which is the caller's and writable.
+    let result = unsafe { libc::syscall(libc::SYS_fstat, fd, status) as c_int };
+    if result == 0 && process().owns(fd) && process().is_stream(fd) {
+        // SAFETY: `status` is the caller's and was just filled.
+        unsafe { (*status).st_mode = libc::S_IFCHR | 0o600 };
+    }
+    result
+}
+
 /// `fcntl`
 ///
 /// # Safety

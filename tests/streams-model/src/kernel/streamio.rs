@@ -21,7 +21,7 @@ impl Kernel {
         let top_name = stream.modules.first().map_or(stream.driver.name(), |module| module.name());
         let module = match name.as_slice() {
             b"ip" => Module::Ip,
-            b"arp" if matches!(top_name, "ip" | "udp") => Module::Dummy,
+            b"arp" if matches!(top_name, "ip" | "udp" | "udp6") => Module::Dummy,
             b"arp" => Module::Arp,
             _ => return Err(Errno::EINVAL.into()),
         };
