@@ -81,5 +81,7 @@ mod calls;
 mod attach_trace;
 mod faults;
 mod killed;
+mod lifecycle;
+mod names;
 
 streams_model::interpose!();
