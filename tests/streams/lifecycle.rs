@@ -23,7 +23,10 @@ fn assert_attached(state: &Snapshot, name: &str) {
     assert_eq!(interface.name, name);
     assert_eq!((interface.ip_muxid, interface.arp_muxid), (ip.muxid, arp.muxid));
     let descriptors: Vec<_> = state.descriptors.values().map(String::as_str).collect();
-    assert_eq!(descriptors, ["dummymod udp, close-on-exec", "tap, close-on-exec, non-blocking, MessageDiscard"]);
+    assert_eq!(
+        descriptors,
+        ["dummymod udp, close-on-exec", "tap, close-on-exec, non-blocking, MessageDiscard"]
+    );
 }
 
 #[test]

@@ -78,6 +78,7 @@ use transmit::{OwnedTransmitter, Transmitter};
 mod bench;
 mod calls;
 
+mod attach_hazards;
 mod attach_trace;
 mod faults;
 mod killed;
