@@ -36,11 +36,13 @@ impl Kernel {
         true
     }
 
-    /// An ARP request from a host behind the PPA's driver arrives on its control stream.
+    /// An ARP request of the host, or with a sender of 0.0.0.0 a probe, arrives on the control stream of a PPA. False
+    /// when there is no such PPA.
     pub fn inject_arp_request(&mut self, ppa: usize, sender_ip: [u8; 4], target_ip: [u8; 4]) -> bool {
         let Some(mac) = self.ppas.get(ppa).map(|ppa| ppa.mac) else { return false };
         let operation = ArpPacket::REQUEST;
-        let packet = ArpPacket { operation, sender_mac: mac, sender_ip, target_mac: BROADCAST, target_ip };
+        let target_mac = if sender_ip == [0; 4] { [0; 6] } else { BROADCAST };
+        let packet = ArpPacket { operation, sender_mac: mac, sender_ip, target_mac, target_ip };
         let header = EtherHeader { destination: BROADCAST, source: mac, kind: ETHERTYPE_ARP };
         self.inject_frame(ppa, &header.frame(&packet.bytes()))
     }

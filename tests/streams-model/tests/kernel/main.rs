@@ -14,6 +14,7 @@ mod hang;
 mod interfaces;
 mod links;
 mod names;
+mod observed;
 mod panics;
 mod privileges;
 mod read_modes;

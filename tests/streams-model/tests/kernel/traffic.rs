@@ -45,6 +45,8 @@ fn the_host_can_ping_and_be_asked() {
     assert!(caller.kernel.inject_arp_request(0, HOST, GUEST));
     let request = caller.drain(plumbed.control).remove(0);
     assert_eq!((request.len(), &request[38..42]), (42, &GUEST[..]));
+    assert!(caller.kernel.inject_arp_request(0, [0; 4], GUEST));
+    assert_eq!(caller.drain(plumbed.control)[0][28..42], [&[0; 10][..], &GUEST].concat(), "a probe");
     assert!(!caller.kernel.inject_arp_request(1, HOST, GUEST), "no such PPA");
 }
 
