@@ -111,6 +111,31 @@ impl Kernel {
         (muxids[0], muxids[1])
     }
 
+    /// Removes the persistent links of an interface, as another process' unplumbing does.
+    pub fn unplumb_elsewhere(&mut self, name: &str) {
+        let named = |kernel: &Self, link: &Link| {
+            let interface = kernel.stream(link.lower).ok().and_then(|stream| stream.interface);
+            let interface = interface.and_then(|interface| kernel.interfaces.get(&interface));
+            link.persistent && interface.is_some_and(|interface| interface.name == name)
+        };
+        while let Some(link) = self.links.list.iter().rev().find(|link| named(self, link)).cloned() {
+            if self.remove_link(link.id, link.lower).is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Takes a PPA for another process, which keeps it. False when it is taken already.
+    pub fn take_ppa_elsewhere(&mut self, ppa: usize) -> bool {
+        let control = self.add_stream(Driver::Tap);
+        self.files.install_foreign(control);
+        let taken = i32::try_from(ppa).is_ok_and(|wanted| self.new_ppa(control, wanted).is_ok());
+        if !taken {
+            self.streams.remove(&control);
+        }
+        taken
+    }
+
     fn add_lower_stream(&mut self, module: Module) -> StreamId {
         let id = self.add_stream(Driver::Tap);
         if let Ok(stream) = self.stream_mut(id) {

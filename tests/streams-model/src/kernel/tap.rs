@@ -85,7 +85,7 @@ impl Kernel {
         }
     }
 
-    fn new_ppa(&mut self, id: StreamId, wanted: i32) -> Sys {
+    pub(super) fn new_ppa(&mut self, id: StreamId, wanted: i32) -> Sys {
         let second = self.stream(id)?.dl.control;
         if second {
             self.suspect(6, "a second TUNNEWPPA on one stream");

@@ -125,3 +125,43 @@ fn every_call_of_a_plumbing_can_be_hit() {
         assert_eq!(caller.kernel.snapshot(), Default::default(), "after call {number}");
     }
 }
+
+#[test]
+fn somebody_else_gets_in_between() {
+    let mut caller = Caller::default();
+    caller.kernel.plumb_elsewhere("tap3");
+    let fd = caller.control(3);
+    caller.kernel.before(nth(1, "SIOCSLIFNAME"), |kernel| kernel.unplumb_elsewhere("tap3"));
+    assert_eq!(caller.kernel.interface_states().len(), 1);
+    caller.ip_stream("tap3", 3, IFF_IPV4);
+    assert_eq!(caller.kernel.link_states(), []);
+    caller.close(fd);
+    let fd = caller.must_open("/dev/tap");
+    caller.kernel.before(nth(1, "I_STR"), |kernel| assert!(kernel.take_ppa_elsewhere(5)));
+    assert_eq!(caller.new_ppa(fd, 5), failed(Errno::EEXIST));
+    assert!(!caller.kernel.take_ppa_elsewhere(5));
+}
+
+#[test]
+fn a_dead_process_does_nothing() {
+    let mut caller = Caller::default();
+    caller.plumb("tap0", 0, I_LINK);
+    let number = caller.kernel.calls() + 2;
+    caller.kernel.before(When::Call(number), streams_model::Kernel::kill);
+    assert_eq!(caller.open("/dev/tap", abi::O_RDWR), done(5));
+    assert_eq!(caller.open("/dev/tap", abi::O_RDWR), failed(Errno::EBADF));
+    assert_eq!(caller.kernel.snapshot(), Default::default());
+    let calls = caller.kernel.calls();
+    assert_eq!(caller.close(3), failed(Errno::EBADF));
+    assert_eq!(caller.kernel.calls(), calls);
+}
+
+#[test]
+fn the_call_that_panics_is_the_last_of_the_trace() {
+    let mut caller = Caller::default();
+    let fd = caller.must_open("/dev/tap");
+    let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| caller.new_ppa(fd, 20)));
+    assert!(panic.is_err());
+    let last = caller.kernel.trace().last().map(ToString::to_string);
+    assert_eq!(last.as_deref(), Some("I_STR(3, TUNNEWPPA, 20) = ? (never returns: the machine panicked)"));
+}
