@@ -9,6 +9,10 @@ use super::{Checked, Replay, equal};
 impl Replay {
     pub(super) fn call_line(&mut self, line: &Line) -> Checked {
         let operation = line.call.split(" (").next().unwrap_or_default();
+        if let Some((request, value)) = value_request(line, operation) {
+            let outcome = self.caller.ioctl(line.fd(0), request, value);
+            return self.compare(line, outcome);
+        }
         match operation {
             "open" => self.open_line(line),
             "close" => {
@@ -31,19 +35,11 @@ impl Replay {
                 let outcome = self.caller.push(line.fd(0), &module);
                 self.compare(line, outcome)
             }
-            "I_POP" => self.value_ioctl(line, abi::I_POP, 0),
             "I_LIST" => {
                 let (outcome, names) = self.caller.list(line.fd(0));
                 line.compare(&outcome)?;
                 equal("I_LIST", line.note.clone(), names.join(" "))
             }
-            "I_LINK" => self.value_ioctl(line, abi::I_LINK, i64::from(line.fd(1))),
-            "I_PLINK" => self.value_ioctl(line, abi::I_PLINK, i64::from(line.fd(1))),
-            "I_UNLINK" if line.args.starts_with("fd") => {
-                self.value_ioctl(line, abi::I_UNLINK, line.last_number())
-            }
-            "I_PUNLINK" => self.value_ioctl(line, abi::I_PUNLINK, line.last_number()),
-            "I_SRDOPT RMSGD" | "I_SRDOPT RNORM" => self.value_ioctl(line, abi::I_SRDOPT, line.last_number()),
             "I_STR TUNNEWPPA" => self.new_ppa_line(line),
             "I_STR TUNGETPPA" => {
                 let (outcome, ..) = self.caller.str_ioctl(line.fd(0), abi::TUNGETPPA, 0, &[]);
@@ -78,11 +74,6 @@ impl Replay {
         self.compare(line, outcome)
     }
 
-    fn value_ioctl(&mut self, line: &Line, request: u32, value: i64) -> Checked {
-        let outcome = self.caller.ioctl(line.fd(0), request, value);
-        self.compare(line, outcome)
-    }
-
     fn new_ppa_line(&mut self, line: &Line) -> Checked {
         let (fd, wanted) = (line.fd(0), line.last_number() as i32);
         let (outcome, length, data) = self.caller.str_ioctl(fd, abi::TUNNEWPPA, 4, &wanted.to_le_bytes());
@@ -95,6 +86,19 @@ impl Replay {
         equal("ic_len", line.noted_number("ic_len"), Some(i64::from(length)))?;
         equal("int", line.noted_number("int"), Some(i64::from(int)))
     }
+}
+
+/// The requests of the stream head whose argument is a value.
+fn value_request(line: &Line, operation: &str) -> Option<(u32, i64)> {
+    Some(match operation {
+        "I_POP" => (abi::I_POP, 0),
+        "I_LINK" => (abi::I_LINK, i64::from(line.fd(1))),
+        "I_PLINK" => (abi::I_PLINK, i64::from(line.fd(1))),
+        "I_UNLINK" => (abi::I_UNLINK, line.last_number()),
+        "I_PUNLINK" => (abi::I_PUNLINK, line.last_number()),
+        "I_SRDOPT RMSGD" | "I_SRDOPT RNORM" => (abi::I_SRDOPT, line.last_number()),
+        _ => return None,
+    })
 }
 
 impl Line {
