@@ -11,14 +11,12 @@ use super::inspect::{Bound, EXCLUSIVE, HEADER, MULTI_QUEUE, NO_PACKET_INFO, TAP}
 use super::interface::Interface;
 use super::name::{check_name, is_template};
 use super::state::{self, Cause, Failure};
-use super::{LIMITS, Plumbing, ioctl};
+use super::{LIMITS, NODE, Plumbing, ioctl};
 use crate::config::{Config, Creation, Source};
 use crate::error::AttachError;
 use crate::offload::Offload;
 use crate::platform::settings;
 use crate::platform::tap::Attached;
-
-const NODE: &str = "/dev/net/tun";
 
 /// Makes or opens the interface `name` (`None`: the kernel's choice; `tap%d`: the kernel's number) with `queues` descriptors.
 pub(crate) fn attach(name: Option<&str>, config: &Config, queues: u16) -> Result<Vec<Attached>, AttachError> {
@@ -43,10 +41,14 @@ pub(crate) fn rebind(
 ) -> Result<(bool, Offload), AttachError> {
     let name = if let Source::Name(name) = &config.source { Some(name.as_str()) } else { None };
     let plan = Plan::new(name, config, multi_queue)?;
-    if Bound::of(fd).is_err() {
-        // Another queue may have made the interface a moment ago, so only a single one can ask for a new one.
-        let exclusive = if multi_queue { 0 } else { plan.exclusive() };
-        plan.bind(fd, plan.name.as_bytes(), plan.flags | exclusive)?;
+    match Bound::of(fd) {
+        Ok(bound) => plan.compare_name(&bound)?,
+        Err(error) if error.raw_os_error() == Some(libc::EBADFD) => {
+            // Another queue may have made the interface a moment ago, so only a single one can ask for a new one.
+            let exclusive = if multi_queue { 0 } else { plan.exclusive() };
+            plan.bind(fd, plan.name.as_bytes(), plan.flags | exclusive)?;
+        }
+        Err(_) => return Err(AttachError::Unsupported { what: "re-attaching what is no TAP" }),
     }
     let granted = plan.set_state(fd)?;
     settings::apply(fd, None, config)?;
@@ -89,6 +91,18 @@ impl<'a> Plan<'a> {
         }
         self.compare(fd, &bound)?;
         Ok(bound)
+    }
+
+    /// Refuses to take the interface that is still there for the one that was asked for.
+    fn compare_name(&self, bound: &Bound) -> Result<(), AttachError> {
+        if self.name.is_empty() || is_template(self.name) || self.name.as_bytes() == bound.name.as_bytes() {
+            return Ok(());
+        }
+        Err(AttachError::Mismatch {
+            what: "the interface, which is still attached,",
+            wanted: self.name.to_owned(),
+            found: bound.name.to_string(),
+        })
     }
 
     /// Compares the mode with what was asked for: the kernel gives a further queue that of the first, without a word.

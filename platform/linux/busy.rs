@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-const NODE: &str = "/dev/net/tun";
+use super::NODE;
 
 /// Names the processes that hold a queue of the interface `name` in this network namespace, as far as they can be read:
 /// those of the same user, or all for root.

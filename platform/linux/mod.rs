@@ -32,6 +32,8 @@ pub(crate) use queue::set_queue_enabled;
 use super::tap::FrameLimits;
 use crate::error::DetachError;
 
+const NODE: &str = "/dev/net/tun";
+
 /// On Linux the descriptor is all there is.
 #[derive(Debug)]
 pub(crate) enum Plumbing {}

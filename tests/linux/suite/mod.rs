@@ -95,6 +95,7 @@ pub(crate) fn run() -> std::process::ExitCode {
         refusals::settings_that_the_kernel_refuses_name_the_step,
         removal::a_failed_reattach_can_be_tried_again,
         removal::a_reattach_cannot_change_the_header,
+        removal::a_reattach_does_not_take_one_interface_for_another,
         removal::a_socket_cannot_be_bound_again,
         removal::several_queues_come_back_as_one_interface,
         removal::the_same_descriptor_is_bound_again,
