@@ -9,7 +9,7 @@ use super::inspect::{EXCLUSIVE, MULTI_QUEUE};
 use super::interface::Interface;
 use super::ioctl;
 use super::request::Request;
-use super::{NODE, busy};
+use super::{busy, node};
 use crate::error::AttachError;
 
 /// The kernel lets go of a killed owner's interface some milliseconds later; this is the first wait, each next one doubles.
@@ -53,7 +53,7 @@ fn explain(source: io::Error, name: &[u8], flags: u16) -> AttachError {
 /// Something else stands where the node should be.
 fn no_node(source: io::Error) -> AttachError {
     AttachError::WrongKind {
-        name: NODE.to_owned(),
+        name: node::PATH.to_owned(),
         found: "not the device node of the TUN driver",
         remedy: "make it anew: `mknod /dev/net/tun c 10 200`",
         source: Some(source),

@@ -13,6 +13,7 @@ mod interface;
 mod ioctl;
 mod name;
 mod namespace;
+mod node;
 mod offload;
 mod queue;
 mod request;
@@ -31,8 +32,6 @@ pub(crate) use queue::set_queue_enabled;
 
 use super::tap::FrameLimits;
 use crate::error::DetachError;
-
-const NODE: &str = "/dev/net/tun";
 
 /// On Linux the descriptor is all there is.
 #[derive(Debug)]

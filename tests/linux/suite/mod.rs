@@ -55,6 +55,7 @@ pub(crate) fn run() -> std::process::ExitCode {
         creation::exclusive_takes_nothing_that_is_there,
         creation::must_exist_makes_nothing,
         creation::must_exist_needs_the_name_of_one_interface,
+        descriptors::b29_an_error_bears_the_name_that_the_kernel_chose,
         descriptors::b30_nothing_is_left_by_any_request_that_fails,
         descriptors::b30_nothing_is_left_when_descriptors_run_out,
         descriptors::b30_three_hundred_attaches_leave_nothing,
