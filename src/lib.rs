@@ -69,6 +69,7 @@ mod config;
 mod control;
 mod deliver;
 mod error;
+mod error_io;
 mod frame;
 mod frame_log;
 mod front;
