@@ -39,6 +39,8 @@ pub(crate) fn run() -> std::process::ExitCode {
     namespace::run(tests![
         adopt::b26_flags_are_kept_and_two_are_added,
         adopt::b27_a_filter_of_somebody_else_stays,
+        adopt::b27_a_kernel_that_does_not_answer_is_not_trusted,
+        adopt::b27_a_refusal_at_a_late_step_gives_the_header_back,
         adopt::b27_every_other_kind_is_named,
         adopt::b27_packet_info_is_found_out_in_every_mode,
         adopt::b27_the_check_of_packet_info_sends_no_frame,
