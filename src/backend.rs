@@ -73,6 +73,8 @@ pub struct Backend {
     pub(crate) gone: AtomicBool,
     pub(crate) counters: Counters,
     pub(crate) timed: AtomicBool,
+    /// Off: segmentation and checksums are done here even where the host could.
+    pub(crate) host_offload: AtomicBool,
     pub(crate) log: FrameLog,
     pub(crate) pool: Arc<Pool>,
     listeners: Mutex<Listeners>,
@@ -92,6 +94,7 @@ impl Backend {
             gone: AtomicBool::new(false),
             counters: Counters::default(),
             timed: AtomicBool::new(false),
+            host_offload: AtomicBool::new(true),
             log: FrameLog::new(),
             pool: Arc::default(),
             listeners: Mutex::default(),
@@ -129,6 +132,12 @@ impl Backend {
     /// Measures the time spent in transmit and receive calls; off at first, since it reads the clock twice a frame.
     pub fn measure_time(&self, on: bool) {
         self.timed.store(on, Ordering::Relaxed);
+    }
+
+    /// Leaves segmentation and checksums of transmitted frames to the host where it can do them (as at first), or does
+    /// them here all the same.
+    pub fn use_host_offload(&self, on: bool) {
+        self.host_offload.store(on, Ordering::Relaxed);
     }
 
     /// Accepted for the sake of devices that report it; a TAP delivers everything anyway. May repeat a value.

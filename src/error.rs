@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use crate::gso::RejectReason;
+use crate::reject::RejectReason;
 
 /// Says why a TAP could not be attached, with the step, its object and what to do about it.
 #[derive(Debug, Error)]
@@ -57,6 +57,20 @@ pub enum AttachError {
         name: String,
         /// Who holds it, where that could be read; else empty.
         holder: String,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// There is no interface of that name, and none was to be made.
+    #[error("there is no interface {name}; make it first, or do not demand that it exists")]
+    Missing {
+        /// The interface.
+        name: String,
+    },
+    /// There is an interface of that name, and a new one was demanded.
+    #[error("the interface {name} exists already; remove it, or do not demand a new one")]
+    Exists {
+        /// The interface.
+        name: String,
         /// The system's answer.
         source: io::Error,
     },
@@ -353,6 +367,7 @@ impl From<AttachError> for io::Error {
     fn from(error: AttachError) -> Self {
         let kind = match &error {
             AttachError::Unsupported { .. } => io::ErrorKind::Unsupported,
+            AttachError::Missing { .. } => io::ErrorKind::NotFound,
             AttachError::Program(_) | AttachError::Mismatch { .. } => io::ErrorKind::Other,
             _ => io::ErrorKind::InvalidInput,
         };
@@ -360,6 +375,7 @@ impl From<AttachError> for io::Error {
             AttachError::Open { source, .. }
             | AttachError::Request { source, .. }
             | AttachError::Busy { source, .. }
+            | AttachError::Exists { source, .. }
             | AttachError::Program(ProgramError::Spawn { source, .. } | ProgramError::Wait { source, .. }) => {
                 Some(source)
             }

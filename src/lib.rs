@@ -57,19 +57,26 @@
 //! # Log
 //!
 //! By the `log` crate: attach, detach, link and removal at info and debug; what a program wrote to its standard error at
-//! warn; each frame with the time since the last one and a hex dump at trace, under the target `tap_plumb::frame`.
+//! info, or at warn when it failed; each frame with the time since the last one and a hex dump at trace, under the target `tap_plumb::frame`.
 
 mod announcement;
 mod backend;
+mod body;
 mod buffer;
+mod checksum;
+mod checksum_dispatch;
 mod config;
 mod control;
-mod delivery;
+mod deliver;
 mod error;
 mod frame;
 mod frame_log;
+mod front;
 mod frontend;
+mod gather;
 mod gso;
+mod handover;
+mod headers;
 mod link;
 mod name;
 mod offload;
@@ -77,8 +84,11 @@ mod pairs;
 #[path = "../platform/mod.rs"]
 mod platform;
 mod program;
+mod raw;
 mod receive;
 mod receive_thread;
+mod reject;
+mod segments;
 mod slices;
 mod statistics;
 mod sync;
@@ -86,6 +96,8 @@ mod threads;
 mod transmit;
 mod transmit_lock;
 mod transmit_thread;
+mod validate;
+mod vnet_header;
 mod wake;
 
 pub use backend::Backend;
@@ -94,14 +106,16 @@ pub use config::Config;
 pub use error::{
     AdoptError, AttachError, DetachError, ProgramError, ReceiveError, ThreadsError, TransmitError,
 };
-pub use frame::{Checksum, Frame};
+pub use frame::{CarveError, Checksum, Completion, Frame};
 pub use frontend::{Frontend, Refused, Wait};
-pub use gso::{Gso, GsoKind, RejectReason};
+pub use gso::{Gso, GsoKind};
 pub use link::LinkState;
 pub use name::InterfaceName;
 pub use offload::Offload;
 pub use platform::Tap;
+pub use raw::RawSlice;
 pub use receive::Received;
+pub use reject::RejectReason;
 pub use statistics::{ReceiveStatistics, Statistics, TransmitStatistics};
 pub use threads::{Resume, Threads};
 pub use transmit::{OwnedTransmitter, Transmitter};

@@ -39,4 +39,66 @@ impl Offload {
     pub fn with_header(header_len: usize) -> Option<Self> {
         matches!(header_len, 10 | 12).then_some(Self { header_len, ..Self::NONE })
     }
+
+    /// The offloads a guest has agreed to receive, from the feature bits it acknowledged (virtio 1.2, 5.1.3).
+    ///
+    /// The header has 12 bytes for a guest with `VIRTIO_F_VERSION_1` or `VIRTIO_NET_F_MRG_RXBUF`, else 10. A bit without
+    /// those it depends on counts for nothing, and neither does `VIRTIO_NET_F_GUEST_UFO`: no host here hands out IP
+    /// fragments to be joined.
+    ///
+    /// ```
+    /// use tap_plumb::Offload;
+    /// let acknowledged = 1 << 32 | 1 << 1 | 1 << 7; // VERSION_1, GUEST_CSUM, GUEST_TSO4
+    /// let offload = Offload::from_virtio_features(acknowledged);
+    /// assert!(offload.header_len == 12 && offload.checksum && offload.tcp4 && !offload.tcp6);
+    /// ```
+    #[must_use]
+    pub fn from_virtio_features(features: u64) -> Self {
+        let has = |bit: u64| features & bit == bit;
+        let checksum = has(feature::GUEST_CSUM);
+        let (tcp4, tcp6) = (checksum && has(feature::GUEST_TSO4), checksum && has(feature::GUEST_TSO6));
+        Self {
+            header_len: if has(feature::VERSION_1) || has(feature::MRG_RXBUF) { 12 } else { 10 },
+            checksum,
+            tcp4,
+            tcp6,
+            tcp_ecn: (tcp4 || tcp6) && has(feature::GUEST_ECN),
+            udp: checksum && has(feature::GUEST_USO4 | feature::GUEST_USO6),
+        }
+    }
+
+    /// The feature bits to offer a guest in front of a host with these offloads (virtio 1.2, 5.1.3).
+    ///
+    /// What a guest may *send* does not depend on the host: checksums, TCP and UDP segmentation are done in software where
+    /// the host cannot. Bits that say nothing about offloads, such as `VIRTIO_F_VERSION_1`, are the caller's.
+    #[must_use]
+    pub fn virtio_features(self) -> u64 {
+        let flags = [
+            (self.checksum, feature::GUEST_CSUM),
+            (self.checksum && self.tcp4, feature::GUEST_TSO4),
+            (self.checksum && self.tcp6, feature::GUEST_TSO6),
+            (self.checksum && self.tcp_ecn && (self.tcp4 || self.tcp6), feature::GUEST_ECN),
+            (self.checksum && self.udp, feature::GUEST_USO4 | feature::GUEST_USO6),
+        ];
+        flags.iter().filter(|(on, _)| *on).fold(feature::TRANSMIT, |bits, (_, bit)| bits | bit)
+    }
+}
+
+/// Feature bits of a virtio network device (virtio 1.2, 5.1.3 and 6).
+mod feature {
+    pub(super) const GUEST_CSUM: u64 = 1 << 1;
+    pub(super) const GUEST_TSO4: u64 = 1 << 7;
+    pub(super) const GUEST_TSO6: u64 = 1 << 8;
+    pub(super) const GUEST_ECN: u64 = 1 << 9;
+    pub(super) const MRG_RXBUF: u64 = 1 << 15;
+    pub(super) const VERSION_1: u64 = 1 << 32;
+    pub(super) const GUEST_USO4: u64 = 1 << 54;
+    pub(super) const GUEST_USO6: u64 = 1 << 55;
+    const CSUM: u64 = 1;
+    const HOST_TSO4: u64 = 1 << 11;
+    const HOST_TSO6: u64 = 1 << 12;
+    const HOST_ECN: u64 = 1 << 13;
+    const HOST_USO: u64 = 1 << 56;
+    /// What a guest may leave to the host on transmit.
+    pub(super) const TRANSMIT: u64 = CSUM | HOST_TSO4 | HOST_TSO6 | HOST_ECN | HOST_USO;
 }

@@ -12,6 +12,7 @@ use crate::backend::{Backend, LARGEST_FRAME};
 use crate::control::{HALT, REATTACHED, RESET, Worker};
 use crate::error::ReceiveError;
 use crate::frontend::Wait;
+use crate::handover;
 use crate::receive::Received;
 use crate::statistics::Counter;
 use crate::threads::Shared;
@@ -106,6 +107,7 @@ impl<'a> ReceiveThread<'a> {
 
     fn deliver(&mut self, received: Received) {
         let backend = &self.shared.backend;
+        backend.count_received(received.len);
         if let Err(cause) = self.wait_for_guest() {
             cause.one();
             return;
@@ -116,7 +118,7 @@ impl<'a> ReceiveThread<'a> {
         }
         let start = backend.clock();
         let frame = &mut self.buffer[..received.len];
-        match crate::delivery::deliver(&*self.shared.frontend, frame, received) {
+        match handover::hand_over(&*self.shared.frontend, frame, received) {
             Ok(segments) => backend.count_delivered(received.len, segments),
             Err(cause) => cause(&backend.counters.receive).one(),
         }

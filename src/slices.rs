@@ -76,3 +76,46 @@ fn build_mut<const N: usize, R>(
     }
     act(&mut all[..count])
 }
+
+/// Copies the first bytes of `slices` to `target`; gives the slice and the offset in it where the copy ended.
+pub(crate) fn copy_first(target: &mut [u8], slices: &[IoSlice<'_>]) -> (usize, usize) {
+    let mut filled = 0;
+    for (index, slice) in slices.iter().enumerate() {
+        let len = slice.len().min(target.len() - filled);
+        target[filled..filled + len].copy_from_slice(&slice[..len]);
+        filled += len;
+        if len < slice.len() {
+            return (index, len);
+        }
+    }
+    (slices.len(), 0)
+}
+
+/// Calls `act` with the first `len` bytes of `slices`, to be read.
+pub(crate) fn with_shared<R>(
+    slices: &[IoSliceMut<'_>],
+    len: usize,
+    act: impl FnOnce(&[IoSlice<'_>]) -> R,
+) -> R {
+    if slices.len() <= COMMON { share::<COMMON, R>(slices, len, act) } else { share_long(slices, len, act) }
+}
+
+#[cold]
+#[inline(never)]
+fn share_long<R>(slices: &[IoSliceMut<'_>], len: usize, act: impl FnOnce(&[IoSlice<'_>]) -> R) -> R {
+    share::<MOST, R>(slices, len, act)
+}
+
+fn share<const N: usize, R>(
+    slices: &[IoSliceMut<'_>],
+    mut len: usize,
+    act: impl FnOnce(&[IoSlice<'_>]) -> R,
+) -> R {
+    let mut all = [IoSlice::new(&[]); N];
+    for (slot, slice) in all.iter_mut().zip(slices) {
+        let part = &slice[..slice.len().min(len)];
+        *slot = IoSlice::new(part);
+        len -= part.len();
+    }
+    act(&all[..slices.len().min(N)])
+}

@@ -16,6 +16,16 @@ impl Counter {
         self.add(1);
     }
 
+    /// [`add`](Self::add) for a counter that only the holder of the transmit session writes: a locked instruction for
+    /// each of them would be measurable beside the system call.
+    pub(crate) fn add_alone(&self, count: u64) {
+        self.0.store(self.get().wrapping_add(count), Ordering::Relaxed);
+    }
+
+    pub(crate) fn one_alone(&self) {
+        self.add_alone(1);
+    }
+
     fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
@@ -177,15 +187,27 @@ impl ReceiveStatistics {
 pub(crate) struct Counters {
     pub(crate) transmit: TransmitCounters,
     pub(crate) receive: ReceiveCounters,
+    /// Frames received and delivered by one call, and their bytes.
+    pub(crate) direct_frames: Counter,
+    pub(crate) direct_bytes: Counter,
     pub(crate) transmit_nanos: Counter,
     pub(crate) receive_nanos: Counter,
 }
 
 impl Counters {
     pub(crate) fn snapshot(&self, dropped_by_host: Option<u64>) -> Statistics {
+        let (frames, bytes) = (self.direct_frames.get(), self.direct_bytes.get());
+        let mut receive = self.receive.snapshot();
+        for count in
+            [&mut receive.frames_received, &mut receive.frames_delivered, &mut receive.segments_delivered]
+        {
+            *count += frames;
+        }
+        receive.bytes_received += bytes;
+        receive.bytes_delivered += bytes;
         Statistics {
             transmit: self.transmit.snapshot(),
-            receive: self.receive.snapshot(),
+            receive,
             dropped_by_host,
             transmit_time: Duration::from_nanos(self.transmit_nanos.get()),
             receive_time: Duration::from_nanos(self.receive_nanos.get()),

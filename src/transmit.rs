@@ -10,9 +10,11 @@ use nix::sys::uio::writev;
 use nix::unistd::write;
 
 use crate::backend::Backend;
+use crate::body::Borrowed;
 use crate::buffer::TransmitBuffer;
+use crate::deliver::{Port, deliver};
 use crate::error::TransmitError;
-use crate::frame::{Checksum, Frame};
+use crate::frame::{CarveError, Checksum, Frame};
 use crate::gso::Gso;
 use crate::platform::{self, WriteFault};
 use crate::receive::LONGEST_HEADER;
@@ -37,6 +39,19 @@ macro_rules! session {
         /// As [`send`](Self::send); `sent` in the error counts from the frame's start.
         pub fn resume(&mut self, frame: &Frame<'_>, sent: u32) -> Result<(), TransmitError> {
             self.backend.send(frame, sent)
+        }
+
+        /// Sends one frame from a virtio driver: the first `header_len` bytes of `slices` are its virtio-net header, 10
+        /// or 12. Of the header only what [`Frame::from_virtio`] reads goes on to the host.
+        ///
+        /// # Errors
+        /// As [`send`](Self::send); [`TransmitError::Rejected`] also for a header that contradicts the frame.
+        pub fn send_with_header(
+            &mut self,
+            slices: &[IoSlice<'_>],
+            header_len: usize,
+        ) -> Result<(), TransmitError> {
+            self.backend.send_with_header(slices, header_len)
         }
 
         /// Takes a buffer of at least `min_len` bytes to build a frame in.
@@ -98,7 +113,7 @@ impl Backend {
     /// wake-up: `Frontend::transmit_pending` from [`Threads`](crate::Threads), or the callback of
     /// [`on_transmit_ready`](Self::on_transmit_ready).
     pub fn begin_transmit(&self) -> Option<Transmitter<'_>> {
-        self.begin().then_some(Transmitter { backend: self })
+        if self.begin() { Some(Transmitter { backend: self }) } else { None }
     }
 
     /// Opens a transmit session that owns the backend; else as [`begin_transmit`](Self::begin_transmit).
@@ -130,7 +145,7 @@ impl Backend {
         let start = self.timed.load(Ordering::Relaxed).then(Instant::now);
         let len = frame.total_len();
         let result = self.try_send(frame, len, first);
-        self.counters.transmit.frames_offered.one();
+        self.counters.transmit.frames_offered.one_alone();
         match &result {
             Ok(()) => self.count_sent(len),
             Err(error) => self.count_refused(error),
@@ -140,6 +155,26 @@ impl Backend {
             self.counters.transmit_nanos.add(nanos);
         }
         result
+    }
+
+    fn send_with_header(&self, slices: &[IoSlice<'_>], header_len: usize) -> Result<(), TransmitError> {
+        let mut header = [0; LONGEST_HEADER];
+        let header = &mut header[..header_len.min(LONGEST_HEADER)];
+        let (index, offset) = slices::copy_first(header, slices);
+        let rest = slices.get(index).map_or(&[][..], |slice| &slice[offset..]);
+        let send = |slices: &[IoSlice<'_>]| match Frame::from_virtio(header, slices) {
+            Ok(frame) => self.send(&frame, 0),
+            Err(reason) => {
+                self.counters.transmit.frames_offered.one_alone();
+                self.count_refused(&reason.into());
+                Err(reason.into())
+            }
+        };
+        match slices.get(index..) {
+            Some(whole) if offset == 0 => send(whole),
+            Some([_, behind @ ..]) => slices::with_first(rest, behind, send),
+            _ => send(&[]),
+        }
     }
 
     fn try_send(&self, frame: &Frame<'_>, len: usize, first: u32) -> Result<(), TransmitError> {
@@ -155,50 +190,74 @@ impl Backend {
         self.log.transmit(frame.slices, len);
         match (frame.gso, frame.checksum) {
             (None, Checksum::Complete) => self.send_plain(frame.slices, len),
-            _ => self.send_offloaded(frame, first),
+            _ => self.send_worked(frame, first),
         }
     }
 
-    fn send_offloaded(&self, _frame: &Frame<'_>, _first: u32) -> Result<(), TransmitError> {
-        Err(TransmitError::Unsupported { what: "segmentation" })
+    /// Validates the frame, then has the host do what the guest left to be done, or does it here.
+    fn send_worked(&self, frame: &Frame<'_>, first: u32) -> Result<(), TransmitError> {
+        let offload = self.header_len > 0 && self.host_offload.load(Ordering::Relaxed);
+        let port = Port { header_len: self.header_len, offload, max_slices: self.most_slices };
+        let mut sent = first;
+        let sink = |slices: &[IoSlice<'_>]| {
+            self.write_list(slices, sent)?;
+            sent += 1;
+            Ok(())
+        };
+        match deliver(Borrowed(frame.slices), frame.work(), port, first, sink) {
+            Ok(_) => Ok(()),
+            Err(CarveError::Sink { error, .. }) => Err(error),
+            Err(CarveError::Rejected(reason)) => Err(TransmitError::Rejected(reason)),
+            Err(CarveError::TooManySlices { slices, limit, .. }) => {
+                Err(TransmitError::TooManySlices { slices, limit })
+            }
+        }
     }
 
     fn send_plain(&self, slices: &[IoSlice<'_>], len: usize) -> Result<(), TransmitError> {
-        if len > self.limits.longest {
-            return Err(TransmitError::Oversize { len, limit: self.limits.longest });
-        }
-        self.write_frame(&[0; LONGEST_HEADER][..self.header_len], slices, len, 0)
-    }
-
-    /// Writes one frame of `len` bytes behind `header`, in one system call. `sent` goes into the error.
-    pub(crate) fn write_frame(
-        &self,
-        header: &[u8],
-        slices: &[IoSlice<'_>],
-        len: usize,
-        sent: u32,
-    ) -> Result<(), TransmitError> {
-        let count = slices.len() + usize::from(!header.is_empty());
+        let count = slices.len() + usize::from(self.header_len > 0);
         if count > self.most_slices {
             return Err(TransmitError::TooManySlices { slices: count, limit: self.most_slices });
         }
-        let result = loop {
-            let result = match slices {
-                [one] if header.is_empty() => write(&self.tap, one),
-                many if header.is_empty() => writev(&self.tap, many),
-                _ => slices::with_first(header, slices, |all| writev(&self.tap, all)),
+        self.check_len(len)?;
+        match slices {
+            [one] if self.header_len == 0 => self.finish(len, 0, || write(&self.tap, one)),
+            many if self.header_len == 0 => self.finish(len, 0, || writev(&self.tap, many)),
+            many => slices::with_first(&[0; LONGEST_HEADER][..self.header_len], many, |all| {
+                self.finish(len, 0, || writev(&self.tap, all))
+            }),
+        }
+    }
+
+    /// Writes one frame that is complete with its virtio-net header, if the TAP has one.
+    fn write_list(&self, slices: &[IoSlice<'_>], sent: u32) -> Result<(), TransmitError> {
+        let len = slices.iter().map(|slice| slice.len()).sum::<usize>().saturating_sub(self.header_len);
+        self.check_len(len)?;
+        self.finish(len, sent, || writev(&self.tap, slices))
+    }
+
+    fn check_len(&self, len: usize) -> Result<(), TransmitError> {
+        let limit = self.limits.longest;
+        if len > limit { Err(TransmitError::Oversize { len, limit }) } else { Ok(()) }
+    }
+
+    /// Makes the system call for a frame of `len` bytes behind its header; a frame is taken whole or not at all.
+    fn finish(
+        &self,
+        len: usize,
+        sent: u32,
+        call: impl Fn() -> Result<usize, Errno>,
+    ) -> Result<(), TransmitError> {
+        loop {
+            return match call() {
+                Ok(written) if written == self.header_len + len => {
+                    self.counters.transmit.segments_sent.one_alone();
+                    Ok(())
+                }
+                Ok(_) => Err(TransmitError::Io { sent, source: io::ErrorKind::WriteZero.into() }),
+                Err(Errno::EINTR) => continue,
+                Err(errno) => Err(self.write_failed(errno, len, sent)),
             };
-            if result != Err(Errno::EINTR) {
-                break result;
-            }
-        };
-        match result {
-            Ok(written) if written == header.len() + len => {
-                self.counters.transmit.segments_sent.one();
-                Ok(())
-            }
-            Ok(_) => Err(TransmitError::Io { sent, source: io::ErrorKind::WriteZero.into() }),
-            Err(errno) => Err(self.write_failed(errno, len, sent)),
         }
     }
 
@@ -219,8 +278,8 @@ impl Backend {
 
     fn count_sent(&self, len: usize) {
         let counters = &self.counters.transmit;
-        counters.frames_sent.one();
-        counters.bytes_sent.add(len as u64);
+        counters.frames_sent.one_alone();
+        counters.bytes_sent.add_alone(len as u64);
     }
 
     #[cold]

@@ -1,0 +1,107 @@
+//! Where the bytes of a frame lie: the same walk serves borrowed slices and guest memory behind raw pointers.
+
+use std::io::IoSlice;
+use std::ops::Range;
+
+use crate::checksum::Sum;
+
+/// The bytes of one frame, scattered over slices that stay where they are.
+pub(crate) trait Body: Copy {
+    /// One slice of what is handed to the system call.
+    type Slice<'s>: Copy;
+
+    fn count(&self) -> usize;
+    fn len(&self, index: usize) -> usize;
+    fn cut<'s>(&'s self, index: usize, range: Range<usize>) -> Self::Slice<'s>;
+    fn sum(&self, index: usize, range: Range<usize>, sum: &mut Sum);
+    /// Copies slice `index` from `from` on, as far as both sides reach; returns how many bytes.
+    fn copy(&self, index: usize, from: usize, target: &mut [u8]) -> usize;
+    /// A slice of our own bytes.
+    fn own<'s>(bytes: &'s [u8]) -> Self::Slice<'s>;
+}
+
+/// A frame in memory that Rust may borrow.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Borrowed<'f>(pub(crate) &'f [IoSlice<'f>]);
+
+impl Body for Borrowed<'_> {
+    type Slice<'s> = IoSlice<'s>;
+
+    fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    fn len(&self, index: usize) -> usize {
+        self.0[index].len()
+    }
+
+    fn cut<'s>(&'s self, index: usize, range: Range<usize>) -> IoSlice<'s> {
+        IoSlice::new(&self.0[index][range])
+    }
+
+    fn sum(&self, index: usize, range: Range<usize>, sum: &mut Sum) {
+        sum.bytes(&self.0[index][range]);
+    }
+
+    fn copy(&self, index: usize, from: usize, target: &mut [u8]) -> usize {
+        let source = &self.0[index][from..];
+        let len = source.len().min(target.len());
+        target[..len].copy_from_slice(&source[..len]);
+        len
+    }
+
+    fn own<'s>(bytes: &'s [u8]) -> IoSlice<'s> {
+        IoSlice::new(bytes)
+    }
+}
+
+pub(crate) fn total_len(body: impl Body) -> usize {
+    (0..body.count()).fold(0, |total: usize, index| total.saturating_add(body.len(index)))
+}
+
+/// Fills `target` with the first bytes of the frame; returns how many there were.
+pub(crate) fn copy_front(body: impl Body, target: &mut [u8]) -> usize {
+    let mut filled = 0;
+    for index in 0..body.count() {
+        filled += body.copy(index, 0, &mut target[filled..]);
+    }
+    filled
+}
+
+/// A position between two bytes of a frame.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Cursor {
+    index: usize,
+    offset: usize,
+}
+
+impl Cursor {
+    /// Steps over `len` bytes and tells `visit` each slice and range on the way. Stops early at the end of the frame.
+    pub(crate) fn advance<B: Body>(
+        &mut self,
+        body: &B,
+        mut len: usize,
+        mut visit: impl FnMut(usize, Range<usize>),
+    ) {
+        while len > 0 && self.index < body.count() {
+            let end = body.len(self.index).min(self.offset.saturating_add(len));
+            if end > self.offset {
+                visit(self.index, self.offset..end);
+                len -= end - self.offset;
+                self.offset = end;
+            }
+            if len > 0 {
+                *self = Self { index: self.index + 1, offset: 0 };
+            }
+        }
+    }
+
+    pub(crate) fn skip<B: Body>(&mut self, body: &B, len: usize) {
+        self.advance(body, len, |_, _| {});
+    }
+}
+
+/// Sums `len` bytes from `from` on.
+pub(crate) fn sum_range<B: Body>(body: &B, mut from: Cursor, len: usize, sum: &mut Sum) {
+    from.advance(body, len, |index, range| body.sum(index, range, sum));
+}

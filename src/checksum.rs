@@ -1,0 +1,123 @@
+//! The Internet checksum (RFC 1071): a one's-complement sum of 16-bit words.
+//!
+//! Bytes are summed in the order the machine reads them and swapped once at the end, which RFC 1071 section 2(B) allows,
+//! in lanes wide enough that no carry is lost, which lets a compiler use the whole vector unit.
+
+use crate::checksum_dispatch;
+use crate::headers::{ethernet, ipv4};
+use crate::reject::RejectReason;
+
+/// Shorter runs, headers as a rule, are summed faster without vectors.
+const SHORT: usize = 64;
+
+/// A one's-complement sum over bytes that come in pieces of any length, odd ones included.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Sum {
+    /// Native-endian words. Each addition is below 2^17, so that no frame can overflow it.
+    words: u64,
+    odd: bool,
+}
+
+impl Sum {
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) {
+        self.piece(fold(sum(bytes)), bytes.len());
+    }
+
+    /// Adds the folded native-endian sum of a piece of `len` bytes.
+    pub(crate) fn piece(&mut self, folded: u16, len: usize) {
+        // A piece that starts at an odd byte has all its words the wrong way round (RFC 1071 2(B)).
+        self.words += u64::from(if self.odd { folded.swap_bytes() } else { folded });
+        self.odd ^= len % 2 == 1;
+    }
+
+    /// Adds a number of a pseudo header. The bytes before it must be even in number.
+    pub(crate) fn number(&mut self, value: u32) {
+        let bytes = value.to_be_bytes();
+        self.words += u64::from(u16::from_ne_bytes([bytes[0], bytes[1]]));
+        self.words += u64::from(u16::from_ne_bytes([bytes[2], bytes[3]]));
+    }
+
+    /// The sum itself, as a partial checksum wants it.
+    pub(crate) fn folded(self) -> u16 {
+        u16::from_be_bytes(fold(self.words).to_ne_bytes())
+    }
+
+    /// What goes into a header's checksum field.
+    pub(crate) fn checksum(self) -> u16 {
+        !self.folded()
+    }
+
+    /// As [`checksum`](Self::checksum) where 0 would mean "no checksum" (RFC 768); both stand for the same number.
+    pub(crate) fn checksum_not_zero(self) -> u16 {
+        match self.checksum() {
+            0 => 0xffff,
+            value => value,
+        }
+    }
+}
+
+/// Completes the partial checksum of `frame` in place: the sum from `start` to the end goes to `start + offset`.
+pub(crate) fn complete_in_place(frame: &mut [u8], start: u16, offset: u16) -> Result<(), RejectReason> {
+    let field = checksum_field(frame.len(), start, offset)?;
+    let mut sum = Sum::default();
+    sum.bytes(&frame[usize::from(start)..]);
+    frame[field..field + 2].copy_from_slice(&sum.checksum_not_zero().to_be_bytes());
+    Ok(())
+}
+
+/// What precedes any transport header; Linux refuses checksums that start before.
+const SHORTEST_HEADERS: usize = ethernet::LEN + ipv4::LEN;
+
+/// Where a partial checksum goes, once it is known to lie inside the frame and behind an IP header.
+pub(crate) fn checksum_field(frame_len: usize, start: u16, offset: u16) -> Result<usize, RejectReason> {
+    let field = usize::from(start) + usize::from(offset);
+    if usize::from(start) < SHORTEST_HEADERS || field + 2 > frame_len {
+        return Err(RejectReason::ChecksumRange);
+    }
+    Ok(field)
+}
+
+fn sum(bytes: &[u8]) -> u64 {
+    if bytes.len() < SHORT { short(bytes) } else { checksum_dispatch::sum(bytes) }
+}
+
+fn short(bytes: &[u8]) -> u64 {
+    let (words, rest) = bytes.as_chunks::<8>();
+    let mut total = 0;
+    for word in words {
+        total += halves(u64::from_ne_bytes(*word));
+    }
+    total + tail(rest)
+}
+
+/// The body that is built for each vector unit; `LANES` is how many sums run side by side.
+#[inline(always)]
+pub(crate) fn wide<const LANES: usize>(bytes: &[u8]) -> u64 {
+    let mut lanes = [0_u64; LANES];
+    let mut chunks = bytes.chunks_exact(4 * LANES);
+    for chunk in &mut chunks {
+        for (lane, word) in lanes.iter_mut().zip(chunk.as_chunks::<4>().0) {
+            *lane += u64::from(u32::from_ne_bytes(*word));
+        }
+    }
+    lanes.iter().map(|lane| halves(*lane)).sum::<u64>() + short(chunks.remainder())
+}
+
+/// Sums fewer than 8 bytes; a last odd byte is the first half of a word.
+fn tail(bytes: &[u8]) -> u64 {
+    let mut word = [0; 8];
+    word[..bytes.len()].copy_from_slice(bytes);
+    halves(u64::from_ne_bytes(word))
+}
+
+pub(crate) fn halves(word: u64) -> u64 {
+    (word & 0xffff_ffff) + (word >> 32)
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "the last step leaves 16 bits")]
+pub(crate) fn fold(sum: u64) -> u16 {
+    let sum = halves(halves(sum));
+    let sum = (sum & 0xffff) + (sum >> 16);
+    let sum = (sum & 0xffff) + (sum >> 16);
+    ((sum & 0xffff) + (sum >> 16)) as u16
+}

@@ -1,0 +1,234 @@
+//! How an oversized frame falls into segments, and what each one's headers say.
+
+use std::ops::Range;
+
+use crate::checksum::Sum;
+use crate::headers::{ipv4, ipv6, put_word, tcp, udp};
+use crate::validate::Layout;
+use crate::vnet_header;
+
+/// What goes into the transport checksum field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fill {
+    /// The checksum over the whole datagram or segment.
+    Full,
+    /// The sum of the pseudo header only, for whoever completes it.
+    Pseudo,
+}
+
+/// A frame's segments: how many there are, and which bytes go into each.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Train {
+    pub(crate) layout: Layout,
+    /// Payload bytes a segment, counted from `split`.
+    pub(crate) size: usize,
+    /// Where the headers that each segment repeats end. IP fragments repeat the IP header only: what follows it, the
+    /// UDP header included, is payload of the datagram being cut.
+    split: usize,
+    pub(crate) count: u32,
+}
+
+/// One segment: how much of the header it repeats, and which bytes of the frame follow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Span {
+    pub(crate) header_len: usize,
+    pub(crate) payload: Range<usize>,
+}
+
+impl Span {
+    fn len(&self) -> usize {
+        self.header_len + self.payload.len()
+    }
+}
+
+impl Train {
+    /// Cuts into segments of `size` payload bytes each, which must not be 0.
+    pub(crate) fn new(layout: Layout, size: usize) -> Self {
+        let split = if layout.kind.is_fragments() { layout.transport } else { layout.header_len };
+        let count = (layout.frame_len - split).div_ceil(size);
+        // At most one segment a byte of an IP packet, see LONGEST_PACKET.
+        Self { layout, size, split, count: u32::try_from(count).unwrap_or(u32::MAX) }
+    }
+
+    /// Leaves the frame in one piece.
+    pub(crate) fn whole(layout: Layout) -> Self {
+        Self::new(layout, layout.frame_len)
+    }
+
+    /// Whether the segments are IP fragments of one datagram. A datagram that fits in one is not a fragment.
+    fn fragments(&self) -> bool {
+        self.layout.kind.is_fragments() && self.count > 1
+    }
+
+    pub(crate) fn span(&self, index: u32) -> Span {
+        let from = self.split + index as usize * self.size;
+        let to = self.layout.frame_len.min(from + self.size);
+        let header_len = if index == 0 { self.layout.header_len } else { self.split };
+        Span { header_len, payload: from.max(header_len)..to }
+    }
+
+    /// The bytes behind the headers that segment `index`'s transport checksum covers; none where it has no such field.
+    pub(crate) fn checksummed(&self, index: u32) -> Option<Range<usize>> {
+        match (self.fragments(), index) {
+            (false, _) => Some(self.span(index).payload),
+            (true, 0) => Some(self.layout.header_len..self.layout.frame_len),
+            (true, _) => None,
+        }
+    }
+}
+
+/// The headers of a train, rewritten for one segment after the other.
+#[derive(Debug)]
+pub(crate) struct Prototype<'h> {
+    /// Room for a virtio-net header, then the frame's headers.
+    buffer: &'h mut [u8],
+    train: Train,
+    identification: u16,
+    sequence: u32,
+    flags: u8,
+    addresses: Sum,
+}
+
+impl<'h> Prototype<'h> {
+    /// Takes a copy of the frame's headers, as they came, behind `vnet_header::LONGEST` spare bytes.
+    pub(crate) fn new(buffer: &'h mut [u8], train: Train) -> Self {
+        let header = &buffer[vnet_header::LONGEST..];
+        let Layout { kind, network, inner, transport, .. } = train.layout;
+        let word = |at: usize| u16::from_be_bytes([header[at], header[at + 1]]);
+        let tcp = kind.is_tcp();
+        let sequence = transport + tcp::SEQUENCE;
+        let mut addresses = Sum::default();
+        addresses.bytes(if kind.outer_is_ipv6() || kind.is_tunnel() {
+            &header[inner..][ipv6::ADDRESSES]
+        } else {
+            &header[inner..][ipv4::ADDRESSES]
+        });
+        addresses.number(u32::from(train.layout.transport_protocol()));
+        Self {
+            identification: word(network + ipv4::IDENTIFICATION),
+            sequence: if tcp { u32::from(word(sequence)) << 16 | u32::from(word(sequence + 2)) } else { 0 },
+            flags: if tcp { header[transport + tcp::FLAGS] } else { 0 },
+            addresses,
+            buffer,
+            train,
+        }
+    }
+
+    /// Goes over to another way to cut the same frame. To be called before the first rewrite.
+    pub(crate) fn restart(&mut self, train: Train) {
+        self.train = train;
+    }
+
+    /// Puts the first `len` bytes of a virtio-net header before the headers.
+    pub(crate) fn precede(&mut self, header: &[u8; vnet_header::LONGEST], len: usize) {
+        self.buffer[vnet_header::LONGEST - len..vnet_header::LONGEST].copy_from_slice(&header[..len]);
+    }
+
+    /// The first `header_len` bytes of the rewritten headers, and the `preceding` bytes before them.
+    pub(crate) fn bytes(&self, preceding: usize, header_len: usize) -> &[u8] {
+        &self.buffer[vnet_header::LONGEST - preceding..vnet_header::LONGEST + header_len]
+    }
+
+    fn header(&mut self) -> &mut [u8] {
+        &mut self.buffer[vnet_header::LONGEST..]
+    }
+
+    /// The TCP flags as they came; 0 for UDP.
+    pub(crate) fn flags(&self) -> u8 {
+        self.flags
+    }
+
+    /// Writes the headers of segment `index`. `payload` is the sum over `train.checksummed(index)`, asked for when a
+    /// full checksum needs it.
+    pub(crate) fn rewrite(&mut self, index: u32, fill: Fill, payload: impl FnOnce(Range<usize>, &mut Sum)) {
+        let span = self.train.span(index);
+        self.network_headers(index, span.len());
+        let Some(covered) = self.train.checksummed(index) else { return };
+        let Layout { kind, header_len, transport, .. } = self.train.layout;
+        let datagram_len = header_len - transport + covered.len();
+        if kind.is_tcp() {
+            self.tcp_header(index);
+        } else {
+            put_word(self.header(), transport + udp::LENGTH, length(datagram_len));
+        }
+        let mut sum = self.addresses;
+        sum.number(length(datagram_len).into());
+        let field = transport + self.train.layout.checksum_offset();
+        put_word(self.header(), field, 0);
+        let value = match fill {
+            Fill::Pseudo => sum.folded(),
+            Fill::Full => {
+                sum.bytes(&self.header()[transport..header_len]);
+                payload(covered, &mut sum);
+                self.checksum_value(sum)
+            }
+        };
+        put_word(self.header(), field, value);
+    }
+
+    /// A frame that stays whole is no segment to Linux, which then completes any checksum as if it were UDP's.
+    fn checksum_value(&self, sum: Sum) -> u16 {
+        if self.train.layout.kind.is_tcp() && self.train.count > 1 {
+            sum.checksum()
+        } else {
+            sum.checksum_not_zero()
+        }
+    }
+
+    fn network_headers(&mut self, index: u32, segment_len: usize) {
+        let Layout { kind, network, inner, .. } = self.train.layout;
+        if !kind.outer_is_ipv6() {
+            self.ipv4_header(index, segment_len);
+        }
+        if kind.outer_is_ipv6() || kind.is_tunnel() {
+            put_word(self.header(), inner + ipv6::PAYLOAD_LENGTH, length(segment_len - inner - ipv6::LEN));
+        }
+        debug_assert!(network <= inner);
+    }
+
+    fn ipv4_header(&mut self, index: u32, segment_len: usize) {
+        let network = self.train.layout.network;
+        put_word(self.header(), network + ipv4::TOTAL_LENGTH, length(segment_len - network));
+        if self.train.fragments() {
+            let more = if index + 1 < self.train.count { ipv4::MORE_FRAGMENTS } else { 0 };
+            let offset = length(index as usize * self.train.size / ipv4::FRAGMENT_UNIT);
+            put_word(self.header(), network + ipv4::FRAGMENT, more | offset);
+        } else {
+            let identification = self.identification.wrapping_add(low_word(index));
+            put_word(self.header(), network + ipv4::IDENTIFICATION, identification);
+        }
+        let end = network + 4 * usize::from(self.header()[network] & 0x0f);
+        put_word(self.header(), network + ipv4::CHECKSUM, 0);
+        let mut sum = Sum::default();
+        sum.bytes(&self.header()[network..end]);
+        put_word(self.header(), network + ipv4::CHECKSUM, sum.checksum());
+    }
+
+    fn tcp_header(&mut self, index: u32) {
+        let transport = self.train.layout.transport;
+        let size = u32::try_from(self.train.size).unwrap_or(u32::MAX);
+        let sequence = self.sequence.wrapping_add(index.wrapping_mul(size));
+        self.header()[transport + tcp::SEQUENCE..][..4].copy_from_slice(&sequence.to_be_bytes());
+        let mut flags = self.flags;
+        if index > 0 {
+            // The sender has reduced its window once, not once a segment (RFC 3168 6.1.2).
+            flags &= !tcp::CWR;
+        }
+        if index + 1 < self.train.count {
+            flags &= !(tcp::FIN | tcp::PSH);
+        }
+        self.header()[transport + tcp::FLAGS] = flags;
+    }
+}
+
+/// A length inside a packet. None is above `LONGEST_PACKET`, which the validator has made sure of.
+#[expect(clippy::cast_possible_truncation, reason = "the validator bounds the packet to 65535 bytes")]
+fn length(value: usize) -> u16 {
+    debug_assert!(value <= crate::gso::LONGEST_PACKET);
+    value as u16
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "the identification counts modulo 65536")]
+fn low_word(index: u32) -> u16 {
+    index as u16
+}
