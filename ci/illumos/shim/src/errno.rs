@@ -10,8 +10,6 @@ use std::io;
 
 /// What an error becomes that illumos has no number for (`EUCLEAN`, say).
 pub(crate) const EIO: c_int = 5;
-pub(crate) const EBADF: c_int = 9;
-pub(crate) const EFAULT: c_int = 14;
 pub(crate) const EINVAL: c_int = 22;
 pub(crate) const ENOTTY: c_int = 25;
 pub(crate) const ERANGE: c_int = 34;

@@ -99,6 +99,28 @@ impl SignalSet {
     }
 }
 
+/// While it lives, this thread takes no signals, and a thread that it makes never will.
+pub(crate) struct SignalMask(libc::sigset_t);
+
+impl SignalMask {
+    pub(crate) fn block_all() -> Self {
+        let mut all = SignalSet::default().host();
+        // SAFETY: an initialised set of this stack.
+        unsafe { libc::sigfillset(&raw mut all) };
+        let mut before = all;
+        // SAFETY: two initialised sets of this stack.
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut before) };
+        Self(before)
+    }
+}
+
+impl Drop for SignalMask {
+    fn drop(&mut self) {
+        // SAFETY: the set that was there before; no interest in the one that is.
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.0, std::ptr::null_mut()) };
+    }
+}
+
 #[unsafe(export_name = "illumos_sigemptyset")]
 unsafe extern "C" fn sigemptyset(set: *mut SignalSet) -> c_int {
     // SAFETY: the caller's set, writable, perhaps uninitialised.

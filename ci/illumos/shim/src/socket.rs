@@ -5,6 +5,7 @@
 
 use crate::errno::{errno, fail};
 use crate::socket_address::{Address, FAMILIES};
+use crate::streams;
 use crate::translate::{Flags, Numbers};
 use libc::socklen_t;
 use std::ffi::{c_int, c_void};
@@ -61,8 +62,11 @@ fn host_kind(family: c_int, kind: c_int) -> Result<(c_int, c_int), c_int> {
 #[unsafe(export_name = "illumos___xnet_socket")]
 pub(crate) extern "C" fn socket(family: c_int, kind: c_int, protocol: c_int) -> c_int {
     match host_kind(family, kind) {
-        // SAFETY: takes numbers.
-        Ok((family, kind)) => errno(unsafe { libc::socket(family, kind, protocol) }),
+        Ok((family, kind)) => match streams::socket(family, kind, protocol) {
+            Some(fd) => fd,
+            // SAFETY: takes numbers.
+            None => errno(unsafe { libc::socket(family, kind, protocol) }),
+        },
         Err(number) => fail(number),
     }
 }

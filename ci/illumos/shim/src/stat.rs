@@ -5,7 +5,8 @@
 
 use crate::errno::errno;
 use crate::path::{AT_FLAGS, directory};
-use std::ffi::{c_char, c_int};
+use crate::streams;
+use std::ffi::{CStr, c_char, c_int};
 use std::mem::MaybeUninit;
 
 /// `struct stat` of `sys/stat.h`, 64 bit.
@@ -28,6 +29,9 @@ struct Stat {
 }
 const _: () = assert!(size_of::<Stat>() == 128);
 
+/// Any number does: drivers get theirs when they are installed.
+const STREAMS_MAJOR: u32 = 300;
+
 /// `sys/mkdev.h`, 64 bit: 32 bits of major number above 32 bits of minor number.
 fn device(major: u32, minor: u32) -> u64 {
     u64::from(major) << 32 | u64::from(minor)
@@ -49,6 +53,14 @@ extern "C" fn minor(_version: c_int, device: u64) -> u32 {
 }
 
 impl Stat {
+    /// A device of the model: a character device, as all streams are.
+    fn stream() -> Self {
+        const S_IFCHR: u32 = 0x2000;
+        // SAFETY: plain numbers, for which zero is a value.
+        let host = unsafe { MaybeUninit::<libc::stat>::zeroed().assume_init() };
+        Self { mode: S_IFCHR | 0o666, nlink: 1, rdev: device(STREAMS_MAJOR, 0), ..Self::of(&host) }
+    }
+
     /// The types and permissions in the mode agree.
     fn of(host: &libc::stat) -> Self {
         Self {
@@ -89,6 +101,12 @@ unsafe fn translated(out: *mut Stat, call: impl FnOnce(*mut libc::stat) -> c_int
 
 #[unsafe(export_name = "illumos_stat")]
 unsafe extern "C" fn stat(path: *const c_char, out: *mut Stat) -> c_int {
+    // SAFETY: the path is the caller's NUL-terminated string.
+    if streams::serves(unsafe { CStr::from_ptr(path) }) {
+        // SAFETY: the caller's structure, writable, perhaps uninitialised.
+        unsafe { out.write(Stat::stream()) };
+        return 0;
+    }
     // SAFETY: the path is the caller's NUL-terminated string, the structure the host's.
     let call = |host| unsafe { libc::stat(path, host) };
     // SAFETY: `out` is as the caller promises by the prototype, and the host fills on 0.
@@ -105,6 +123,11 @@ unsafe extern "C" fn lstat(path: *const c_char, out: *mut Stat) -> c_int {
 
 #[unsafe(export_name = "illumos_fstat")]
 unsafe extern "C" fn fstat(fd: c_int, out: *mut Stat) -> c_int {
+    if streams::owns(fd) {
+        // SAFETY: the caller's structure, writable, perhaps uninitialised.
+        unsafe { out.write(Stat::stream()) };
+        return 0;
+    }
     // SAFETY: a number, and the host's structure.
     let call = |host| unsafe { libc::fstat(fd, host) };
     // SAFETY: `out` is as the caller promises by the prototype, and the host fills on 0.

@@ -1,6 +1,5 @@
 //! What a program finds around itself: arguments, environment, clocks, memory, limits, its own file.
 
-use std::backtrace::Backtrace;
 use std::time::{Duration, Instant, SystemTime};
 use std::{env, hint, panic, thread};
 
@@ -79,7 +78,7 @@ fn panics_unwind_and_are_caught() {
 #[cfg(not(target_os = "solaris"))]
 #[test]
 fn a_backtrace_has_names() {
-    let trace = Backtrace::force_capture().to_string();
+    let trace = std::backtrace::Backtrace::force_capture().to_string();
     assert!(trace.contains("a_backtrace_has_names"), "{trace}");
 }
 
