@@ -273,6 +273,12 @@ extern "C" fn kill(pid: c_int, signal: c_int) -> c_int {
     with_signal(signal, |host| errno(unsafe { libc::kill(pid, host) })).unwrap_or_else(|| fail(EINVAL))
 }
 
+#[unsafe(export_name = "illumos_killpg")]
+extern "C" fn killpg(group: c_int, signal: c_int) -> c_int {
+    // SAFETY: takes numbers.
+    with_signal(signal, |host| errno(unsafe { libc::killpg(group, host) })).unwrap_or_else(|| fail(EINVAL))
+}
+
 #[unsafe(export_name = "illumos_raise")]
 extern "C" fn raise(signal: c_int) -> c_int {
     // SAFETY: takes a number.
