@@ -141,7 +141,7 @@ fn caller_stuck(caller: &Caller) -> usize {
 #[test]
 fn no_sequence_of_calls_breaks_the_model() {
     let (mut answered, mut panicked) = (0, 0);
-    for seed in 1..=200_u64 {
+    for seed in 1..=100_u64 {
         let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         let mut caller = if seed % 2 == 0 { crate::up_and_quiet().0 } else { Caller::default() };
         caller.kernel.allow_muxid_all();
