@@ -165,7 +165,7 @@ impl Process {
         let was_owned = self.owns(fd);
         if self.owns(onto) {
             // Whatever the close says: the number is free, and dup2 does not report it.
-            drop(self.close(onto));
+            let _reported_to_nobody = self.close(onto);
         }
         host::duplicate_onto(fd, onto, close_on_exec)?;
         if !was_owned {
