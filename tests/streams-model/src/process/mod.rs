@@ -164,7 +164,8 @@ impl Process {
         }
         let was_owned = self.owns(fd);
         if self.owns(onto) {
-            self.close(onto)?;
+            // Whatever the close says: the number is free, and dup2 does not report it.
+            let _reported_to_nobody = self.close(onto);
         }
         host::duplicate_onto(fd, onto, close_on_exec)?;
         if !was_owned {
