@@ -81,8 +81,10 @@ mod calls;
 mod attach_hazards;
 mod attach_trace;
 mod faults;
+mod frames;
 mod killed;
 mod lifecycle;
 mod names;
+mod reader;
 
 streams_model::interpose!();
