@@ -82,9 +82,14 @@ mod attach_hazards;
 mod attach_trace;
 mod faults;
 mod frames;
+mod inherited;
 mod killed;
+mod layouts;
 mod lifecycle;
 mod names;
 mod reader;
+mod reattach;
+mod settings;
+mod stale;
 
 streams_model::interpose!();
