@@ -147,7 +147,7 @@ fn hazard_31_lengths_the_driver_refuses_are_errors_of_their_own() {
 fn hazard_31_each_errno_of_a_write_has_its_meaning() {
     let machine = Machine::boot();
     let backend = backend("tap3");
-    let mut fail = |errno| {
+    let fail = |errno| {
         machine.fail_nth(1, |record| record.is("write"), Trouble::Errno(errno), Moment::Before);
         let outcome = send(&backend, &frame(60, 1));
         machine.kernel(streams_model::Kernel::clear_faults);

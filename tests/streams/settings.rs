@@ -151,7 +151,7 @@ fn the_mac_is_set_before_ip_reads_it_and_on_a_stream_of_its_own() {
 
 #[test]
 fn the_mac_of_a_plumbed_tap_is_not_changed_behind_ip_s_back() {
-    let machine = Machine::boot();
+    let _machine = Machine::boot();
     let tap = attach(named("tap3"));
     let error = tap.set_hardware_address(MAC).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);

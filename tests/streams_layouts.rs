@@ -2,12 +2,12 @@
 
 use std::mem::{align_of, size_of};
 
-#[path = "../../platform/illumos/abi.rs"]
+#[path = "../platform/illumos/abi.rs"]
 mod abi;
 
 use abi::Request;
 
-const TABLE: &str = include_str!("../streams-model/data/illumos-abi.txt");
+const TABLE: &str = include_str!("streams-model/data/illumos-abi.txt");
 
 /// The value of a line `name value`.
 fn printed(name: &str) -> i64 {
