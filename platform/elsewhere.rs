@@ -1,11 +1,14 @@
 //! Systems without an attach of their own: TAPs come in as inherited descriptors.
 //!
-//! On the BSDs a TAP is a character device that moves one frame a call (tap(4)); nothing more can be asked of it in a way
-//! that all of them answer alike.
+//! On the BSDs a TAP is a character device that moves one frame a call (tap(4)). What else it can be asked differs from one
+//! of them to the next, but for the name of its node.
 
+use std::fs::{File, Metadata, read_dir};
 use std::io;
 use std::net::IpAddr;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 
 use super::fault::{ReadFault, WriteFault};
 use super::tap::{Attached, FrameLimits};
@@ -34,13 +37,23 @@ pub(crate) fn attach(_: Option<&str>, _: &Config, _: u16) -> Result<Vec<Attached
     Err(AttachError::Unsupported { what: "making a TAP" })
 }
 
-/// Takes any character device that is open for reading and writing, without a virtio-net header.
+/// Takes any character device that is open for reading and writing, unless its node's name shows that it is no TAP.
 pub(crate) fn adopt(fd: OwnedFd, offload: &Offload) -> Result<Attached, AdoptError> {
+    let node = name(fd.as_fd(), None).ok();
+    if let Some(node) = node.filter(|node| !is_tap(node.as_bytes())) {
+        let found = format!("the character device {node}, no TAP");
+        return Err(AdoptError { fd, found, remedy: "a TAP's descriptor is needed", source: None });
+    }
     if offload.header_len != 0 {
         let found = "a device without virtio-net headers".to_owned();
         return Err(AdoptError { fd, found, remedy: "ask for no offload", source: None });
     }
     Ok(Attached { plumbing: None, fd, offload: Offload::NONE, limits: LIMITS, multi_queue: false })
+}
+
+/// The names of tap(4), and of FreeBSD's TAPs for virtual machines.
+fn is_tap(node: &[u8]) -> bool {
+    [&b"tap"[..], b"vmnet"].iter().any(|prefix| node.starts_with(prefix))
 }
 
 pub(crate) fn rebind(
@@ -61,8 +74,14 @@ pub(crate) fn set_queue_enabled(_: BorrowedFd<'_>, _: bool) -> io::Result<()> {
     unsupported()
 }
 
-pub(crate) fn name(_: BorrowedFd<'_>, _: Option<&Plumbing>) -> io::Result<InterfaceName> {
-    unsupported()
+/// Finds the device's node, which bears the interface's name (tap(4)) as long as nobody renames that.
+pub(crate) fn name(fd: BorrowedFd<'_>, _: Option<&Plumbing>) -> io::Result<InterfaceName> {
+    let device = File::from(fd.try_clone_to_owned()?).metadata()?;
+    let is_same = |node: &Metadata| node.file_type().is_char_device() && node.rdev() == device.rdev();
+    let node = read_dir("/dev")?.flatten().find(|entry| entry.metadata().is_ok_and(|node| is_same(&node)));
+    let name = node.filter(|_| device.file_type().is_char_device()).map(|node| node.file_name());
+    let name = name.and_then(|name| InterfaceName::from_c_bytes(name.as_bytes()));
+    name.ok_or_else(|| io::ErrorKind::Unsupported.into())
 }
 
 pub(crate) fn mtu(_: BorrowedFd<'_>, _: Option<&Plumbing>) -> io::Result<u32> {

@@ -19,11 +19,13 @@ pub(crate) struct Sum {
 }
 
 impl Sum {
+    #[inline]
     pub(crate) fn bytes(&mut self, bytes: &[u8]) {
         self.piece(fold(sum(bytes)), bytes.len());
     }
 
     /// Adds the folded native-endian sum of a piece of `len` bytes.
+    #[inline]
     pub(crate) fn piece(&mut self, folded: u16, len: usize) {
         // A piece that starts at an odd byte has all its words the wrong way round (RFC 1071 2(B)).
         self.words += u64::from(if self.odd { folded.swap_bytes() } else { folded });
@@ -56,6 +58,19 @@ impl Sum {
     }
 }
 
+/// Computes the Internet checksum (RFC 1071) of `bytes`, as it goes into a header; the last of an odd number of bytes is
+/// followed by a 0 in thought. Bytes that hold their own right checksum give 0.
+///
+/// ```
+/// let header = [0x45, 0, 0, 20, 0, 0, 0, 0, 64, 17, 0, 0, 192, 0, 2, 1, 192, 0, 2, 2];
+/// assert_eq!(tap_plumb::internet_checksum(&header), 0xf6d5);
+/// ```
+#[must_use]
+#[inline]
+pub fn internet_checksum(bytes: &[u8]) -> u16 {
+    !u16::from_be_bytes(fold(sum(bytes)).to_ne_bytes())
+}
+
 /// Completes the partial checksum of `frame` in place: the sum from `start` to the end goes to `start + offset`.
 pub(crate) fn complete_in_place(frame: &mut [u8], start: u16, offset: u16) -> Result<(), RejectReason> {
     let field = checksum_field(frame.len(), start, offset)?;
@@ -77,17 +92,21 @@ pub(crate) fn checksum_field(frame_len: usize, start: u16, offset: u16) -> Resul
     Ok(field)
 }
 
+#[inline]
 fn sum(bytes: &[u8]) -> u64 {
     if bytes.len() < SHORT { short(bytes) } else { checksum_dispatch::sum(bytes) }
 }
 
+#[inline]
 fn short(bytes: &[u8]) -> u64 {
     let (words, rest) = bytes.as_chunks::<8>();
-    let mut total = 0;
+    let mut total = 0_u64;
     for word in words {
-        total += halves(u64::from_ne_bytes(*word));
+        let (sum, carry) = total.overflowing_add(u64::from_ne_bytes(*word));
+        // A carry out of the top is worth 1 (RFC 1071 1); it cannot overflow again.
+        total = sum + u64::from(carry);
     }
-    total + tail(rest)
+    halves(total) + tail(rest)
 }
 
 /// The body that is built for each vector unit; `LANES` is how many sums run side by side.
@@ -104,20 +123,25 @@ pub(crate) fn wide<const LANES: usize>(bytes: &[u8]) -> u64 {
 }
 
 /// Sums fewer than 8 bytes; a last odd byte is the first half of a word.
+#[inline]
 fn tail(bytes: &[u8]) -> u64 {
-    let mut word = [0; 8];
-    word[..bytes.len()].copy_from_slice(bytes);
-    halves(u64::from_ne_bytes(word))
+    let (words, rest) = bytes.as_chunks::<4>();
+    let mut total = words.first().map_or(0, |word| u64::from(u32::from_ne_bytes(*word)));
+    let (words, rest) = rest.as_chunks::<2>();
+    total += words.first().map_or(0, |word| u64::from(u16::from_ne_bytes(*word)));
+    total + rest.first().map_or(0, |last| u64::from(u16::from_ne_bytes([*last, 0])))
 }
 
+#[inline]
 pub(crate) fn halves(word: u64) -> u64 {
     (word & 0xffff_ffff) + (word >> 32)
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "the last step leaves 16 bits")]
+/// Adds the halves of the sum, and the halves of that. A sum and its rotation by half have the same carry out of the lower
+/// half as out of the upper one, so that the upper half comes out with the carry added.
+#[inline]
+#[expect(clippy::cast_possible_truncation, reason = "the upper half alone is left")]
 pub(crate) fn fold(sum: u64) -> u16 {
-    let sum = halves(halves(sum));
-    let sum = (sum & 0xffff) + (sum >> 16);
-    let sum = (sum & 0xffff) + (sum >> 16);
-    ((sum & 0xffff) + (sum >> 16)) as u16
+    let sum = (sum.wrapping_add(sum.rotate_left(32)) >> 32) as u32;
+    (sum.wrapping_add(sum.rotate_left(16)) >> 16) as u16
 }

@@ -69,6 +69,7 @@ mod config;
 mod control;
 mod deliver;
 mod error;
+mod error_io;
 mod frame;
 mod frame_log;
 mod front;
@@ -89,6 +90,7 @@ mod receive;
 mod receive_thread;
 mod reject;
 mod segments;
+mod session;
 mod slices;
 mod statistics;
 mod sync;
@@ -102,6 +104,7 @@ mod wake;
 
 pub use backend::Backend;
 pub use buffer::TransmitBuffer;
+pub use checksum::internet_checksum;
 pub use config::Config;
 pub use error::{
     AdoptError, AttachError, DetachError, ProgramError, ReceiveError, ThreadsError, TransmitError,
@@ -116,6 +119,6 @@ pub use platform::Tap;
 pub use raw::RawSlice;
 pub use receive::Received;
 pub use reject::RejectReason;
+pub use session::{OwnedTransmitter, Transmitter};
 pub use statistics::{ReceiveStatistics, Statistics, TransmitStatistics};
 pub use threads::{Resume, Threads};
-pub use transmit::{OwnedTransmitter, Transmitter};

@@ -1,28 +1,26 @@
 //! Frames from the host to the guest.
 
 use std::io::{self, IoSliceMut};
+use std::os::fd::AsFd;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use log::debug;
 use nix::errno::Errno;
-use nix::sys::uio::readv;
 use nix::unistd::read;
 
 use crate::backend::Backend;
 use crate::error::ReceiveError;
-use crate::frame::{Checksum, Frame};
+use crate::frame::Checksum;
 use crate::gso::Gso;
 use crate::platform::{self, ReadFault};
 use crate::reject::RejectReason;
-use crate::slices;
+use crate::slices::Room;
 use crate::statistics::Counter;
 use crate::vnet_header;
 
 /// Ethernet destination, source and type.
 pub(crate) const ETHERNET_HEADER: usize = 14;
-/// Longest virtio-net header.
-pub(crate) const LONGEST_HEADER: usize = 12;
 /// A kernel queue is never longer; it bounds a drain while the host keeps sending.
 const MOST_DISCARDED: u64 = 65536;
 
@@ -49,11 +47,7 @@ impl Backend {
     /// [`ReceiveError`]: the frame was too long for `slices` or malformed (it is consumed and counted; go on), or the
     /// interface is gone.
     pub fn receive(&self, slices: &mut [IoSliceMut<'_>]) -> Result<Option<Received>, ReceiveError> {
-        let received = self.take(slices)?;
-        if let Some(received) = &received {
-            self.count_direct(received.len);
-        }
-        Ok(received)
+        self.receive_into(slices)
     }
 
     /// Takes one frame with its virtio-net header, untouched, into `slices`; gives the bytes of both together.
@@ -61,14 +55,7 @@ impl Backend {
     /// # Errors
     /// As [`receive`](Self::receive); [`ReceiveError::Unsupported`] when the TAP has no header.
     pub fn receive_with_header(&self, slices: &mut [IoSliceMut<'_>]) -> Result<Option<usize>, ReceiveError> {
-        if self.header_len == 0 {
-            return Err(ReceiveError::Unsupported { what: "a virtio-net header on this TAP" });
-        }
-        let received = self.timed_receive(|| self.read_frame(&mut [], slices, self.header_len))?;
-        if let Some(len) = received {
-            self.count_direct(len);
-        }
-        Ok(received.map(|len| len + self.header_len))
+        self.receive_into_with_header(slices)
     }
 
     /// Drops what the host has queued, counts it as stale and says how many frames it was. For a loop of your own,
@@ -77,49 +64,60 @@ impl Backend {
         self.discard(&self.counters.receive.stale)
     }
 
-    /// [`receive`](Self::receive) without counting the frame that it gives.
     #[inline]
-    pub(crate) fn take(&self, slices: &mut [IoSliceMut<'_>]) -> Result<Option<Received>, ReceiveError> {
-        let mut header = [0; LONGEST_HEADER];
-        let header = &mut header[..self.header_len];
-        let Some(len) = self.timed_receive(|| self.read_frame(header, slices, 0))? else {
-            return Ok(None);
-        };
-        self.read_header(header, slices, len).map(Some)
+    pub(crate) fn receive_into(&self, room: impl Room) -> Result<Option<Received>, ReceiveError> {
+        let received = self.take(room)?;
+        if let Some(received) = &received {
+            self.count_direct(received.len);
+        }
+        Ok(received)
     }
 
-    /// Reads what the host left to do from the virtio-net header, and from the frame's own headers.
-    #[inline]
-    fn read_header(
+    pub(crate) fn receive_into_with_header(
         &self,
-        header: &[u8],
-        slices: &[IoSliceMut<'_>],
-        len: usize,
-    ) -> Result<Received, ReceiveError> {
-        if vnet_header::is_inert(header) {
-            return Ok(Received { len, gso: None, checksum: Checksum::Complete });
+        mut room: impl Room,
+    ) -> Result<Option<usize>, ReceiveError> {
+        if self.header_len == 0 {
+            return Err(ReceiveError::Unsupported { what: "a virtio-net header on this TAP" });
         }
-        let work = slices::with_shared(slices, len, |slices| {
-            Frame::from_virtio(header, slices).map(|frame| (frame.gso, frame.checksum))
-        });
-        let (gso, checksum) = work.map_err(|reason| self.reject_received(reason, len))?;
-        Ok(Received { len, gso, checksum })
+        let received = self.timed_receive(|| self.read_frame(&mut [], &mut room, self.header_len))?;
+        if let Some(len) = received {
+            self.count_direct(len);
+        }
+        Ok(received.map(|len| len + self.header_len))
+    }
+
+    /// [`receive`](Self::receive) without counting the frame that it gives.
+    #[inline]
+    pub(crate) fn take(&self, mut room: impl Room) -> Result<Option<Received>, ReceiveError> {
+        let mut header = [0; vnet_header::LONGEST];
+        let header = &mut header[..self.header_len];
+        let Some(len) = self.timed_receive(|| self.read_frame(header, &mut room, 0))? else {
+            return Ok(None);
+        };
+        if vnet_header::is_inert(header) {
+            return Ok(Some(Received { len, gso: None, checksum: Checksum::Complete }));
+        }
+        match room.interpret(header, len) {
+            Ok((gso, checksum)) => Ok(Some(Received { len, gso, checksum })),
+            Err(reason) => Err(self.reject_received(reason, len)),
+        }
     }
 
     #[cold]
     fn reject_received(&self, reason: RejectReason, len: usize) -> ReceiveError {
         self.count_received(len);
-        self.counters.receive.rejected.one();
+        self.counters.reject_received(reason);
         ReceiveError::Rejected(reason)
     }
 
-    /// Reads one frame: `header` and `slices` in one call, of which `inside` bytes of header lie in `slices`. Gives
-    /// the length of the frame alone.
+    /// Reads one frame: `header` and `room` in one call, of which `inside` bytes of header lie in the room. Gives the
+    /// length of the frame alone.
     #[inline]
     fn read_frame(
         &self,
         header: &mut [u8],
-        slices: &mut [IoSliceMut<'_>],
+        room: &mut impl Room,
         inside: usize,
     ) -> Result<Option<usize>, ReceiveError> {
         if self.is_gone() {
@@ -129,38 +127,19 @@ impl Backend {
             self.discard(&self.counters.receive.link_down);
             return Ok(None);
         }
-        let room = header.len() + slices.iter().map(|slice| slice.len()).sum::<usize>();
-        let spare = room > self.header_len + self.largest.load(Ordering::Relaxed);
-        let count = slices.len() + usize::from(!header.is_empty()) + usize::from(!spare);
+        let bytes = header.len() + room.bytes();
+        let spare = bytes > self.header_len + self.largest.load(Ordering::Relaxed);
+        let count = room.count() + usize::from(!header.is_empty()) + usize::from(!spare);
         if count > self.most_slices {
             return Err(ReceiveError::TooManySlices { slices: count, limit: self.most_slices });
         }
-        let ahead = header.len() + inside;
-        match self.read_some(header, slices, room, spare) {
-            Ok(0) => Err(self.found_gone()),
-            Ok(len) => self.check_frame(len, ahead, room, slices).map(Some),
-            Err(errno) => self.read_failed(errno),
-        }
-    }
-
-    /// One system call, such that a frame longer than `room` gives a length above `room`.
-    #[inline]
-    fn read_some(
-        &self,
-        header: &mut [u8],
-        slices: &mut [IoSliceMut<'_>],
-        room: usize,
-        spare: bool,
-    ) -> Result<usize, Errno> {
         loop {
-            let result = match &mut *slices {
-                [one] if spare && header.is_empty() => read(&self.tap, one).map(|len| past_room(len, room)),
-                many if spare && header.is_empty() => readv(&self.tap, many).map(|len| past_room(len, room)),
-                many => slices::with_ends(header, many, &mut [0], |all| readv(&self.tap, all)),
+            return match room.read(self.tap.as_fd(), header, spare) {
+                Ok(0) => Err(self.found_gone()),
+                Ok(len) => self.check_frame(len, header.len() + inside, bytes, room).map(Some),
+                Err(Errno::EINTR) => continue,
+                Err(errno) => self.read_failed(errno),
             };
-            if result != Err(Errno::EINTR) {
-                return result;
-            }
         }
     }
 
@@ -169,23 +148,22 @@ impl Backend {
         &self,
         len: usize,
         ahead: usize,
-        room: usize,
-        slices: &[IoSliceMut<'_>],
+        bytes: usize,
+        room: &impl Room,
     ) -> Result<usize, ReceiveError> {
-        let counters = &self.counters.receive;
-        let frame_len = len.min(room).saturating_sub(ahead);
-        if len > room {
+        let frame_len = len.min(bytes).saturating_sub(ahead);
+        if len > bytes {
             self.count_received(frame_len);
-            counters.truncated.one();
+            self.counters.receive.truncated.one();
             self.look_up_largest();
-            return Err(ReceiveError::Truncated { room: room.saturating_sub(ahead) });
+            return Err(ReceiveError::Truncated { room: bytes.saturating_sub(ahead) });
         }
         if frame_len < ETHERNET_HEADER {
             self.count_received(frame_len);
-            counters.runt.one();
+            self.counters.receive.runt.one();
             return Err(ReceiveError::Runt { len: frame_len });
         }
-        self.log.receive(slices.iter().map(|slice| &**slice), len);
+        self.log.receive(room, len);
         Ok(frame_len)
     }
 
@@ -262,9 +240,4 @@ impl Backend {
         }
         result
     }
-}
-
-/// A buffer with a byte to spare that is full held a frame that was longer.
-fn past_room(len: usize, room: usize) -> usize {
-    if len == room { room + 1 } else { len }
 }

@@ -12,7 +12,7 @@ use crate::backend::{Backend, LARGEST_FRAME};
 use crate::control::{HALT, REATTACHED, RESET, Worker};
 use crate::error::ReceiveError;
 use crate::frontend::Wait;
-use crate::handover;
+use crate::handover::{self, Loss};
 use crate::receive::Received;
 use crate::statistics::Counter;
 use crate::threads::Shared;
@@ -88,7 +88,7 @@ impl<'a> ReceiveThread<'a> {
     fn drain(&mut self) -> u64 {
         let mut taken = 0;
         while self.shared.control.attention() == 0 {
-            match self.shared.backend.take(&mut [IoSliceMut::new(&mut self.buffer)]) {
+            match self.shared.backend.take(&mut [IoSliceMut::new(&mut self.buffer)][..]) {
                 Ok(None) | Err(ReceiveError::Gone) => break,
                 Ok(Some(received)) => self.deliver(received),
                 Err(
@@ -120,7 +120,8 @@ impl<'a> ReceiveThread<'a> {
         let frame = &mut self.buffer[..received.len];
         match handover::hand_over(&*self.shared.frontend, frame, received) {
             Ok(segments) => backend.count_delivered(received.len, segments),
-            Err(cause) => cause(&backend.counters.receive).one(),
+            Err(Loss::Refused) => backend.counters.receive.refused.one(),
+            Err(Loss::Rejected(reason)) => backend.counters.reject_received(reason),
         }
         backend.count_receive_time(start);
     }

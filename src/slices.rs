@@ -1,35 +1,69 @@
-//! Lists of slices with one more at an end, built on the stack.
+//! Room for a frame from the host: the caller's slices, with a header before and a spare byte behind them where needed.
 
 use std::io::{IoSlice, IoSliceMut};
+use std::os::fd::BorrowedFd;
+
+use nix::errno::Errno;
+use nix::sys::uio::readv;
+use nix::unistd::read;
+
+use crate::body::{Borrowed, copy_front};
+use crate::frame::Checksum;
+use crate::gso::Gso;
+use crate::reject::RejectReason;
+use crate::vnet_header;
 
 /// What nearly every guest stays below: a frame of 64 KiB in 4 KiB pages, with its headers apart.
-const COMMON: usize = 20;
+pub(crate) const COMMON: usize = 20;
 /// The largest list any system takes in one call (`IOV_MAX` on Linux, illumos and the BSDs).
 pub(crate) const MOST: usize = 1024;
 
-/// Calls `act` with `first` in front of `rest`.
-///
-/// # Panics
-/// Never: a list longer than [`MOST`] is cut by no one, since the caller has checked it against `IOV_MAX`.
-pub(crate) fn with_first<R>(first: &[u8], rest: &[IoSlice<'_>], act: impl FnOnce(&[IoSlice<'_>]) -> R) -> R {
-    if rest.len() < COMMON { build::<COMMON, R>(first, rest, act) } else { build_long(first, rest, act) }
+/// Where a frame is to go.
+pub(crate) trait Room {
+    fn count(&self) -> usize;
+    fn bytes(&self) -> usize;
+    /// Reads one frame, behind `header` where that is not empty. With `spare` the room is larger than any frame that can
+    /// come. A frame that is too long gives more bytes than `header` and the room have.
+    fn read(&mut self, fd: BorrowedFd<'_>, header: &mut [u8], spare: bool) -> Result<usize, Errno>;
+    /// Reads from the header what is left to do on the frame of `len` bytes that was read.
+    fn interpret(&self, header: &[u8], len: usize) -> Result<(Option<Gso>, Checksum), RejectReason>;
+    /// Copies the first bytes of the frame that was read.
+    fn copy(&self, target: &mut [u8]) -> usize;
 }
 
-/// Kept apart so that its large frame on the stack is not touched by the common case.
-#[cold]
-#[inline(never)]
-fn build_long<R>(first: &[u8], rest: &[IoSlice<'_>], act: impl FnOnce(&[IoSlice<'_>]) -> R) -> R {
-    build::<MOST, R>(first, rest, act)
-}
-
-fn build<const N: usize, R>(first: &[u8], rest: &[IoSlice<'_>], act: impl FnOnce(&[IoSlice<'_>]) -> R) -> R {
-    let mut all = [IoSlice::new(&[]); N];
-    let count = (rest.len() + 1).min(N);
-    all[0] = IoSlice::new(first);
-    for (slot, slice) in all[1..count].iter_mut().zip(rest) {
-        *slot = *slice;
+impl Room for &mut [IoSliceMut<'_>] {
+    #[inline]
+    fn count(&self) -> usize {
+        self.len()
     }
-    act(&all[..count])
+
+    #[inline]
+    fn bytes(&self) -> usize {
+        self.iter().map(|slice| slice.len()).sum()
+    }
+
+    #[inline]
+    fn read(&mut self, fd: BorrowedFd<'_>, header: &mut [u8], spare: bool) -> Result<usize, Errno> {
+        let room = self.bytes();
+        match &mut **self {
+            [one] if spare && header.is_empty() => read(fd, one).map(|len| past_room(len, room)),
+            many if spare && header.is_empty() => readv(fd, many).map(|len| past_room(len, room)),
+            many => with_ends(header, many, &mut [0], |all| readv(fd, all)),
+        }
+    }
+
+    fn interpret(&self, header: &[u8], len: usize) -> Result<(Option<Gso>, Checksum), RejectReason> {
+        with_shared(self, len, |slices| vnet_header::interpret_behind(header, Borrowed(slices)))
+    }
+
+    fn copy(&self, target: &mut [u8]) -> usize {
+        with_shared(self, target.len(), |slices| copy_front(Borrowed(slices), target))
+    }
+}
+
+/// A buffer with a byte to spare that is full held a frame that was longer.
+pub(crate) fn past_room(len: usize, room: usize) -> usize {
+    if len == room { room + 1 } else { len }
 }
 
 /// Calls `act` with `first`, `middle` and `last` as one list; an empty `first` is left out.
@@ -75,20 +109,6 @@ fn build_mut<const N: usize, R>(
         count += 1;
     }
     act(&mut all[..count])
-}
-
-/// Copies the first bytes of `slices` to `target`; gives the slice and the offset in it where the copy ended.
-pub(crate) fn copy_first(target: &mut [u8], slices: &[IoSlice<'_>]) -> (usize, usize) {
-    let mut filled = 0;
-    for (index, slice) in slices.iter().enumerate() {
-        let len = slice.len().min(target.len() - filled);
-        target[filled..filled + len].copy_from_slice(&slice[..len]);
-        filled += len;
-        if len < slice.len() {
-            return (index, len);
-        }
-    }
-    (slices.len(), 0)
 }
 
 /// Calls `act` with the first `len` bytes of `slices`, to be read.

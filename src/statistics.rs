@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::reject::RejectReason;
+
 /// One counter. Each is exact; a snapshot taken while frames move may catch two of them on either side of a frame.
 #[derive(Debug, Default)]
 pub(crate) struct Counter(AtomicU64);
@@ -141,12 +143,22 @@ pub struct Statistics {
     pub transmit: TransmitStatistics,
     /// Host to guest.
     pub receive: ReceiveStatistics,
+    /// Frames rejected for each reason, both ways; see [`rejected_for`](Self::rejected_for).
+    rejections: [u64; RejectReason::ALL.len()],
     /// Frames the host dropped before the device because they were not read in time, where the host counts them.
     pub dropped_by_host: Option<u64>,
     /// Time spent in transmit calls, while [`Backend::measure_time`](crate::Backend::measure_time) is on.
     pub transmit_time: Duration,
     /// Time spent in receive calls and deliveries, without waits for frames and guest buffers; likewise.
     pub receive_time: Duration,
+}
+
+impl Statistics {
+    /// Frames that were rejected for `reason`, both ways: the parts of `transmit.rejected` + `receive.rejected`.
+    #[must_use]
+    pub fn rejected_for(&self, reason: RejectReason) -> u64 {
+        self.rejections[reason as usize]
+    }
 }
 
 impl TransmitStatistics {
@@ -187,6 +199,7 @@ impl ReceiveStatistics {
 pub(crate) struct Counters {
     pub(crate) transmit: TransmitCounters,
     pub(crate) receive: ReceiveCounters,
+    rejections: [Counter; RejectReason::ALL.len()],
     /// Frames received and delivered by one call, and their bytes.
     pub(crate) direct_frames: Counter,
     pub(crate) direct_bytes: Counter,
@@ -195,6 +208,15 @@ pub(crate) struct Counters {
 }
 
 impl Counters {
+    pub(crate) fn reject_received(&self, reason: RejectReason) {
+        self.receive.rejected.one();
+        self.reject(reason);
+    }
+
+    pub(crate) fn reject(&self, reason: RejectReason) {
+        self.rejections[reason as usize].one();
+    }
+
     pub(crate) fn snapshot(&self, dropped_by_host: Option<u64>) -> Statistics {
         let (frames, bytes) = (self.direct_frames.get(), self.direct_bytes.get());
         let mut receive = self.receive.snapshot();
@@ -208,6 +230,7 @@ impl Counters {
         Statistics {
             transmit: self.transmit.snapshot(),
             receive,
+            rejections: std::array::from_fn(|reason| self.rejections[reason].get()),
             dropped_by_host,
             transmit_time: Duration::from_nanos(self.transmit_nanos.get()),
             receive_time: Duration::from_nanos(self.receive_nanos.get()),

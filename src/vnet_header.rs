@@ -1,7 +1,9 @@
 //! The virtio-net header that precedes a frame (virtio 1.2, 5.1.6): read from a guest or the kernel, written for the
 //! kernel. It is little endian; bytes 10 and 11, where there are any, count receive buffers and mean nothing here.
 
+use crate::body::Body;
 use crate::frame::Checksum;
+use crate::front::with_front;
 use crate::gso::{Gso, GsoKind};
 use crate::headers::{Front, ethernet, tcp};
 use crate::reject::RejectReason;
@@ -88,6 +90,14 @@ impl VirtioHeader {
 
 /// Reads what `header` says about the frame that starts with `front`: type, ECN, segment size and checksum start count,
 /// the rest comes from the frame. Its header length is a hint by the standard, and not looked at.
+/// [`interpret`] for a header that was taken off the frame in `body`.
+pub(crate) fn interpret_behind(
+    header: &[u8],
+    body: impl Body,
+) -> Result<(Option<Gso>, Checksum), RejectReason> {
+    with_front(body, |scratch| interpret(header, scratch.front()))
+}
+
 pub(crate) fn interpret(header: &[u8], front: Front<'_>) -> Result<(Option<Gso>, Checksum), RejectReason> {
     let header = VirtioHeader::parse(header)?;
     if header.kind == kind::NONE {

@@ -56,7 +56,7 @@ fn b15_refused_delivery_is_counted_as_such() {
 }
 
 #[test]
-fn f25_b20_s3_stop_wakes_and_joins_within_100_ms() {
+fn f25_f34_b20_s3_stop_wakes_and_joins_within_100_ms() {
     for buffers in [true, false] {
         let (backend, host) = pair::backend();
         let device = Arc::new(Device::default());
@@ -104,7 +104,7 @@ fn b12_turned_away_device_is_called_from_the_transmit_thread() {
 }
 
 #[test]
-fn idle_threads_do_not_wake_up() {
+fn f16_idle_threads_do_not_wake_up() {
     let (backend, _host) = pair::backend();
     let device = Arc::new(Device::default());
     let _threads = Threads::spawn(Arc::clone(&backend), device).unwrap();
@@ -112,4 +112,80 @@ fn idle_threads_do_not_wake_up() {
     let before = backend.statistics().receive.wakeups;
     std::thread::sleep(Duration::from_secs(1));
     assert_eq!(backend.statistics().receive.wakeups, before);
+}
+
+#[test]
+fn f15_f17_suspended_threads_neither_read_nor_deliver() {
+    let (backend, host) = pair::backend();
+    let device = Arc::new(Device::default());
+    let threads = Threads::spawn(Arc::clone(&backend), Arc::clone(&device) as _).unwrap();
+    for round in 1..=20 {
+        threads.suspend().unwrap();
+        host.send(&pair::frame(60, 0)).unwrap();
+        std::thread::sleep(Duration::from_millis(2));
+        let all = backend.statistics().receive;
+        assert_eq!(all.frames_received, 2 * (round - 1), "read while suspended");
+        threads.resume(Resume::Normal).unwrap();
+        host.send(&pair::frame(60, 1)).unwrap();
+        pair::wait_until("the frame", || device.count() == round as usize);
+    }
+    threads.stop().unwrap();
+    assert_eq!(backend.statistics().receive.stale, 20);
+    assert!(device.frames.lock().unwrap().iter().all(|frame| frame[20] == 1));
+    pair::assert_adds_up(&backend);
+}
+
+#[test]
+fn f23_b19_any_number_of_wake_ups_is_one_and_postpones_no_frame() {
+    let (backend, host) = pair::backend();
+    let device = Arc::new(Device::default());
+    device.set_buffers(false);
+    let threads = Threads::spawn(Arc::clone(&backend), Arc::clone(&device) as _).unwrap();
+    host.send(&pair::frame(60, 0)).unwrap();
+    pair::wait_until("the wait", || device.waits.load(Ordering::SeqCst) > 0);
+    for _ in 0..100_000 {
+        backend.set_link_state(tap_plumb::LinkState::Up);
+    }
+    let before = backend.statistics().receive.wakeups;
+    host.send(&pair::frame(60, 1)).unwrap();
+    device.set_buffers(true);
+    pair::wait_until("the frames", || device.count() == 2);
+    assert!(backend.statistics().receive.wakeups <= before + 3);
+    threads.stop().unwrap();
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn f24_b18_signals_do_not_disturb_the_threads() {
+    use nix::sys::signal::{Signal, kill};
+    use nix::unistd::Pid;
+
+    let (backend, host) = pair::backend();
+    let device = Arc::new(Device::default());
+    let threads = Threads::spawn(Arc::clone(&backend), Arc::clone(&device) as _).unwrap();
+    let flag = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let id = signal_hook::flag::register(signal_hook::consts::SIGUSR1, Arc::clone(&flag)).unwrap();
+    for mark in 0..100 {
+        kill(Pid::this(), Signal::SIGUSR1).unwrap();
+        host.send(&pair::frame(60, mark)).unwrap();
+    }
+    pair::wait_until("100 frames", || device.count() == 100);
+    assert!(flag.load(Ordering::SeqCst));
+    signal_hook::low_level::unregister(id);
+    threads.stop().unwrap();
+    pair::assert_adds_up(&backend);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn f26_threads_have_names() {
+    let (backend, _host) = pair::backend();
+    let _threads = Threads::spawn(Arc::clone(&backend), Arc::new(Device::default())).unwrap();
+    let names: Vec<String> = std::fs::read_dir("/proc/self/task")
+        .unwrap()
+        .filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("comm")).ok())
+        .collect();
+    for name in ["tap-receive\n", "tap-transmit\n"] {
+        assert!(names.iter().any(|found| found == name), "{names:?}");
+    }
 }

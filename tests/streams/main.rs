@@ -29,6 +29,7 @@ mod source {
     pub(crate) mod control;
     pub(crate) mod deliver;
     pub(crate) mod error;
+    pub(crate) mod error_io;
     pub(crate) mod frame;
     pub(crate) mod frame_log;
     pub(crate) mod front;
@@ -49,6 +50,7 @@ mod source {
     pub(crate) mod receive_thread;
     pub(crate) mod reject;
     pub(crate) mod segments;
+    pub(crate) mod session;
     pub(crate) mod slices;
     pub(crate) mod statistics;
     pub(crate) mod sync;
@@ -75,10 +77,10 @@ use platform::Tap;
 use raw::RawSlice;
 use receive::Received;
 use reject::RejectReason;
+use session::{OwnedTransmitter, Transmitter};
 use source::*;
 use statistics::{ReceiveStatistics, Statistics, TransmitStatistics};
 use threads::{Resume, Threads};
-use transmit::{OwnedTransmitter, Transmitter};
 
 mod bench;
 mod calls;

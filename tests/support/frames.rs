@@ -94,7 +94,7 @@ impl Recipe {
                 .collect(),
             ip_options: if random.one_in(4) { 4 * random.within(1, 10) } else { 0 },
             extensions,
-            tcp_options: random.pick(&[0, 0, 12, 12, 4 * random.0 as usize % 11 * 4]).min(40),
+            tcp_options: random.pick(&[0, 0, 12, 12, 4 * (random.0 as usize % 11)]),
             tcp_flags: random.pick(&[0x10, 0x18, 0x11, 0x19, 0x90, 0xd8, 0x38, random.0 as u8]),
             identification: random.pick(&[0, 1, 0xfffe, 0xffff, random.0 as u16]),
             dont_fragment: random.one_in(2),

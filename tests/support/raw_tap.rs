@@ -31,11 +31,11 @@ pub(crate) fn bind_patiently(fd: impl AsFd, name: &[u8], flags: c_int) -> io::Re
     let busy = |result: &io::Result<String>| {
         result.as_ref().is_err_and(|error| error.raw_os_error() == Some(libc::EBUSY))
     };
-    let tries = (0..1000).map(|_| {
+    let mut tries = (0..1000).map(|_| {
         std::thread::sleep(std::time::Duration::from_millis(1));
         bind(fd.as_fd(), name, flags)
     });
-    tries.skip_while(busy).next().unwrap_or_else(|| bind(fd.as_fd(), name, flags))
+    tries.find(|result| !busy(result)).unwrap_or_else(|| bind(fd.as_fd(), name, flags))
 }
 
 /// `TUNSETIFF`; returns the name given.

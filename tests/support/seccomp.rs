@@ -8,15 +8,15 @@ use seccompiler::{
     apply_filter,
 };
 
-/// Runs `action` in a thread of its own (in the caller's namespaces) where `call` fails with `errno`; with `second`, only
-/// when its second argument is that.
+/// Runs `action` in a thread of its own (in the caller's namespaces) where `call` fails with `errno`; with `request`, only
+/// the ioctl of that number.
 pub(crate) fn with_refused<T: Send>(
     call: i64,
-    second: Option<u64>,
+    request: Option<libc::Ioctl>,
     errno: i32,
     action: impl FnOnce() -> T + Send,
 ) -> T {
-    let filter = filter(call, second, errno);
+    let filter = filter(call, request, errno);
     thread::scope(|scope| {
         let thread = scope.spawn(|| {
             apply_filter(&filter).unwrap();
@@ -26,9 +26,10 @@ pub(crate) fn with_refused<T: Send>(
     })
 }
 
-fn filter(call: i64, second: Option<u64>, errno: i32) -> BpfProgram {
-    let rules = second.into_iter().map(|value| {
-        let equal = SeccompCondition::new(1, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, value);
+fn filter(call: i64, request: Option<libc::Ioctl>, errno: i32) -> BpfProgram {
+    let rules = request.into_iter().map(|number| {
+        let equal =
+            SeccompCondition::new(1, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, u64::from(number as u32));
         SeccompRule::new(vec![equal.unwrap()]).unwrap()
     });
     let rules = BTreeMap::from([(call, rules.collect())]);

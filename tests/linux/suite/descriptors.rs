@@ -15,24 +15,24 @@ fn everything() -> Config {
     config.hardware_address([2, 0, 0, 0, 0, 1]).address(Ipv4Addr::new(10, 0, 0, 1).into(), 24)
 }
 
-const REQUESTS: &[(u64, &str)] = &[
-    (libc::TUNSETIFF as u64, "TUNSETIFF"),
-    (libc::TUNGETIFF as u64, "TUNGETIFF"),
-    (libc::TUNDETACHFILTER as u64, "TUNDETACHFILTER"),
-    (libc::TUNSETTXFILTER as u64, "TUNSETTXFILTER"),
-    (libc::TUNSETFILTEREBPF as u64, "TUNSETFILTEREBPF"),
-    (libc::TUNSETVNETHDRSZ as u64, "TUNSETVNETHDRSZ"),
-    (libc::TUNGETVNETHDRSZ as u64, "TUNGETVNETHDRSZ"),
-    (libc::TUNSETVNETLE as u64, "TUNSETVNETLE"),
-    (libc::TUNSETOFFLOAD as u64, "TUNSETOFFLOAD"),
-    (libc::TUNSETSNDBUF as u64, "TUNSETSNDBUF"),
-    (libc::TUNSETCARRIER as u64, "TUNSETCARRIER"),
-    (libc::SIOCSIFHWADDR, "hardware address"),
-    (libc::SIOCSIFMTU, "MTU"),
-    (libc::SIOCSIFADDR, "address"),
-    (libc::SIOCSIFNETMASK, "address"),
-    (libc::SIOCGIFFLAGS, "up"),
-    (libc::SIOCSIFFLAGS, "up"),
+const REQUESTS: &[(libc::Ioctl, &str)] = &[
+    (libc::TUNSETIFF, "TUNSETIFF"),
+    (libc::TUNGETIFF, "TUNGETIFF"),
+    (libc::TUNDETACHFILTER, "TUNDETACHFILTER"),
+    (libc::TUNSETTXFILTER, "TUNSETTXFILTER"),
+    (libc::TUNSETFILTEREBPF, "TUNSETFILTEREBPF"),
+    (libc::TUNSETVNETHDRSZ, "TUNSETVNETHDRSZ"),
+    (libc::TUNGETVNETHDRSZ, "TUNGETVNETHDRSZ"),
+    (libc::TUNSETVNETLE, "TUNSETVNETLE"),
+    (libc::TUNSETOFFLOAD, "TUNSETOFFLOAD"),
+    (libc::TUNSETSNDBUF, "TUNSETSNDBUF"),
+    (libc::TUNSETCARRIER, "TUNSETCARRIER"),
+    (libc::SIOCSIFHWADDR as libc::Ioctl, "hardware address"),
+    (libc::SIOCSIFMTU as libc::Ioctl, "MTU"),
+    (libc::SIOCSIFADDR as libc::Ioctl, "address"),
+    (libc::SIOCSIFNETMASK as libc::Ioctl, "address"),
+    (libc::SIOCGIFFLAGS as libc::Ioctl, "up"),
+    (libc::SIOCSIFFLAGS as libc::Ioctl, "up"),
 ];
 
 pub(crate) fn b30_nothing_is_left_by_any_request_that_fails() {

@@ -10,12 +10,18 @@ mod process;
 mod raw_tap;
 #[path = "../../support/seccomp.rs"]
 mod seccomp;
+#[path = "../../support/traffic.rs"]
+mod traffic;
 
 mod adopt;
 mod attach;
 mod busy;
 mod creation;
 mod descriptors;
+mod dropped;
+mod facts;
+mod facts_frames;
+mod facts_requests;
 mod interface;
 mod names;
 mod offload;
@@ -52,6 +58,20 @@ pub(crate) fn run() -> std::process::ExitCode {
         descriptors::b30_nothing_is_left_by_any_request_that_fails,
         descriptors::b30_nothing_is_left_when_descriptors_run_out,
         descriptors::b30_three_hundred_attaches_leave_nothing,
+        dropped::what_did_not_fit_in_the_queue_is_counted,
+        facts_frames::a_blocked_read_ends_when_the_interface_goes,
+        facts_frames::a_buffer_shorter_than_the_header_eats_the_frame,
+        facts_frames::an_interface_is_made_where_the_node_was_opened,
+        facts_frames::headers_are_checked_against_the_frame,
+        facts_frames::one_read_takes_one_frame_and_cuts_it,
+        facts_frames::poll_tells_the_state,
+        facts_frames::writes_are_checked_for_the_ethernet_header_only,
+        facts_requests::an_unbound_descriptor_can_do_nothing,
+        facts_requests::binding,
+        facts_requests::numbers_that_are_refused,
+        facts_requests::orders_of_undoing,
+        facts_requests::other_descriptors_do_not_know_the_requests,
+        facts_requests::queues_are_detached_once,
         interface::addresses_of_both_kinds,
         interface::an_interface_elsewhere_is_not_mistaken_for_a_namesake,
         interface::b29_a_renamed_interface_is_followed,

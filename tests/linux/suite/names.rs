@@ -18,7 +18,12 @@ pub(crate) fn b30_the_rule_for_names_is_the_kernels() {
         ],
         0..5,
     );
-    runner.run(&name.prop_map(|parts| parts.concat()), |name| Ok(compare(&name))).unwrap();
+    runner
+        .run(&name.prop_map(|parts| parts.concat()), |name| {
+            compare(&name);
+            Ok(())
+        })
+        .unwrap();
 }
 
 pub(crate) fn b30_names_the_kernel_keeps_for_itself() {

@@ -38,7 +38,7 @@ pub(crate) fn the_headers_length_stays() {
 pub(crate) fn a_failed_change_leaves_what_was_recorded() {
     let tap = Config::new().name("off0").offload(Offload::ALL).attach().unwrap();
     let off = Offload::with_header(12).unwrap();
-    let number = Some(libc::TUNSETOFFLOAD as u64);
+    let number = Some(libc::TUNSETOFFLOAD);
     let error =
         seccomp::with_refused(libc::SYS_ioctl, number, libc::ENOMEM, || tap.set_offload(off)).unwrap_err();
     assert_eq!(error.raw_os_error(), Some(libc::ENOMEM));

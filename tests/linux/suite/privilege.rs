@@ -1,7 +1,5 @@
 //! What a process without any right over the network may do.
 
-use std::os::fd::OwnedFd;
-
 use tap_plumb::{AttachError, Config};
 
 use super::host::ip;
@@ -20,8 +18,7 @@ pub(crate) fn without_any() {
     let tap = ready_made_is_used();
     let refused = [tap.set_mtu(1300), tap.set_up(false)].map(|result| result.unwrap_err().raw_os_error());
     assert_eq!(refused, [Some(libc::EPERM); 2]);
-    let error =
-        Config::new().inherited(OwnedFd::from(tap.into_fd().unwrap())).mtu(1300).attach().unwrap_err();
+    let error = Config::new().inherited(tap.into_fd().unwrap()).mtu(1300).attach().unwrap_err();
     assert!(
         matches!(&error, AttachError::Request { request: "MTU", remedy, .. } if remedy.contains("administrator"))
     );

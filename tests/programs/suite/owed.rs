@@ -4,9 +4,11 @@ use tap_plumb::{AttachError, Config, DetachError, ProgramError, Tap};
 
 use super::programs::Programs;
 
-/// Tells in the file `seen` whether the interface is still there.
-const LOOK: &str =
-    "ip link show dev \"$1\" > /dev/null 2>&1 && echo there >> \"$here/seen\" || echo gone >> \"$here/seen\"";
+/// Tells in the file `seen` whether the interface is still there. It looks more than once: a program that another test
+/// starts at this moment holds copies of all descriptors until its exec closes them.
+const LOOK: &str = "for try in 1 2 3 4 5 6 7 8 9; do \
+    ip link show dev \"$1\" > /dev/null 2>&1 || { echo gone >> \"$here/seen\"; exit 0; }; sleep 0.02; done; \
+    echo there >> \"$here/seen\"";
 
 fn detach(tap: Tap) {
     tap.detach().unwrap();

@@ -21,7 +21,7 @@ pub(crate) fn run() -> std::process::ExitCode {
         link::s2_b23_carrier_follows_the_guests_link_and_frames_stop,
         link::b06_interface_down_parks_transmission_until_it_is_up,
         link::s6_rename_and_another_namespace_do_not_disturb_traffic,
-        removal::s6_b17_removal_is_one_event_without_spinning,
+        removal::f21_f22_s6_b17_removal_is_one_event_without_spinning,
         removal::s6_reattach_binds_the_same_descriptor_and_counters_survive,
         removal::s6_reattach_under_traffic_both_ways,
         removal::s6_in_a_loop_of_your_own_removal_is_an_outcome,
@@ -30,7 +30,7 @@ pub(crate) fn run() -> std::process::ExitCode {
         suspend::s3_every_call_is_legal_in_every_state,
         suspend::s4_reset_drops_the_pending_frame_and_keeps_running,
         loops::level_edge_and_one_shot_pollers_see_every_frame,
-        loops::sixty_four_taps_on_one_thread,
+        loops::f27_sixty_four_taps_on_one_thread,
         loops::sixty_four_quiet_taps_do_not_wake_anybody,
     ])
 }

@@ -17,7 +17,7 @@ fn send(backend: &Backend, mark: u64) -> Result<(), TransmitError> {
     session.send(&Frame::new(&[IoSlice::new(&frame)]))
 }
 
-pub(crate) fn s6_b17_removal_is_one_event_without_spinning() {
+pub(crate) fn f21_f22_s6_b17_removal_is_one_event_without_spinning() {
     let backend = host::backend(Config::new());
     let device = Arc::new(Device::default());
     let threads = Threads::spawn(Arc::clone(&backend), Arc::clone(&device) as _).unwrap();
