@@ -247,3 +247,44 @@ fn a_guest_is_answered_through_the_plumbing() {
         (&[0, 2][..], &[2, 0, 0, 0, 0, 3][..], &[10, 77, 0, 1][..])
     );
 }
+
+#[test]
+fn hazard_31_every_errno_has_one_meaning() {
+    use crate::platform::{ReadFault, WriteFault, read_fault, write_fault};
+    let reads = [
+        (libc::EAGAIN, ReadFault::Empty),
+        (libc::EINTR, ReadFault::Interrupted),
+        (libc::ENXIO, ReadFault::Gone),
+        (libc::EIO, ReadFault::Gone),
+        (libc::ENODEV, ReadFault::Gone),
+        (libc::ENOSR, ReadFault::Gone),
+        (libc::ECONNRESET, ReadFault::Gone),
+        (libc::ENOTCONN, ReadFault::Gone),
+        (libc::EBADMSG, ReadFault::Other),
+        (libc::EINVAL, ReadFault::Other),
+    ];
+    for (errno, meaning) in reads {
+        assert_eq!(read_fault(errno), meaning, "read, errno {errno}");
+    }
+    let writes = [
+        (libc::EAGAIN, WriteFault::WouldBlock),
+        (libc::EINTR, WriteFault::Interrupted),
+        (libc::ERANGE, WriteFault::BadLength),
+        (libc::EMSGSIZE, WriteFault::BadLength),
+        (libc::ENOSR, WriteFault::NoBufferSpace),
+        (libc::ENOMEM, WriteFault::NoBufferSpace),
+        (libc::ENOBUFS, WriteFault::NoBufferSpace),
+        (libc::ENETDOWN, WriteFault::Down),
+        (libc::EIO, WriteFault::Gone),
+        (libc::ENXIO, WriteFault::Gone),
+        (libc::ENODEV, WriteFault::Gone),
+        (libc::EPIPE, WriteFault::Gone),
+        (libc::ECONNREFUSED, WriteFault::Gone),
+        (libc::ECONNRESET, WriteFault::Gone),
+        (libc::ENOTCONN, WriteFault::Gone),
+        (libc::EINVAL, WriteFault::Other),
+    ];
+    for (errno, meaning) in writes {
+        assert_eq!(write_fault(errno), meaning, "write, errno {errno}");
+    }
+}

@@ -173,6 +173,16 @@ fn a_dlpi_refusal_keeps_its_errno() {
 }
 
 #[test]
+fn a_device_that_the_driver_does_not_know_is_told() {
+    let machine = Machine::boot();
+    let tap = attach(named("tap3").external_plumbing());
+    machine.fail_nth(1, |record| record.is_about("I_STR", "TUNGETPPA"), Trouble::Answer(7), Moment::Before);
+    assert_eq!(tap.hardware_address().unwrap_err().raw_os_error(), host(Errno::ENXIO));
+    machine.fail_nth(1, |record| record.is_about("I_STR", "TUNGETPPA"), Trouble::Answer(20), Moment::Before);
+    assert!(tap.name().unwrap_err().to_string().contains("the PPA is 20"));
+}
+
+#[test]
 fn there_is_no_carrier_no_second_queue_and_no_offload() {
     let machine = Machine::boot();
     let tap = attach(named("tap3").offload(Offload::ALL));
