@@ -185,14 +185,20 @@ fn hazard_36_the_reader_is_joined_before_the_stream_closes() {
 
 #[test]
 fn hazard_37_a_frame_lost_to_an_interrupted_wait_is_counted() {
-    let machine = Machine::boot();
-    let running = run(&machine);
-    running.guest.no_buffers.store(true, Ordering::SeqCst);
-    machine.inject_frame(3, &[9; 60]);
-    wait_until("the frame", || running.backend.statistics().receive.frames_received == 1);
-    running.threads.stop().unwrap();
-    let statistics = running.backend.statistics().receive;
-    assert_eq!((statistics.interrupted, statistics.frames_delivered), (1, 0));
+    for stops in [false, true] {
+        let machine = Machine::boot();
+        let running = run(&machine);
+        running.guest.no_buffers.store(true, Ordering::SeqCst);
+        machine.inject_frame(3, &[9; 60]);
+        wait_until("the frame", || running.backend.statistics().receive.frames_received == 1);
+        if !stops {
+            running.guest.interrupt_wait();
+            wait_until("the drop", || running.backend.statistics().receive.dropped() == 1);
+        }
+        running.threads.stop().unwrap();
+        let statistics = running.backend.statistics().receive;
+        assert_eq!((statistics.interrupted, statistics.frames_delivered), (1, 0));
+    }
 }
 
 #[test]
