@@ -202,7 +202,7 @@ fn address_text(lifreq: &Lifreq) -> String {
 
 fn poll_line(memory: &dyn Memory, fds: u64, count: u64) -> Line {
     let entries = (0..count.min(64)).filter_map(|index| {
-        let entry = copy_in_vec(memory, fds + index * POLLFD_LEN as u64, POLLFD_LEN).ok()?;
+        let entry = copy_in_vec(memory, fds.wrapping_add(index * POLLFD_LEN as u64), POLLFD_LEN).ok()?;
         Some(format!("{}:{:#x}", entry.i32_at(0), entry.u16_at(POLLFD_EVENTS)))
     });
     let entries: Vec<_> = entries.collect();
