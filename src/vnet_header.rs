@@ -88,17 +88,16 @@ pub(crate) fn interpret(header: &[u8], front: Front<'_>) -> Result<(Option<Gso>,
         return Ok((None, header.checksum()));
     }
     let kind = header.gso_kind(front)?;
-    if header.segment_size == 0 {
-        return Err(RejectReason::SegmentSize);
-    }
     let layout = survey(kind, front)?;
+    let gso = context(&layout, header.segment_size);
+    gso.segment_payload()?;
     match header.checksum() {
         Checksum::Partial { start, offset } if !layout.is_checksum(start, offset) => {
             Err(RejectReason::ChecksumPlace)
         }
         // Linux refuses it for datagrams, drops it without a word for fragments, and takes it for TCP.
         Checksum::Complete if !kind.is_tcp() => Err(RejectReason::UdpWithoutChecksum),
-        checksum => Ok((Some(context(&layout, header.segment_size)), checksum)),
+        checksum => Ok((Some(gso), checksum)),
     }
 }
 

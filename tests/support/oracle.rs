@@ -66,7 +66,11 @@ fn owns_the_machine() -> bool {
 }
 
 fn probe(options: &str) -> Result<(), String> {
-    OpenOptions::new().read(true).write(true).open("/dev/net/tun").map_err(|error| format!("/dev/net/tun: {error}"))?;
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open("/dev/net/tun")
+        .map_err(|error| format!("/dev/net/tun: {error}"))?;
     let output = Command::new("unshare")
         .args([options, "--", "ip", "link", "add", "probe0", "type", "bridge"])
         .output()
@@ -101,7 +105,10 @@ impl Oracle {
     /// Writes one frame with its header, in as few slices as it comes, and reads what comes out.
     pub(crate) fn pass(&mut self, slices: &[IoSlice<'_>]) -> io::Result<Verdict> {
         match self.entry.write_vectored(slices) {
-            Ok(_) => self.drain().map(Verdict::Frames),
+            Ok(written) => {
+                assert_eq!(written, slices.iter().map(|slice| slice.len()).sum::<usize>(), "a short write");
+                self.drain().map(Verdict::Frames)
+            }
             Err(error) => Ok(Verdict::Refused(error.raw_os_error().unwrap_or(0))),
         }
     }
