@@ -1,6 +1,7 @@
 //! The virtio-net header that precedes a frame (virtio 1.2, 5.1.6): read from a guest or the kernel, written for the
 //! kernel. It is little endian; bytes 10 and 11, where there are any, count receive buffers and mean nothing here.
 
+use crate::checksum::checksum_field;
 use crate::frame::Checksum;
 use crate::gso::{Gso, GsoKind};
 use crate::headers::{Front, ethernet, tcp};
@@ -85,6 +86,9 @@ impl VirtioHeader {
 pub(crate) fn interpret(header: &[u8], front: Front<'_>) -> Result<(Option<Gso>, Checksum), RejectReason> {
     let header = VirtioHeader::parse(header)?;
     if header.kind == kind::NONE {
+        if let Checksum::Partial { start, offset } = header.checksum() {
+            checksum_field(front.frame_len, start, offset)?;
+        }
         return Ok((None, header.checksum()));
     }
     let kind = header.gso_kind(front)?;
