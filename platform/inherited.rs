@@ -1,21 +1,156 @@
 //! Descriptors that somebody else opened.
 
-use std::os::fd::OwnedFd;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use super::sys;
-use super::tap::{Attached, Tap};
+use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
+use nix::sys::socket::sockopt::SockType as SocketType;
+use nix::sys::socket::{AddressFamily, SockType, SockaddrLike, SockaddrStorage, getpeername, getsockopt};
+use nix::sys::stat::{SFlag, fstat};
+
+use super::tap::{Attached, FrameLimits};
+use super::{settings, sys};
 use crate::config::Config;
 use crate::error::{AdoptError, AttachError};
 use crate::offload::Offload;
 
 /// Adopts `fd` and applies what `config` says of its interface.
-pub(super) fn attach(fd: OwnedFd, config: &Config, queues: u16) -> Result<Vec<Tap>, AttachError> {
-    let _ = queues;
+pub(super) fn attach(fd: OwnedFd, config: &Config) -> Result<Attached, AttachError> {
     let attached = adopt(fd, &config.offload)?;
-    Ok(vec![Tap::new(attached, None, config)])
+    settings::apply(attached.fd.as_fd(), attached.plumbing.as_ref(), config)?;
+    Ok(attached)
 }
 
 /// Finds out what `fd` is and makes it keep the promises of a TAP.
 pub(super) fn adopt(fd: OwnedFd, offload: &Offload) -> Result<Attached, AdoptError> {
-    sys::adopt(fd, offload)
+    let kind = match Kind::of(fd.as_fd()) {
+        Ok(kind) => kind,
+        Err(refusal) => return Err(refusal.give_back(fd)),
+    };
+    // The flags come first, since they are easier to take back than what the system sets on an interface.
+    let before = match Flags::of(fd.as_fd()).and_then(|flags| flags.prepare(fd.as_fd())) {
+        Ok(before) => before,
+        Err(refusal) => return Err(refusal.give_back(fd)),
+    };
+    let adopted = match kind {
+        Kind::Socket => Ok(socket(fd, *offload)),
+        Kind::Device => sys::adopt(fd, offload),
+    };
+    adopted.inspect_err(|refused| before.restore(refused.fd.as_fd()))
+}
+
+/// Why a descriptor is not adopted; becomes an [`AdoptError`] together with it.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    pub(super) found: String,
+    pub(super) remedy: &'static str,
+    pub(super) source: Option<io::Error>,
+}
+
+impl Refusal {
+    pub(super) fn give_back(self, fd: OwnedFd) -> AdoptError {
+        AdoptError { fd, found: self.found, remedy: self.remedy, source: self.source }
+    }
+
+    fn new(found: &str, remedy: &'static str) -> Self {
+        Self { found: found.to_owned(), remedy, source: None }
+    }
+
+    fn failed(step: &str, source: io::Error) -> Self {
+        Self { found: format!("a descriptor that refuses {step}"), remedy: "", source: Some(source) }
+    }
+}
+
+/// What can carry frames at all. Which device it is, only the system can say.
+enum Kind {
+    Device,
+    Socket,
+}
+
+impl Kind {
+    fn of(fd: BorrowedFd<'_>) -> Result<Self, Refusal> {
+        let status = fstat(fd).map_err(|errno| Refusal::failed("fstat", errno.into()))?;
+        let found = match SFlag::from_bits_truncate(status.st_mode) & SFlag::S_IFMT {
+            SFlag::S_IFCHR => return Ok(Self::Device),
+            SFlag::S_IFSOCK => return check_socket(fd).map(|()| Self::Socket),
+            SFlag::S_IFIFO => "a pipe",
+            SFlag::S_IFREG => "a regular file",
+            SFlag::S_IFDIR => "a directory",
+            SFlag::S_IFBLK => "a block device",
+            _ => "no device and no socket (an event, timer or poll descriptor)",
+        };
+        Err(Refusal::new(found, "a TAP's descriptor is needed"))
+    }
+}
+
+/// A socket whose peer is the other end of the cable: it must keep the borders of frames, and have a peer.
+fn check_socket(fd: BorrowedFd<'_>) -> Result<(), Refusal> {
+    let kind = getsockopt(&fd, SocketType).map_err(|errno| Refusal::failed("SO_TYPE", errno.into()))?;
+    if !matches!(kind, SockType::Datagram | SockType::SeqPacket) {
+        return Err(Refusal::new("a socket that does not keep frames apart", "use a datagram socket"));
+    }
+    let peer =
+        getpeername::<SockaddrStorage>(std::os::fd::AsRawFd::as_raw_fd(&fd)).map_err(|errno| Refusal {
+            found: "a datagram socket without a peer".to_owned(),
+            remedy: "connect it first",
+            source: Some(errno.into()),
+        })?;
+    // Some systems give the unnamed end of a socket pair no address, hence no family.
+    let carries = peer.family().is_none_or(|family| {
+        matches!(family, AddressFamily::Unix | AddressFamily::Inet | AddressFamily::Inet6)
+    });
+    let refusal = Refusal::new("a socket that carries no frames", "use a datagram socket pair");
+    if carries { Ok(()) } else { Err(refusal) }
+}
+
+/// Nobody but the peer can say whether headers precede the frames, so what was asked for is believed.
+fn socket(fd: OwnedFd, offload: Offload) -> Attached {
+    Attached { plumbing: None, fd, offload, limits: SOCKET_LIMITS, multi_queue: false }
+}
+
+/// The limits of a TAP, so that a socket pair can stand in for one.
+const SOCKET_LIMITS: FrameLimits = FrameLimits { shortest: 14, longest: 65535 + 14 + 8 };
+
+/// The flags of a descriptor as they were handed in.
+#[derive(Clone, Copy)]
+struct Flags {
+    status: OFlag,
+    descriptor: FdFlag,
+}
+
+impl Flags {
+    fn of(fd: BorrowedFd<'_>) -> Result<Self, Refusal> {
+        let get = |request| fcntl(fd, request).map_err(|errno| Refusal::failed("fcntl", errno.into()));
+        let status = OFlag::from_bits_retain(get(FcntlArg::F_GETFL)?);
+        let descriptor = FdFlag::from_bits_retain(get(FcntlArg::F_GETFD)?);
+        match status & OFlag::O_ACCMODE {
+            OFlag::O_RDWR => Ok(Self { status, descriptor }),
+            OFlag::O_WRONLY => Err(Refusal::new("open for writing only", "open it for reading and writing")),
+            _ => Err(Refusal::new("open for reading only", "open it for reading and writing")),
+        }
+    }
+
+    /// Adds non-blocking and close-on-exec, and returns what was there before.
+    fn prepare(self, fd: BorrowedFd<'_>) -> Result<Self, Refusal> {
+        let with = Self {
+            status: self.status | OFlag::O_NONBLOCK,
+            descriptor: self.descriptor | FdFlag::FD_CLOEXEC,
+        };
+        with.set(fd).map_err(|errno| {
+            self.restore(fd);
+            Refusal::failed("O_NONBLOCK or FD_CLOEXEC", errno.into())
+        })?;
+        Ok(self)
+    }
+
+    /// Gives the caller back what it handed in. Setting flags to what they were cannot sensibly fail; if it does, the
+    /// refusal under way says more than that failure would.
+    fn restore(self, fd: BorrowedFd<'_>) {
+        let _ = self.set(fd);
+    }
+
+    fn set(self, fd: BorrowedFd<'_>) -> nix::Result<()> {
+        fcntl(fd, FcntlArg::F_SETFD(self.descriptor))?;
+        fcntl(fd, FcntlArg::F_SETFL(self.status)).map(drop)
+    }
 }

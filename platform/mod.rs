@@ -5,9 +5,13 @@
 //!   the attach, `undo` does the same and tells what failed.
 //! - `attach(name, &Config, queues) -> Result<Vec<Attached>, AttachError>`: makes or opens the interface.
 //! - `adopt(OwnedFd, &Offload) -> Result<Attached, AdoptError>`: says what a foreign descriptor is, and prepares it.
-//! - `rebind(fd, &mut plumbing, &Config) -> Result<bool, AttachError>`: binds the descriptor of a removed interface again.
+//!   Only character devices get here, open for reading and writing, non-blocking and close-on-exec already.
+//! - `rebind(fd, &mut plumbing, &Config, multi_queue) -> Result<(bool, Offload), AttachError>`: binds the descriptor of a
+//!   removed interface again; `true` when a poller must register it anew; and the offloads granted.
+//! - `set_offload(fd, plumbing, Offload) -> io::Result<Offload>`: changes the offloads and says what was granted.
+//! - `set_queue_enabled(fd, bool) -> io::Result<()>`: attaches or detaches one queue of several.
 //! - `check_name(&str)`: the system's rule for names, asked before any call.
-//! - `name`, `mtu`, `set_mtu`, `hardware_address`, `set_hardware_address`, `is_up`, `set_up`, `set_carrier`,
+//! - `name`, `mtu`, `set_mtu`, `hardware_address`, `set_hardware_address`, `is_up`, `set_up`, `set_address`, `set_carrier`,
 //!   `dropped_by_host`: what a `Tap` asks of its interface, each time anew, since an interface can be renamed. Each
 //!   takes the descriptor and the plumbing, and uses what its system needs.
 //! - `read_fault`, `write_fault`: what an errno of the frames' descriptor means. The only place where that is decided.
@@ -17,8 +21,12 @@
 //! frame longer than the buffer can be told by one spare byte.
 
 mod attach;
+mod child;
 mod fault;
+mod granted;
 mod inherited;
+mod number;
+mod settings;
 mod tap;
 
 cfg_if::cfg_if! {
@@ -35,5 +43,9 @@ cfg_if::cfg_if! {
 }
 
 pub(crate) use attach::attach;
+pub(crate) use child::inherit_standard_streams_only;
 pub(crate) use fault::{ReadFault, WriteFault};
+pub(crate) use number::duplicate;
+pub(crate) use sys::{check_name, read_fault, write_fault};
+pub(crate) use tap::FrameLimits;
 pub use tap::Tap;

@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use log::{info, warn};
 
-use super::{inherited, sys};
+use super::granted::Granted;
+use super::{inherited, settings, sys};
 use crate::config::Config;
 use crate::error::{AdoptError, AttachError, DetachError};
 use crate::name::InterfaceName;
@@ -29,6 +30,8 @@ pub(crate) struct Attached {
     pub(crate) fd: OwnedFd,
     pub(crate) offload: Offload,
     pub(crate) limits: FrameLimits,
+    /// The interface is in multi-queue mode, which a removed one must be given again.
+    pub(crate) multi_queue: bool,
 }
 
 /// An attached TAP device.
@@ -45,8 +48,9 @@ pub struct Tap {
     plumbing: Mutex<Option<sys::Plumbing>>,
     fd: OwnedFd,
     terminate: Option<Arc<Terminate>>,
-    offload: Offload,
+    offload: Granted,
     limits: FrameLimits,
+    multi_queue: bool,
     guest_address: Option<[u8; 6]>,
 }
 
@@ -56,8 +60,9 @@ impl Tap {
             plumbing: Mutex::new(attached.plumbing),
             fd: attached.fd,
             terminate,
-            offload: attached.offload,
+            offload: Granted::new(attached.offload),
             limits: attached.limits,
+            multi_queue: attached.multi_queue,
             guest_address: config.guest_address,
         }
     }
@@ -94,7 +99,33 @@ impl Tap {
     /// The offloads that are in force on this descriptor.
     #[must_use]
     pub fn offload(&self) -> Offload {
-        self.offload
+        self.offload.get()
+    }
+
+    /// Changes the offloads while frames flow, and returns what the host granted; frames already queued come as they
+    /// were made. The header stays as it is. With several queues it holds for all of them, and each
+    /// [`Tap`] must be told.
+    ///
+    /// # Errors
+    /// Kind `InvalidInput` when `wanted.header_len` differs from [`offload`](Self::offload)`.header_len`; else the system's.
+    pub fn set_offload(&self, wanted: Offload) -> io::Result<Offload> {
+        if wanted.header_len != self.offload().header_len {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "the header's length cannot change"));
+        }
+        // The lock also keeps two callers from recording the other one's outcome.
+        let plumbing = self.lock_plumbing();
+        let granted = sys::set_offload(self.fd.as_fd(), plumbing.as_ref(), wanted)?;
+        self.offload.set(granted);
+        Ok(granted)
+    }
+
+    /// Makes the host use this queue of several, or not, unless it is so already. A queue that is not used receives
+    /// nothing and loses the frames it holds; the interface and its other queues stay.
+    ///
+    /// # Errors
+    /// Kind `Unsupported` where the host has no such thing; else the system's, `EINVAL` for the only queue.
+    pub fn set_queue_enabled(&self, enabled: bool) -> io::Result<()> {
+        sys::set_queue_enabled(self.fd.as_fd(), enabled)
     }
 
     /// Reads the IP MTU in bytes, without the Ethernet header.
@@ -110,7 +141,7 @@ impl Tap {
     /// # Errors
     /// The system's: out of range, or no privilege.
     pub fn set_mtu(&self, mtu: u32) -> io::Result<()> {
-        if self.mtu().is_ok_and(|current| current == mtu) { Ok(()) } else { sys::set_mtu(self.fd.as_fd(), self.lock_plumbing().as_ref(), mtu) }
+        settings::set_mtu(self.fd.as_fd(), self.lock_plumbing().as_ref(), mtu)
     }
 
     /// Reads the host's own MAC address on the interface.
@@ -126,10 +157,7 @@ impl Tap {
     /// # Errors
     /// The system's: no unicast address, or no privilege.
     pub fn set_hardware_address(&self, address: [u8; 6]) -> io::Result<()> {
-        if self.hardware_address().is_ok_and(|current| current == address) {
-            return Ok(());
-        }
-        sys::set_hardware_address(self.fd.as_fd(), self.lock_plumbing().as_ref(), address)
+        settings::set_hardware_address(self.fd.as_fd(), self.lock_plumbing().as_ref(), address)
     }
 
     /// Tells whether the interface is administratively up.
@@ -145,7 +173,7 @@ impl Tap {
     /// # Errors
     /// The system's, as a rule for want of privilege.
     pub fn set_up(&self, up: bool) -> io::Result<()> {
-        if self.is_up().is_ok_and(|current| current == up) { Ok(()) } else { sys::set_up(self.fd.as_fd(), self.lock_plumbing().as_ref(), up) }
+        settings::set_up(self.fd.as_fd(), self.lock_plumbing().as_ref(), up)
     }
 
     /// Shows the host whether a cable is plugged in. It is a signal only: frames still flow without carrier.
@@ -190,7 +218,16 @@ impl Tap {
     ///
     /// `true` when the descriptor is no longer the same one to a poller, which must then register it anew.
     pub(crate) fn reattach(&self, config: &Config) -> Result<bool, AttachError> {
-        sys::rebind(self.fd.as_fd(), &mut self.lock_plumbing(), config)
+        let header_len = self.offload().header_len;
+        if config.offload.header_len != header_len {
+            let reason = format!("the header's length cannot change; it is {header_len}");
+            return Err(AttachError::BadOption { option: "offload".to_owned(), reason });
+        }
+        settings::check(config)?;
+        let mut plumbing = self.lock_plumbing();
+        let (changed, granted) = sys::rebind(self.fd.as_fd(), &mut plumbing, config, self.multi_queue)?;
+        self.offload.set(granted);
+        Ok(changed)
     }
 
     fn lock_plumbing(&self) -> std::sync::MutexGuard<'_, Option<sys::Plumbing>> {
@@ -210,6 +247,6 @@ impl fmt::Debug for Tap {
         if let Ok(name) = self.name() {
             text.field("name", &name);
         }
-        text.field("fd", &self.fd.as_raw_fd()).field("offload", &self.offload).finish_non_exhaustive()
+        text.field("fd", &self.fd.as_raw_fd()).field("offload", &self.offload()).finish_non_exhaustive()
     }
 }

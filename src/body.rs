@@ -2,6 +2,11 @@
 
 use std::io::IoSlice;
 use std::ops::Range;
+use std::os::fd::BorrowedFd;
+
+use nix::errno::Errno;
+use nix::sys::uio::writev;
+use nix::unistd::write;
 
 use crate::checksum::Sum;
 
@@ -18,6 +23,11 @@ pub(crate) trait Body: Copy {
     fn copy(&self, index: usize, from: usize, target: &mut [u8]) -> usize;
     /// A slice of our own bytes.
     fn own<'s>(bytes: &'s [u8]) -> Self::Slice<'s>;
+    fn slice_len(slice: &Self::Slice<'_>) -> usize;
+    /// The slices as they are, where the frame is all there is in them.
+    fn whole<'s>(&'s self) -> Option<&'s [Self::Slice<'s>]>;
+    /// Writes one frame (writev(2); write(2) where that is enough, since it costs less).
+    fn write(fd: BorrowedFd<'_>, slices: &[Self::Slice<'_>]) -> Result<usize, Errno>;
 }
 
 /// A frame in memory that Rust may borrow.
@@ -52,6 +62,85 @@ impl Body for Borrowed<'_> {
 
     fn own<'s>(bytes: &'s [u8]) -> IoSlice<'s> {
         IoSlice::new(bytes)
+    }
+
+    fn slice_len(slice: &IoSlice<'_>) -> usize {
+        slice.len()
+    }
+
+    fn whole<'s>(&'s self) -> Option<&'s [IoSlice<'s>]> {
+        Some(self.0)
+    }
+
+    fn write(fd: BorrowedFd<'_>, slices: &[IoSlice<'_>]) -> Result<usize, Errno> {
+        if let [one] = slices { write(fd, one) } else { writev(fd, slices) }
+    }
+}
+
+/// The frame behind the first bytes of another body, such as a virtio-net header.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Behind<B> {
+    body: B,
+    /// The slice and the place in it where the frame starts.
+    index: usize,
+    offset: usize,
+}
+
+impl<B: Body> Behind<B> {
+    pub(crate) fn new(body: B, len: usize) -> Self {
+        let mut start = Cursor::default();
+        start.skip(&body, len);
+        while start.index < body.count() && start.offset == body.len(start.index) {
+            start = Cursor { index: start.index + 1, offset: 0 };
+        }
+        Self { body, index: start.index, offset: start.offset }
+    }
+
+    /// How far the first slice is cut at its front.
+    fn shift(&self, index: usize) -> usize {
+        if index == 0 { self.offset } else { 0 }
+    }
+}
+
+impl<B: Body> Body for Behind<B> {
+    type Slice<'s> = B::Slice<'s>;
+
+    fn count(&self) -> usize {
+        self.body.count() - self.index
+    }
+
+    fn len(&self, index: usize) -> usize {
+        self.body.len(self.index + index) - self.shift(index)
+    }
+
+    fn cut<'s>(&'s self, index: usize, range: Range<usize>) -> B::Slice<'s> {
+        let shift = self.shift(index);
+        self.body.cut(self.index + index, range.start + shift..range.end + shift)
+    }
+
+    fn sum(&self, index: usize, range: Range<usize>, sum: &mut Sum) {
+        let shift = self.shift(index);
+        self.body.sum(self.index + index, range.start + shift..range.end + shift, sum);
+    }
+
+    fn copy(&self, index: usize, from: usize, target: &mut [u8]) -> usize {
+        self.body.copy(self.index + index, from + self.shift(index), target)
+    }
+
+    fn own<'s>(bytes: &'s [u8]) -> B::Slice<'s> {
+        B::own(bytes)
+    }
+
+    fn slice_len(slice: &B::Slice<'_>) -> usize {
+        B::slice_len(slice)
+    }
+
+    fn whole<'s>(&'s self) -> Option<&'s [B::Slice<'s>]> {
+        self.body.whole().filter(|_| self.offset == 0)?.get(self.index..)
+    }
+
+    fn write(fd: BorrowedFd<'_>, slices: &[B::Slice<'_>]) -> Result<usize, Errno> {
+        B::write(fd, slices)
     }
 }
 

@@ -1,7 +1,7 @@
 //! What to attach, and how.
 
 use std::net::IpAddr;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -119,19 +119,36 @@ impl Config {
     }
 
     /// Runs `program` before the device is opened: `program NAME`, or without an argument when the name is to come
-    /// from the first line of its output. No shell is involved.
+    /// from the first line of its output, which blanks and a carriage return may surround.
+    ///
+    /// No shell is involved and `PATH` is not searched: a path without a directory is taken from the current one. The
+    /// program gets the environment, `/dev/null` as standard input, and no descriptor of this process. It must end by
+    /// itself with status 0; a daemon it leaves behind is neither waited for nor ended, but must redirect its output.
+    /// Of its output the first 4 KiB count and the rest is read and discarded; when it was given a name, all of it is.
+    /// The beginning of its standard error goes to the log.
+    ///
+    /// With an [`inherited`](Self::inherited) descriptor it runs before the adoption, and is given the interface's
+    /// name. It cannot be combined with a template such as `tap%d`, which names nothing yet.
+    ///
+    /// In a process that ignores `SIGCHLD`, or waits for children that are not its own, the status is lost: that is an
+    /// error ([`ProgramError::Wait`](crate::ProgramError::Wait) with `ECHILD`), since success would be a guess.
     pub fn setup_program(mut self, program: impl Into<PathBuf>) -> Self {
         self.setup_program = Some(program.into());
         self
     }
 
-    /// Runs `program NAME` after everything is closed, exactly when the setup program succeeded (or none was given).
+    /// Runs `program NAME` after everything is closed, under the same rules: exactly when the setup program succeeded,
+    /// also if the attach failed after that; without a setup program, exactly when the attach succeeded.
+    ///
+    /// The name is the one the setup program was given or printed, else the one the interface had when it was attached.
     pub fn terminate_program(mut self, program: impl Into<PathBuf>) -> Self {
         self.terminate_program = Some(program.into());
         self
     }
 
-    /// Gives each program this long (default 30 s), then `SIGTERM`, then `SIGKILL` 5 s later.
+    /// Gives each program this long (default 30 s), then `SIGTERM`, then `SIGKILL` 5 s later, both to its whole process
+    /// group. A process that even that does not end, for it waits inside the kernel or runs as somebody else, is left
+    /// behind 5 s after, with a line in the log.
     pub fn program_timeout(mut self, timeout: Duration) -> Self {
         self.program_timeout = timeout;
         self
@@ -195,8 +212,20 @@ impl Config {
     /// Reads the configuration keys of VirtualBox's TAP driver: `Device`, `FileHandle`, `TAPSetupApplication`,
     /// `TAPTerminateApplication` and `MAC`.
     ///
-    /// `FileHandle` is the number of an open descriptor of this process; it is duplicated, and the caller's stays open
-    /// and its own. `MAC` (twelve hexadecimal digits, `:` or `-` between bytes allowed) is the guest's address.
+    /// `Device` is an interface name; without it and without `FileHandle`, the setup program or the kernel chooses.
+    /// `FileHandle` is the number of an open descriptor of this process, in decimal digits; it is duplicated at once, and
+    /// the caller's stays open and its own. `MAC` (twelve hexadecimal digits, `:` or `-` between bytes allowed) is the
+    /// guest's address. The programs are paths as in [`setup_program`](Self::setup_program); they run on every system,
+    /// where VirtualBox ran them on Solaris only.
+    ///
+    /// ```
+    /// use tap_plumb::Config;
+    ///
+    /// let config = Config::from_pairs([("Device", "tap3"), ("MAC", "08:00:27:00:00:01")])?;
+    /// assert!(Config::from_pairs([("Devise", "tap3")]).is_err());
+    /// # let _ = config;
+    /// # Ok::<(), tap_plumb::AttachError>(())
+    /// ```
     ///
     /// # Errors
     /// [`AttachError::BadOption`] for any other key, a key given twice, a value of the wrong form, or `Device` together
@@ -221,10 +250,5 @@ impl Config {
     /// As [`attach`](Self::attach), and [`AttachError::Unsupported`] for more than one queue where the host has no such thing.
     pub fn attach_queues(self, queues: u16) -> Result<Vec<Tap>, AttachError> {
         platform::attach(self, queues)
-    }
-
-    /// The inherited descriptor, where one was given.
-    pub(crate) fn inherited_fd(&self) -> Option<BorrowedFd<'_>> {
-        if let Source::Inherited(fd) = &self.source { Some(fd.as_fd()) } else { None }
     }
 }

@@ -60,6 +60,20 @@ pub enum AttachError {
         /// The system's answer.
         source: io::Error,
     },
+    /// There is no interface of that name, and none was to be made.
+    #[error("there is no interface {name}; make it first, or do not demand that it exists")]
+    Missing {
+        /// The interface.
+        name: String,
+    },
+    /// There is an interface of that name, and a new one was demanded.
+    #[error("the interface {name} exists already; remove it, or do not demand a new one")]
+    Exists {
+        /// The interface.
+        name: String,
+        /// The system's answer.
+        source: io::Error,
+    },
     /// Something of that name exists and is not what was asked for (a TUN device, another queue mode, no TAP at all).
     #[error("{name} cannot be used: {found}{}", hint(remedy))]
     WrongKind {
@@ -274,6 +288,12 @@ pub enum ReceiveError {
         /// The buffer's size in bytes.
         room: usize,
     },
+    /// The frame was shorter than an Ethernet header; it was consumed and counted.
+    #[error("a frame of {len} bytes was dropped")]
+    Runt {
+        /// The frame's length in bytes.
+        len: usize,
+    },
     /// The kernel's virtio-net header was malformed; the frame was consumed and counted.
     #[error("received frame rejected: {0}")]
     Rejected(#[from] RejectReason),
@@ -302,6 +322,27 @@ pub enum ReceiveError {
     },
 }
 
+/// Says why the threads could not do what was asked of them.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ThreadsError {
+    /// A thread, or the pipe that wakes it, could not be had.
+    #[error("starting a thread: {source}")]
+    Start {
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// A callback of the frontend held a thread too long.
+    #[error("a callback of the frontend does not return")]
+    Timeout,
+    /// A callback of the frontend panicked; both threads have ended.
+    #[error("the frontend panicked on the {thread} thread")]
+    Panicked {
+        /// `receive` or `transmit`.
+        thread: &'static str,
+    },
+}
+
 fn hint(remedy: &str) -> String {
     if remedy.is_empty() { String::new() } else { format!("; {remedy}") }
 }
@@ -312,75 +353,4 @@ fn holder_text(holder: &str) -> String {
 
 fn fd_number(fd: &OwnedFd) -> i32 {
     std::os::fd::AsRawFd::as_raw_fd(fd)
-}
-
-/// Keeps `raw_os_error` where there is one, and the whole text where there is none.
-fn to_io(source: Option<&io::Error>, kind: io::ErrorKind, error: String) -> io::Error {
-    match source.and_then(io::Error::raw_os_error) {
-        Some(errno) => io::Error::from_raw_os_error(errno),
-        None => io::Error::new(kind, error),
-    }
-}
-
-impl From<AttachError> for io::Error {
-    fn from(error: AttachError) -> Self {
-        let kind = match &error {
-            AttachError::Unsupported { .. } => io::ErrorKind::Unsupported,
-            AttachError::Program(_) | AttachError::Mismatch { .. } => io::ErrorKind::Other,
-            _ => io::ErrorKind::InvalidInput,
-        };
-        let source = match &error {
-            AttachError::Open { source, .. }
-            | AttachError::Request { source, .. }
-            | AttachError::Busy { source, .. }
-            | AttachError::Program(ProgramError::Spawn { source, .. } | ProgramError::Wait { source, .. }) => {
-                Some(source)
-            }
-            AttachError::WrongKind { source, .. } => source.as_ref(),
-            AttachError::Adopt(adopt) => adopt.source.as_ref(),
-            _ => None,
-        };
-        to_io(source, kind, error.to_string())
-    }
-}
-
-impl From<DetachError> for io::Error {
-    fn from(error: DetachError) -> Self {
-        let source = match &error {
-            DetachError::Request { source, .. }
-            | DetachError::Program(ProgramError::Spawn { source, .. } | ProgramError::Wait { source, .. }) => {
-                Some(source)
-            }
-            DetachError::Program(_) => None,
-        };
-        to_io(source, io::ErrorKind::Other, error.to_string())
-    }
-}
-
-impl From<TransmitError> for io::Error {
-    fn from(error: TransmitError) -> Self {
-        let kind = match &error {
-            TransmitError::WouldBlock { .. } => io::ErrorKind::WouldBlock,
-            TransmitError::NoBufferSpace { .. } | TransmitError::OutOfMemory { .. } => io::ErrorKind::OutOfMemory,
-            TransmitError::LinkDown | TransmitError::InterfaceDown { .. } => io::ErrorKind::NetworkDown,
-            TransmitError::Gone => io::ErrorKind::NotConnected,
-            TransmitError::Unsupported { .. } => io::ErrorKind::Unsupported,
-            _ => io::ErrorKind::InvalidInput,
-        };
-        let source = if let TransmitError::Io { source, .. } = &error { Some(source) } else { None };
-        to_io(source, kind, error.to_string())
-    }
-}
-
-impl From<ReceiveError> for io::Error {
-    fn from(error: ReceiveError) -> Self {
-        let kind = match &error {
-            ReceiveError::Gone => io::ErrorKind::NotConnected,
-            ReceiveError::Unsupported { .. } => io::ErrorKind::Unsupported,
-            ReceiveError::TooManySlices { .. } => io::ErrorKind::InvalidInput,
-            _ => io::ErrorKind::InvalidData,
-        };
-        let source = if let ReceiveError::Io { source } = &error { Some(source) } else { None };
-        to_io(source, kind, error.to_string())
-    }
 }

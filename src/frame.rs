@@ -177,7 +177,13 @@ impl<'a> Frame<'a> {
         if !matches!(header_len, 10 | 12) {
             return Err(RejectReason::ShortVirtioHeader.into());
         }
-        deliver(Borrowed(self.slices), self.work(), Port { header_len, offload: true, ..Port::BARE }, first, sink)
+        deliver(
+            Borrowed(self.slices),
+            self.work(),
+            Port { header_len, offload: true, ..Port::BARE },
+            first,
+            sink,
+        )
     }
 
     /// Gives `sink` the frame in one piece, with all lengths and checksums put right. Without a `Gso` only a partial

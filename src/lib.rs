@@ -1,16 +1,84 @@
-//! Host-side Ethernet backend for hypervisors.
+//! The host's side of a guest's network card: attaches a TAP device and moves Ethernet frames between it and a
+//! hypervisor's network device.
+//!
+//! On illumos and Solaris the TAP is plumbed by STREAMS (`/dev/tap`, `/dev/udp`, `I_LINK`), on Linux it comes from
+//! `/dev/net/tun`, and on any other Unix it is a descriptor that somebody else opened. The engine behind it is the same.
+//!
+//! # Words
+//!
+//! | word | meaning |
+//! |---|---|
+//! | **transmit**, **receive** | always from the guest's side: transmit goes to the host, receive comes from it |
+//! | **frame** | one Ethernet frame, header to end of payload, without FCS |
+//! | **segment** | one output of cutting an oversized frame ([`Gso`]); a **slice** is one part of a scattered frame |
+//! | **frontend**, **backend** | the guest-facing device, and the host's side of it: [`Frontend`], [`Backend`] |
+//! | **attach**, **detach** | make the device usable, and undo it: [`Config::attach`], [`Tap::detach`] or a drop |
+//! | **plumb**, **ppa**, **muxid** | illumos: build IP over the device; its instance number; the id of a linked stream |
+//! | **link state**, **carrier** | the guest's virtual cable, and the signal the host sees on the TAP |
+//! | **offload** | work the host does for the guest: checksums and segmentation ([`Offload`]) |
+//!
+//! # Life cycle
+//!
+//! 1. [`Config`] says what to attach; [`Config::attach`] gives a [`Tap`], or an error that names the step, its object and
+//!    the remedy. [`Tap::from_fd`] adopts an inherited descriptor instead.
+//! 2. [`Backend::new`] takes the TAP into service. Everything from here works on `&self`, from any thread.
+//! 3. Frames move; see the two ways below.
+//! 4. [`Threads::stop`], where there are threads; then [`Backend::into_tap`] and [`Tap::detach`], or just drop them.
+//!
+//! # With an event loop of your own
+//!
+//! Poll the backend's descriptor, lend it the guest's memory, and act on the outcomes listed at [`Backend`]. There is no
+//! thread, no allocation and no copy; one frame is one system call.
+//!
+//! ```no_run
+//! use std::io::{IoSlice, IoSliceMut};
+//! use tap_plumb::{Backend, Config, Frame};
+//!
+//! let backend = Backend::new(Config::new().name("tap3").attach()?);
+//! let mut buffer = vec![0; backend.receive_buffer_len()];
+//! // When the descriptor is readable:
+//! while let Some(received) = backend.receive(&mut [IoSliceMut::new(&mut buffer)])? {
+//!     // hand buffer[..received.len] to the guest
+//!     # let _ = received;
+//! }
+//! // When the guest has frames:
+//! if let Some(mut session) = backend.begin_transmit() {
+//!     session.send(&Frame::new(&[IoSlice::new(&buffer[..60])]))?;
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # With devices that are called
+//!
+//! Implement [`Frontend`], and let [`Threads`] call it: the receive thread waits for guest buffers before it reads on, the
+//! transmit thread calls back when a session that was refused can be had. Suspend, resume, reset and stop are calls that are
+//! legal in every state.
+//!
+//! # Log
+//!
+//! By the `log` crate: attach, detach, link and removal at info and debug; what a program wrote to its standard error at
+//! info, or at warn when it failed; each frame with the time since the last one and a hex dump at trace, under the target `tap_plumb::frame`.
 
+mod announcement;
+mod backend;
 mod body;
+mod buffer;
 mod checksum;
 mod checksum_dispatch;
 mod config;
+mod control;
 mod deliver;
 mod error;
+mod error_io;
 mod frame;
+mod frame_log;
 mod front;
+mod frontend;
 mod gather;
 mod gso;
+mod handover;
 mod headers;
+mod link;
 mod name;
 mod offload;
 mod pairs;
@@ -18,18 +86,39 @@ mod pairs;
 mod platform;
 mod program;
 mod raw;
+mod receive;
+mod receive_thread;
 mod reject;
 mod segments;
+mod session;
+mod slices;
+mod statistics;
+mod sync;
+mod threads;
+mod transmit;
+mod transmit_lock;
+mod transmit_thread;
 mod validate;
 mod vnet_header;
+mod wake;
 
+pub use backend::Backend;
+pub use buffer::TransmitBuffer;
 pub use checksum::internet_checksum;
 pub use config::Config;
-pub use error::{AdoptError, AttachError, DetachError, ProgramError, ReceiveError, TransmitError};
+pub use error::{
+    AdoptError, AttachError, DetachError, ProgramError, ReceiveError, ThreadsError, TransmitError,
+};
 pub use frame::{CarveError, Checksum, Completion, Frame};
+pub use frontend::{Frontend, Refused, Wait};
 pub use gso::{Gso, GsoKind};
+pub use link::LinkState;
 pub use name::InterfaceName;
 pub use offload::Offload;
 pub use platform::Tap;
 pub use raw::RawSlice;
+pub use receive::Received;
 pub use reject::RejectReason;
+pub use session::{OwnedTransmitter, Transmitter};
+pub use statistics::{ReceiveStatistics, Statistics, TransmitStatistics};
+pub use threads::{Resume, Threads};

@@ -4,12 +4,24 @@
 // whole frames are left to the kernel.
 
 use std::fmt;
-use std::io;
+use std::marker::PhantomData;
 use std::ops::Range;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
-use crate::body::Body;
+use nix::errno::Errno;
+
+use crate::backend::Backend;
+use crate::body::{Body, copy_front, total_len};
 use crate::checksum::{Sum, fold, halves};
+use crate::deliver::Work;
+use crate::error::{ReceiveError, TransmitError};
+use crate::frame::Checksum;
+use crate::gso::Gso;
+use crate::receive::Received;
+use crate::reject::RejectReason;
+use crate::session::Transmitter;
+use crate::slices::{COMMON, MOST, Room};
+use crate::vnet_header;
 
 /// A run of bytes in guest memory: what `iovec` is to C, and laid out the same.
 ///
@@ -50,9 +62,14 @@ impl fmt::Debug for RawSlice {
     }
 }
 
+/// A run of bytes that can be read for `'s`: a part of a [`Guest`], or our own. Only this file makes one.
+#[derive(Clone, Copy, Debug)]
+#[repr(transparent)]
+pub(crate) struct Part<'s>(RawSlice, PhantomData<&'s ()>);
+
 /// A frame in guest memory.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Guest<'f>(&'f [RawSlice]);
+pub(crate) struct Guest<'f>(&'f [Part<'f>]);
 
 impl<'f> Guest<'f> {
     /// Takes the frame that lies in `slices`.
@@ -63,12 +80,15 @@ impl<'f> Guest<'f> {
     /// - no Rust reference that forbids others to write exists to any of it, and no Rust code writes to it except by
     ///   volatile or atomic accesses. The guest itself may write at any time.
     pub(crate) unsafe fn new(slices: &'f [RawSlice]) -> Self {
-        Self(slices)
+        let parts = std::ptr::from_ref(slices) as *const [Part<'f>];
+        // SAFETY: points at the caller's array, alive and unchanged for `'f`; a `Part` is a `RawSlice` by
+        // `repr(transparent)`, and that its bytes can be read for that long is the caller's promise.
+        Self(unsafe { &*parts })
     }
 
     /// Reads `N` bytes once, each. Beyond the end of the slice there are only zeros.
     fn read<const N: usize>(&self, index: usize, at: usize) -> [u8; N] {
-        let slice = self.0[index];
+        let slice = self.0[index].0;
         if at.checked_add(N).is_none_or(|end| end > slice.len()) {
             return [0; N];
         }
@@ -80,18 +100,21 @@ impl<'f> Guest<'f> {
 }
 
 impl Body for Guest<'_> {
-    type Slice<'s> = RawSlice;
+    type Slice<'s> = Part<'s>;
 
     fn count(&self) -> usize {
         self.0.len()
     }
 
     fn len(&self, index: usize) -> usize {
-        self.0[index].len()
+        self.0[index].0.len()
     }
 
-    fn cut<'s>(&'s self, index: usize, range: Range<usize>) -> RawSlice {
-        RawSlice::new(self.0[index].as_ptr().wrapping_add(range.start), range.len())
+    fn cut<'s>(&'s self, index: usize, range: Range<usize>) -> Part<'s> {
+        let slice = self.0[index].0;
+        let start = range.start.min(slice.len());
+        let len = range.len().min(slice.len() - start);
+        Part(RawSlice::new(slice.as_ptr().wrapping_add(start), len), PhantomData)
     }
 
     fn sum(&self, index: usize, range: Range<usize>, sum: &mut Sum) {
@@ -115,39 +138,184 @@ impl Body for Guest<'_> {
         len
     }
 
-    fn own<'s>(bytes: &'s [u8]) -> RawSlice {
-        RawSlice::new(bytes.as_ptr().cast_mut(), bytes.len())
+    fn own<'s>(bytes: &'s [u8]) -> Part<'s> {
+        Part(RawSlice::new(bytes.as_ptr().cast_mut(), bytes.len()), PhantomData)
+    }
+
+    fn slice_len(part: &Part<'_>) -> usize {
+        part.0.len()
+    }
+
+    fn whole<'s>(&'s self) -> Option<&'s [Part<'s>]> {
+        Some(self.0)
+    }
+
+    fn write(fd: BorrowedFd<'_>, parts: &[Part<'_>]) -> Result<usize, Errno> {
+        let count = slice_count(parts.len())?;
+        // SAFETY: an array of `count` `Part`, each an `iovec` by `repr(transparent)`, the caller's and alive during the
+        // call; a `Part` can be read for its life time, which outlasts the call.
+        let written = unsafe { libc::writev(fd.as_raw_fd(), parts.as_ptr().cast(), count) };
+        usize::try_from(written).map_err(|_| Errno::last())
     }
 }
 
 /// Bytes summed at a time.
 const WORD: usize = 8;
 
-/// Writes one frame from `slices` (writev(2)).
-///
-/// # Safety
-/// Each slice's memory is readable over its whole length until the call returns.
-pub(crate) unsafe fn write_frame(fd: BorrowedFd<'_>, slices: &[RawSlice]) -> io::Result<usize> {
-    let count = slice_count(slices)?;
-    // SAFETY: `slices` is an array of `count` `RawSlice`, each an `iovec` by `repr(transparent)`, the caller's and alive
-    // during the call; that the memory behind each can be read is the caller's promise.
-    let written = unsafe { libc::writev(fd.as_raw_fd(), slices.as_ptr().cast(), count) };
-    usize::try_from(written).map_err(|_| io::Error::last_os_error())
+/// Room for a frame in guest memory.
+struct GuestRoom<'r>(&'r [RawSlice]);
+
+impl<'r> GuestRoom<'r> {
+    /// # Safety
+    /// For as long as the value is used, each slice's memory is mapped, readable and writable over its whole length, and
+    /// there is no Rust reference to any of it.
+    unsafe fn new(slices: &'r [RawSlice]) -> Self {
+        Self(slices)
+    }
+
+    fn guest(&self) -> Guest<'_> {
+        // SAFETY: who made this room promised more than a `Guest` needs, for longer than this borrow.
+        unsafe { Guest::new(self.0) }
+    }
 }
 
-/// Reads one frame into `slices` (readv(2)).
-///
-/// # Safety
-/// Each slice's memory is writable over its whole length until the call returns, and no Rust reference to it is used
-/// meanwhile.
-pub(crate) unsafe fn read_frame(fd: BorrowedFd<'_>, slices: &[RawSlice]) -> io::Result<usize> {
-    let count = slice_count(slices)?;
-    // SAFETY: `slices` is an array of `count` `RawSlice`, each an `iovec` by `repr(transparent)`, the caller's and alive
-    // during the call; that the memory behind each can be written is the caller's promise.
-    let read = unsafe { libc::readv(fd.as_raw_fd(), slices.as_ptr().cast(), count) };
-    usize::try_from(read).map_err(|_| io::Error::last_os_error())
+impl Room for GuestRoom<'_> {
+    fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    fn bytes(&self) -> usize {
+        total_len(self.guest())
+    }
+
+    fn read(&mut self, fd: BorrowedFd<'_>, header: &mut [u8], _spare: bool) -> Result<usize, Errno> {
+        let mut overflow = [0; 1];
+        let ends =
+            [RawSlice::new(header.as_mut_ptr(), header.len()), RawSlice::new(overflow.as_mut_ptr(), 1)];
+        let list = [ends[0]].into_iter().chain(self.0.iter().copied()).chain([ends[1]]);
+        with_list(self.0.len() + ends.len(), list, |slices| {
+            let count = slice_count(slices.len())?;
+            // SAFETY: `slices` is an array of `count` `RawSlice`, each an `iovec` by `repr(transparent)`, alive during the
+            // call; the first and the last are ours and exclusive, the memory behind the others may be written by the
+            // promise made to `new`.
+            let read = unsafe { libc::readv(fd.as_raw_fd(), slices.as_ptr().cast(), count) };
+            usize::try_from(read).map_err(|_| Errno::last())
+        })
+    }
+
+    fn interpret(&self, header: &[u8], len: usize) -> Result<(Option<Gso>, Checksum), RejectReason> {
+        let mut left = len;
+        let cut = self.0.iter().map(|slice| {
+            let part = slice.len().min(left);
+            left -= part;
+            RawSlice::new(slice.as_ptr(), part)
+        });
+        with_list(self.0.len(), cut, |slices| {
+            // SAFETY: parts of the slices that this room was made of, for less time.
+            let guest = unsafe { Guest::new(slices) };
+            vnet_header::interpret_behind(header, guest)
+        })
+    }
+
+    fn copy(&self, target: &mut [u8]) -> usize {
+        copy_front(self.guest(), target)
+    }
 }
 
-fn slice_count(slices: &[RawSlice]) -> io::Result<libc::c_int> {
-    libc::c_int::try_from(slices.len()).map_err(|_| io::ErrorKind::InvalidInput.into())
+/// Calls `act` with the `count` slices of `list`, on the stack.
+fn with_list<R>(count: usize, list: impl Iterator<Item = RawSlice>, act: impl FnOnce(&[RawSlice]) -> R) -> R {
+    if count <= COMMON { build::<COMMON, R>(list, act) } else { build_long(list, act) }
+}
+
+/// Kept apart so that its large frame on the stack is not touched by the common case.
+#[cold]
+#[inline(never)]
+fn build_long<R>(list: impl Iterator<Item = RawSlice>, act: impl FnOnce(&[RawSlice]) -> R) -> R {
+    build::<{ MOST + 2 }, R>(list, act)
+}
+
+fn build<const N: usize, R>(list: impl Iterator<Item = RawSlice>, act: impl FnOnce(&[RawSlice]) -> R) -> R {
+    let mut all = [RawSlice::new(std::ptr::null_mut(), 0); N];
+    let mut count = 0;
+    for (slot, slice) in all.iter_mut().zip(list) {
+        *slot = slice;
+        count += 1;
+    }
+    act(&all[..count])
+}
+
+fn slice_count(count: usize) -> Result<libc::c_int, Errno> {
+    libc::c_int::try_from(count).map_err(|_| Errno::EINVAL)
+}
+
+impl Backend {
+    /// [`receive`](Self::receive) into guest memory.
+    ///
+    /// # Safety
+    /// Until the call returns, for each slice:
+    /// - its memory is mapped, readable and writable over its whole length (any address will do for length 0);
+    /// - no Rust reference to any of it exists, and Rust code touches it by volatile or atomic accesses only. The guest
+    ///   itself may access it at any time.
+    ///
+    /// # Errors
+    /// As [`receive`](Self::receive).
+    pub unsafe fn receive_raw(&self, slices: &[RawSlice]) -> Result<Option<Received>, ReceiveError> {
+        // SAFETY: the caller promises the same, for at least as long.
+        let room = unsafe { GuestRoom::new(slices) };
+        self.receive_into(room)
+    }
+
+    /// [`receive_with_header`](Self::receive_with_header) into guest memory.
+    ///
+    /// # Safety
+    /// As [`receive_raw`](Self::receive_raw).
+    ///
+    /// # Errors
+    /// As [`receive_with_header`](Self::receive_with_header).
+    pub unsafe fn receive_raw_with_header(&self, slices: &[RawSlice]) -> Result<Option<usize>, ReceiveError> {
+        // SAFETY: the caller promises the same, for at least as long.
+        let room = unsafe { GuestRoom::new(slices) };
+        self.receive_into_with_header(room)
+    }
+}
+
+impl Transmitter<'_> {
+    /// Sends one frame from guest memory, or every segment of an oversized one. Headers are copied once and then
+    /// validated; the payload is read by the kernel, and by volatile reads where a checksum is computed here.
+    ///
+    /// # Safety
+    /// Until the call returns, for each slice:
+    /// - its memory is mapped and readable over its whole length (any address will do for length 0);
+    /// - no Rust reference that forbids others to write exists to any of it, and Rust code writes to it by volatile or
+    ///   atomic accesses only. The guest itself may access it at any time.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub unsafe fn send_raw(
+        &mut self,
+        slices: &[RawSlice],
+        gso: Option<Gso>,
+        checksum: Checksum,
+    ) -> Result<(), TransmitError> {
+        // SAFETY: the caller promises the same, for at least as long.
+        let guest = unsafe { Guest::new(slices) };
+        self.backend().send(guest, Work { gso, checksum }, 0)
+    }
+
+    /// [`send_with_header`](Self::send_with_header) from guest memory.
+    ///
+    /// # Safety
+    /// As [`send_raw`](Self::send_raw).
+    ///
+    /// # Errors
+    /// As [`send_with_header`](Self::send_with_header).
+    pub unsafe fn send_raw_with_header(
+        &mut self,
+        slices: &[RawSlice],
+        header_len: usize,
+    ) -> Result<(), TransmitError> {
+        // SAFETY: the caller promises the same, for at least as long.
+        let guest = unsafe { Guest::new(slices) };
+        self.backend().send_with_header(guest, header_len)
+    }
 }

@@ -1,8 +1,10 @@
 //! The virtio-net header that precedes a frame (virtio 1.2, 5.1.6): read from a guest or the kernel, written for the
 //! kernel. It is little endian; bytes 10 and 11, where there are any, count receive buffers and mean nothing here.
 
+use crate::body::Body;
 use crate::checksum::checksum_field;
 use crate::frame::Checksum;
+use crate::front::with_front;
 use crate::gso::{Gso, GsoKind};
 use crate::headers::{Front, ethernet, tcp};
 use crate::reject::RejectReason;
@@ -25,6 +27,12 @@ mod kind {
     pub(super) const TCP6: u8 = 4;
     pub(super) const UDP_DATAGRAMS: u8 = 5;
     pub(super) const ECN: u8 = 0x80;
+}
+
+/// Tells whether `header` (or no header) leaves nothing to be done.
+pub(crate) fn is_inert(header: &[u8]) -> bool {
+    header.first().is_none_or(|flags| flags & NEEDS_CHECKSUM == 0)
+        && header.get(1).is_none_or(|byte| *byte == kind::NONE)
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -79,6 +87,14 @@ impl VirtioHeader {
             _ => Err(RejectReason::UnknownKind),
         }
     }
+}
+
+/// [`interpret`] for a header that was taken off the frame in `body`.
+pub(crate) fn interpret_behind(
+    header: &[u8],
+    body: impl Body,
+) -> Result<(Option<Gso>, Checksum), RejectReason> {
+    with_front(body, |scratch| interpret(header, scratch.front()))
 }
 
 /// Reads what `header` says about the frame that starts with `front`: type, ECN, segment size and checksum start count,

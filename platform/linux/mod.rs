@@ -1,16 +1,36 @@
 //! Linux: `/dev/net/tun` and `TUNSETIFF`.
 //!
-//! Facts: `Documentation/networking/tuntap.rst` and `drivers/net/tun.c` of the kernel.
+//! Facts: `Documentation/networking/tuntap.rst`, `linux/if_tun.h` and `drivers/net/tun.c` of the kernel; netdevice(7).
 
-use std::io;
-use std::os::fd::{BorrowedFd, OwnedFd};
+mod adopt;
+mod attach;
+mod busy;
+mod claim;
+mod counters;
+mod errno;
+mod inspect;
+mod interface;
+mod ioctl;
+mod name;
+mod namespace;
+mod offload;
+mod queue;
+mod request;
+mod state;
 
-use super::fault::{ReadFault, WriteFault};
-use super::tap::Attached;
-use crate::config::Config;
-use crate::error::{AdoptError, AttachError, DetachError};
-use crate::name::InterfaceName;
-use crate::offload::Offload;
+pub(crate) use adopt::adopt;
+pub(crate) use attach::{attach, rebind};
+pub(crate) use counters::dropped_by_host;
+pub(crate) use errno::{read_fault, write_fault};
+pub(crate) use interface::{
+    hardware_address, is_up, mtu, name, set_address, set_carrier, set_hardware_address, set_mtu, set_up,
+};
+pub(crate) use name::check_name;
+pub(crate) use offload::set_offload;
+pub(crate) use queue::set_queue_enabled;
+
+use super::tap::FrameLimits;
+use crate::error::DetachError;
 
 /// On Linux the descriptor is all there is.
 #[derive(Debug)]
@@ -22,25 +42,6 @@ impl Plumbing {
     }
 }
 
-pub(crate) fn check_name(_name: &str) -> Result<(), AttachError> { Ok(()) }
-pub(crate) fn attach(_name: Option<&str>, _config: &Config, _queues: u16) -> Result<Vec<Attached>, AttachError> {
-    Err(AttachError::Unsupported { what: "attach" })
-}
-pub(crate) fn adopt(fd: OwnedFd, _offload: &Offload) -> Result<Attached, AdoptError> {
-    Err(AdoptError { fd, found: "unknown".into(), remedy: "", source: None })
-}
-pub(crate) fn rebind(_fd: BorrowedFd<'_>, _plumbing: &mut Option<Plumbing>, _config: &Config) -> Result<bool, AttachError> {
-    Err(AttachError::Unsupported { what: "reattach" })
-}
-fn stub<T>() -> io::Result<T> { Err(io::ErrorKind::Unsupported.into()) }
-pub(crate) fn name(_fd: BorrowedFd<'_>, _plumbing: Option<&Plumbing>) -> io::Result<InterfaceName> { stub() }
-pub(crate) fn mtu(_fd: BorrowedFd<'_>, _plumbing: Option<&Plumbing>) -> io::Result<u32> { stub() }
-pub(crate) fn set_mtu(_fd: BorrowedFd<'_>, _plumbing: Option<&Plumbing>, _mtu: u32) -> io::Result<()> { stub() }
-pub(crate) fn hardware_address(_fd: BorrowedFd<'_>, _plumbing: Option<&Plumbing>) -> io::Result<[u8; 6]> { stub() }
-pub(crate) fn set_hardware_address(_fd: BorrowedFd<'_>, _plumbing: Option<&Plumbing>, _address: [u8; 6]) -> io::Result<()> { stub() }
-pub(crate) fn is_up(_fd: BorrowedFd<'_>, _plumbing: Option<&Plumbing>) -> io::Result<bool> { stub() }
-pub(crate) fn set_up(_fd: BorrowedFd<'_>, _plumbing: Option<&Plumbing>, _up: bool) -> io::Result<()> { stub() }
-pub(crate) fn set_carrier(_fd: BorrowedFd<'_>, _plumbing: Option<&Plumbing>, _carrier: bool) -> io::Result<()> { stub() }
-pub(crate) fn dropped_by_host(_fd: BorrowedFd<'_>, _plumbing: Option<&Plumbing>) -> Option<u64> { None }
-pub(crate) fn read_fault(_errno: i32) -> ReadFault { ReadFault::Other }
-pub(crate) fn write_fault(_errno: i32) -> WriteFault { WriteFault::Other }
+/// A frame needs its Ethernet header; the kernel knows no longest one, so the limit is the largest IP packet with an
+/// Ethernet header and two VLAN tags.
+const LIMITS: FrameLimits = FrameLimits { shortest: 14, longest: 65535 + 14 + 8 };

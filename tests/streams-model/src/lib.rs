@@ -1,1 +1,42 @@
-//! Placeholder.
+//! A model of the part of the illumos kernel that puts a TAP device under IP: STREAMS, the tuntap driver, the ip and
+//! arp modules, the links below `/dev/udp`, and the interface requests.
+//!
+//! It is as strict as the real thing and says so: what would panic a real machine, or take its network away, panics the
+//! model with the reason. It knows nothing of the code it tests.
+//!
+//! # Layers
+//!
+//! 1. [`Kernel`]: pure state. [`Kernel::call`] takes a raw system call ([`Call`]) with illumos numbers, copies bytes in
+//!    and out of the caller's [`Memory`], and says how the call ended ([`Outcome`]).
+//! 2. [`Process`]: one process around a kernel, with real pointers, real descriptors behind the model's, and threads.
+//! 3. [`interpose!`]: the host's `open`, `ioctl`, `read`, ... of a test binary, led to the process while a [`Machine`]
+//!    is booted.
+
+pub mod abi;
+pub mod call;
+pub mod fault;
+pub mod image;
+pub mod memory;
+pub mod trace;
+
+mod host_memory;
+mod kernel;
+mod machine;
+mod process;
+
+#[path = "interpose/define.rs"]
+mod define;
+pub mod interpose;
+
+pub use abi::Errno;
+pub use call::{Call, Hang, Outcome, Place, Ticket};
+pub use fault::{Fault, Moment, Predicate, Trouble, When};
+pub use host_memory::HostMemory;
+pub use image::{Lifreq, Strbuf, Strioctl};
+pub use kernel::interface::Family;
+pub use kernel::stream::{Driver, Message, MessageKind, Module, ReadMode};
+pub use kernel::{DEFAULT_MAC, InterfaceState, Kernel, LinkState, Privileges, Service, Snapshot, Traffic};
+pub use machine::Machine;
+pub use memory::{Arena, Memory};
+pub use process::{Answer, Process, process};
+pub use trace::{Record, Suspicion};

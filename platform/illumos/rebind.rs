@@ -1,0 +1,57 @@
+//! Attaching again under the descriptor that the engine's callers poll.
+
+use std::os::fd::BorrowedFd;
+
+use super::name::TapName;
+use super::plumb::{Muxes, plumb};
+use super::plumbing::Plumbing;
+use super::{control, dlpi, options, refusal, streams};
+use crate::config::{Config, Source};
+use crate::error::AttachError;
+use crate::offload::Offload;
+
+/// Plumbs anew over a new control stream, which takes the number of the old one: that one cannot be used again, a stream
+/// makes one device in its life. Always true, since to a poller it is another descriptor.
+///
+/// After a failure the number refers to a stream that carries no frame either way, and the same can be tried again.
+pub(crate) fn rebind(
+    fd: BorrowedFd<'_>,
+    plumbing: &mut Option<Plumbing>,
+    config: &Config,
+    _multi_queue: bool,
+) -> Result<(bool, Offload), AttachError> {
+    let wanted = wanted_name(fd, plumbing.as_ref(), config)?;
+    options::check(config, wanted, 1)?;
+    // The old interface's IP side goes before its control stream does, and the number of a multiplexor stays below it.
+    let muxes = match plumbing.take() {
+        Some(old) => Some(Muxes::renew(old, config)?),
+        None if config.external_plumbing => None,
+        None => Some(Muxes::open(config)?),
+    };
+    let fresh = control::open()?;
+    streams::replace(fd, &fresh).map_err(refusal::request("dup3", control::TAP))?;
+    drop(fresh);
+    let ppa = control::become_control(fd, wanted)?;
+    let name = wanted.map_or_else(|| TapName::of(ppa), Ok)?;
+    match muxes {
+        Some(muxes) => *plumbing = Some(plumb(&muxes, name, config, config.replace_stale)?),
+        None => config.hardware_address.map_or(Ok(()), |address| dlpi::set_address(ppa, address))?,
+    }
+    Ok((true, Offload::NONE))
+}
+
+/// The name that the interface had, or has to have. `None` lets the driver choose.
+fn wanted_name(
+    fd: BorrowedFd<'_>,
+    plumbing: Option<&Plumbing>,
+    config: &Config,
+) -> Result<Option<TapName>, AttachError> {
+    match (&config.source, plumbing) {
+        (Source::Name(name), _) => TapName::parse(name).map(Some),
+        (Source::Any, Some(plumbing)) => Ok(Some(plumbing.name())),
+        (Source::Any, None) => control::ppa_of(fd).ok().map(TapName::of).transpose(),
+        (Source::Inherited(_), _) => {
+            Err(AttachError::Unsupported { what: "re-attaching a descriptor that was handed in" })
+        }
+    }
+}

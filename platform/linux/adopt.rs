@@ -1,0 +1,123 @@
+//! What an inherited character device is, and making it ready.
+
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+use nix::sys::stat::{fstat, major, minor};
+
+use super::inspect::{Bound, DETACHED, HEADER, MULTI_QUEUE, TUN};
+use super::state::{self, Cause, Failure};
+use super::{LIMITS, ioctl};
+use crate::error::AdoptError;
+use crate::offload::Offload;
+use crate::platform::inherited::Refusal;
+use crate::platform::tap::Attached;
+
+/// The device numbers of `/dev/net/tun`.
+const TUN_DEVICE: (u64, u64) = (10, 200);
+
+/// The header that a TAP in header mode is given when none was asked for: that of virtio 1.
+const DEFAULT_HEADER: usize = 12;
+
+/// Prepares a character device that is a TAP or a macvtap, and refuses any other.
+pub(crate) fn adopt(fd: OwnedFd, offload: &Offload) -> Result<Attached, AdoptError> {
+    match prepare(fd.as_fd(), *offload) {
+        Ok((offload, multi_queue)) => {
+            Ok(Attached { plumbing: None, fd, offload, limits: LIMITS, multi_queue })
+        }
+        Err(refusal) => Err(refusal.give_back(fd)),
+    }
+}
+
+fn prepare(fd: BorrowedFd<'_>, asked: Offload) -> Result<(Offload, bool), Refusal> {
+    let bound = Bound::of(fd).map_err(|source| no_tap(fd, source))?;
+    check_mode(fd, &bound)?;
+    let wanted = wanted(&bound, asked)?;
+    let old_header = ioctl::GET_HEADER_LEN.get(fd).ok();
+    match state::reset(fd, wanted) {
+        Ok(granted) => Ok((granted, bound.has(MULTI_QUEUE))),
+        Err(failure) => {
+            // The caller gets the descriptor back as it was, as far as the kernel lets us.
+            if let Some(len) = old_header {
+                let _ = ioctl::SET_HEADER_LEN.set(fd, len);
+            }
+            Err(refuses(&bound, failure))
+        }
+    }
+}
+
+fn check_mode(fd: BorrowedFd<'_>, bound: &Bound) -> Result<(), Refusal> {
+    let refuse = |found: String, remedy| Err(Refusal { found, remedy, source: None });
+    if bound.has(TUN) {
+        return refuse(
+            format!("the TUN device {}, which carries IP packets", bound.name),
+            "open it with IFF_TAP",
+        );
+    }
+    if bound.has(DETACHED) {
+        return refuse(format!("a detached queue of {}", title(bound)), "attach it first (TUNSETQUEUE)");
+    }
+    if !is_tun_device(fd) {
+        // A macvtap has no packet-info.
+        return Ok(());
+    }
+    match bound.packet_info(fd) {
+        Ok(false) => Ok(()),
+        Ok(true) => {
+            refuse(format!("{} with packet-info before each frame", title(bound)), "open it with IFF_NO_PI")
+        }
+        Err(failure) => Err(refuses(bound, failure)),
+    }
+}
+
+fn refuses(bound: &Bound, failure: Failure) -> Refusal {
+    let source = if let Cause::Refused(source) = failure.cause { Some(source) } else { None };
+    // Before Linux 5.1 a write on an interface that is down says so before it says anything else.
+    let down = source.as_ref().is_some_and(|source| source.raw_os_error() == Some(libc::EIO));
+    Refusal {
+        found: format!("{}, which refuses {}", title(bound), failure.request),
+        remedy: if down { "bring the interface up first" } else { "" },
+        source,
+    }
+}
+
+/// The flag of the header cannot change on a bound descriptor; its length can.
+fn wanted(bound: &Bound, asked: Offload) -> Result<Offload, Refusal> {
+    match (bound.has(HEADER), asked.header_len) {
+        (false, 0) => Ok(Offload::NONE),
+        (false, _) => Err(Refusal {
+            found: format!("{} without virtio-net headers", title(bound)),
+            remedy: "open it with IFF_VNET_HDR, or ask for no offload",
+            source: None,
+        }),
+        (true, 0) => Ok(Offload { header_len: DEFAULT_HEADER, ..Offload::NONE }),
+        (true, _) => Ok(asked),
+    }
+}
+
+fn title(bound: &Bound) -> String {
+    format!("the TAP {}", bound.name)
+}
+
+fn no_tap(fd: BorrowedFd<'_>, source: io::Error) -> Refusal {
+    let (found, remedy) = match source.raw_os_error() {
+        Some(libc::EBADFD) => (
+            "a TUN/TAP descriptor bound to no interface: it never was, or the interface was removed"
+                .to_owned(),
+            "bind it first (TUNSETIFF)",
+        ),
+        Some(libc::ENOLINK) => ("a macvtap whose interface was removed".to_owned(), ""),
+        _ => (format!("the character device {}, no TAP", path(fd)), ""),
+    };
+    Refusal { found, remedy, source: Some(source) }
+}
+
+fn path(fd: BorrowedFd<'_>) -> String {
+    let link = format!("/proc/self/fd/{}", fd.as_raw_fd());
+    fs::read_link(link).map_or_else(|_| "of unknown path".to_owned(), |path| path.display().to_string())
+}
+
+fn is_tun_device(fd: BorrowedFd<'_>) -> bool {
+    fstat(fd).is_ok_and(|status| (major(status.st_rdev), minor(status.st_rdev)) == TUN_DEVICE)
+}

@@ -1,0 +1,203 @@
+//! Opening `/dev/net/tun` and binding it to an interface, queue by queue.
+
+use std::fs::OpenOptions;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use super::claim::claim;
+use super::inspect::{Bound, EXCLUSIVE, HEADER, MULTI_QUEUE, NO_PACKET_INFO, TAP};
+use super::interface::Interface;
+use super::name::{check_name, is_template};
+use super::state::{self, Cause, Failure};
+use super::{LIMITS, Plumbing, ioctl};
+use crate::config::{Config, Creation, Source};
+use crate::error::AttachError;
+use crate::offload::Offload;
+use crate::platform::settings;
+use crate::platform::tap::Attached;
+
+const NODE: &str = "/dev/net/tun";
+
+/// Makes or opens the interface `name` (`None`: the kernel's choice; `tap%d`: the kernel's number) with `queues` descriptors.
+pub(crate) fn attach(name: Option<&str>, config: &Config, queues: u16) -> Result<Vec<Attached>, AttachError> {
+    let plan = Plan::new(name, config, queues > 1)?;
+    let node = open_node()?;
+    let bound = plan.bind(node.as_fd(), plan.name.as_bytes(), plan.flags | plan.exclusive())?;
+    let mut taps = vec![plan.finish(node)?];
+    for _ in 1..queues {
+        taps.push(plan.join(&taps[0], bound.name.as_bytes())?);
+    }
+    settings::apply(taps[0].fd.as_fd(), None, config)?;
+    Ok(taps)
+}
+
+/// Binds the descriptor of a removed interface again; it stays the same one to a poller. A descriptor that is bound already
+/// (an earlier try failed after that step) only gets its state set.
+pub(crate) fn rebind(
+    fd: BorrowedFd<'_>,
+    _: &mut Option<Plumbing>,
+    config: &Config,
+    multi_queue: bool,
+) -> Result<(bool, Offload), AttachError> {
+    let name = if let Source::Name(name) = &config.source { Some(name.as_str()) } else { None };
+    let plan = Plan::new(name, config, multi_queue)?;
+    if Bound::of(fd).is_err() {
+        // Another queue may have made the interface a moment ago, so only a single one can ask for a new one.
+        let exclusive = if multi_queue { 0 } else { plan.exclusive() };
+        plan.bind(fd, plan.name.as_bytes(), plan.flags | exclusive)?;
+    }
+    let granted = plan.set_state(fd)?;
+    settings::apply(fd, None, config)?;
+    Ok((false, granted))
+}
+
+/// What is asked of the kernel, checked before anything is.
+struct Plan<'a> {
+    name: &'a str,
+    flags: u16,
+    config: &'a Config,
+}
+
+impl<'a> Plan<'a> {
+    fn new(name: Option<&'a str>, config: &'a Config, multi_queue: bool) -> Result<Self, AttachError> {
+        name.map_or(Ok(()), check_name)?;
+        check_offload(config.offload)?;
+        let name = name.unwrap_or_default();
+        if config.creation == Creation::MustExist && (name.is_empty() || is_template(name)) {
+            let reason = "it needs the name of one interface".to_owned();
+            return Err(AttachError::BadOption { option: "must_exist".to_owned(), reason });
+        }
+        let header = if config.offload.header_len > 0 { HEADER } else { 0 };
+        let queues = if multi_queue { MULTI_QUEUE } else { 0 };
+        Ok(Self { name, flags: TAP | NO_PACKET_INFO | header | queues, config })
+    }
+
+    fn exclusive(&self) -> u16 {
+        if self.config.creation == Creation::Exclusive { EXCLUSIVE } else { 0 }
+    }
+
+    /// Binds `fd` to `name` and reads back what came of it.
+    fn bind(&self, fd: BorrowedFd<'_>, name: &[u8], flags: u16) -> Result<Bound, AttachError> {
+        let before = if self.config.creation == Creation::MustExist { Some(index_of(name)?) } else { None };
+        claim(fd, name, flags, self.config.busy_timeout)?;
+        let bound = Bound::of(fd).map_err(|source| refused("TUNGETIFF", name, source))?;
+        // It may have gone between the two calls, and the second then made a new one, which closing the descriptor removes.
+        if before.is_some_and(|before| index_of(name).ok() != Some(before)) {
+            return Err(missing(name));
+        }
+        self.compare(fd, &bound)?;
+        Ok(bound)
+    }
+
+    /// Compares the mode with what was asked for: the kernel gives a further queue that of the first, without a word.
+    fn compare(&self, fd: BorrowedFd<'_>, bound: &Bound) -> Result<(), AttachError> {
+        let relevant = TAP | HEADER | MULTI_QUEUE;
+        if bound.flags & relevant != self.flags & relevant {
+            return Err(AttachError::Mismatch {
+                what: "the mode (flags of TUNGETIFF)",
+                wanted: format!("{:#06x}", self.flags & relevant),
+                found: format!("{:#06x}", bound.flags & relevant),
+            });
+        }
+        let shared = bound.has(MULTI_QUEUE);
+        if shared && bound.packet_info(fd).map_err(|failure| describe(failure, bound.name.as_bytes()))? {
+            return Err(AttachError::Mismatch {
+                what: "the packet-info header",
+                wanted: "off".to_owned(),
+                found: "on".to_owned(),
+            });
+        }
+        Ok(())
+    }
+
+    /// Opens one more queue of the interface that `first` is bound to.
+    fn join(&self, first: &Attached, name: &[u8]) -> Result<Attached, AttachError> {
+        let node = open_node()?;
+        claim(node.as_fd(), name, self.flags, self.config.busy_timeout)?;
+        let bound = Bound::of(node.as_fd()).map_err(|source| refused("TUNGETIFF", name, source))?;
+        self.compare(node.as_fd(), &bound)?;
+        // Two interfaces cannot bear one name at one time, so equal names are one interface. Unequal ones mean that the first
+        // was renamed meanwhile and this is a new one.
+        let current = Bound::of(first.fd.as_fd()).map_err(|source| refused("TUNGETIFF", name, source))?;
+        if current.name != bound.name {
+            let (wanted, found) = (current.name.to_string(), bound.name.to_string());
+            return Err(AttachError::Mismatch { what: "the interface of a further queue", wanted, found });
+        }
+        self.finish(node)
+    }
+
+    fn finish(&self, fd: OwnedFd) -> Result<Attached, AttachError> {
+        let offload = self.set_state(fd.as_fd())?;
+        let multi_queue = self.flags & MULTI_QUEUE != 0;
+        Ok(Attached { plumbing: None, fd, offload, limits: LIMITS, multi_queue })
+    }
+
+    fn set_state(&self, fd: BorrowedFd<'_>) -> Result<Offload, AttachError> {
+        let set = || {
+            state::clear_filters(fd)?;
+            state::reset(fd, self.config.offload)
+        };
+        set().map_err(|failure| describe(failure, self.name.as_bytes()))
+    }
+}
+
+fn check_offload(offload: Offload) -> Result<(), AttachError> {
+    let bad =
+        |reason: &str| AttachError::BadOption { option: "offload".to_owned(), reason: reason.to_owned() };
+    match offload.header_len {
+        0 if offload != Offload::NONE => Err(bad("every offload needs a virtio-net header")),
+        0 | 10 | 12 => Ok(()),
+        _ => Err(bad("a virtio-net header has 10 or 12 bytes")),
+    }
+}
+
+fn open_node() -> Result<OwnedFd, AttachError> {
+    let opened = OpenOptions::new().read(true).write(true).custom_flags(libc::O_NONBLOCK).open(NODE);
+    opened.map(OwnedFd::from).map_err(|source| AttachError::Open {
+        path: Path::new(NODE).to_owned(),
+        remedy: node_remedy(source.raw_os_error()),
+        source,
+    })
+}
+
+fn node_remedy(errno: Option<i32>) -> &'static str {
+    match errno {
+        Some(libc::EACCES | libc::EPERM) => {
+            "let this user read and write the node (`chmod 0666 /dev/net/tun`, or its group; a udev rule makes it last)"
+        }
+        Some(libc::ENOENT) => {
+            "load the driver (`modprobe tun`), or make the node: `mknod /dev/net/tun c 10 200`"
+        }
+        Some(libc::ENODEV | libc::ENXIO) => "load the driver (`modprobe tun`)",
+        _ => "",
+    }
+}
+
+fn index_of(name: &[u8]) -> Result<i32, AttachError> {
+    match Interface::named(name).and_then(|interface| interface.ask(ioctl::GET_INDEX)) {
+        Ok(request) => Ok(request.int()),
+        Err(error) if error.raw_os_error() == Some(libc::ENODEV) => Err(missing(name)),
+        Err(source) => Err(refused("SIOCGIFINDEX", name, source)),
+    }
+}
+
+fn missing(name: &[u8]) -> AttachError {
+    AttachError::Missing { name: String::from_utf8_lossy(name).into_owned() }
+}
+
+fn refused(request: &'static str, name: &[u8], source: io::Error) -> AttachError {
+    AttachError::Request { request, object: String::from_utf8_lossy(name).into_owned(), remedy: "", source }
+}
+
+fn describe(failure: Failure, name: &[u8]) -> AttachError {
+    match failure.cause {
+        Cause::Refused(source) => refused(failure.request, name, source),
+        Cause::ReadBack { wanted, found } => AttachError::Mismatch {
+            what: "the header's length (TUNGETVNETHDRSZ)",
+            wanted: wanted.to_string(),
+            found: found.to_string(),
+        },
+    }
+}

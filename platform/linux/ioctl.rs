@@ -1,0 +1,172 @@
+//! The requests of `linux/if_tun.h` and netdevice(7), each as a constant that states what its argument points to, so that
+//! calling one is safe.
+
+// UNSAFETY: ioctl(2) takes an untyped pointer whose pointee the request number decides. Each type of request below ties its
+// numbers to one pointee; the numbers cannot be made outside this file.
+#![expect(unsafe_code, reason = "ioctl(2) has no safe form")]
+
+use std::ffi::c_int;
+use std::io;
+use std::net::Ipv6Addr;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+use super::request::Request;
+
+/// A request whose argument points to a `struct ifreq`, which the kernel reads, writes, or both.
+#[derive(Clone, Copy)]
+pub(super) struct IfreqCall(libc::Ioctl);
+
+pub(super) const SET_IFF: IfreqCall = IfreqCall(libc::TUNSETIFF);
+pub(super) const GET_IFF: IfreqCall = IfreqCall(libc::TUNGETIFF);
+pub(super) const SET_QUEUE: IfreqCall = IfreqCall(libc::TUNSETQUEUE);
+pub(super) const GET_INDEX: IfreqCall = IfreqCall(libc::SIOCGIFINDEX as libc::Ioctl);
+pub(super) const GET_FLAGS: IfreqCall = IfreqCall(libc::SIOCGIFFLAGS as libc::Ioctl);
+pub(super) const SET_FLAGS: IfreqCall = IfreqCall(libc::SIOCSIFFLAGS as libc::Ioctl);
+pub(super) const GET_MTU: IfreqCall = IfreqCall(libc::SIOCGIFMTU as libc::Ioctl);
+pub(super) const SET_MTU: IfreqCall = IfreqCall(libc::SIOCSIFMTU as libc::Ioctl);
+pub(super) const GET_MAC: IfreqCall = IfreqCall(libc::SIOCGIFHWADDR as libc::Ioctl);
+pub(super) const SET_MAC: IfreqCall = IfreqCall(libc::SIOCSIFHWADDR as libc::Ioctl);
+pub(super) const GET_ADDRESS: IfreqCall = IfreqCall(libc::SIOCGIFADDR as libc::Ioctl);
+pub(super) const SET_ADDRESS: IfreqCall = IfreqCall(libc::SIOCSIFADDR as libc::Ioctl);
+pub(super) const GET_NETMASK: IfreqCall = IfreqCall(libc::SIOCGIFNETMASK as libc::Ioctl);
+pub(super) const SET_NETMASK: IfreqCall = IfreqCall(libc::SIOCSIFNETMASK as libc::Ioctl);
+
+impl IfreqCall {
+    pub(super) fn call(self, fd: BorrowedFd<'_>, mut request: Request) -> io::Result<Request> {
+        // SAFETY: the argument is a `Request`, of the size and alignment of `struct ifreq` (asserted where it is defined), owned
+        // by this frame for the whole call; every number of this type reads or writes one `struct ifreq` and keeps no pointer.
+        let result = unsafe { libc::ioctl(fd.as_raw_fd(), self.0, &raw mut request) };
+        checked(result).map(|_| request)
+    }
+}
+
+/// A request whose argument points to an `int`.
+#[derive(Clone, Copy)]
+pub(super) struct IntCall(libc::Ioctl);
+
+pub(super) const GET_HEADER_LEN: IntCall = IntCall(libc::TUNGETVNETHDRSZ);
+pub(super) const SET_HEADER_LEN: IntCall = IntCall(libc::TUNSETVNETHDRSZ);
+pub(super) const SET_LITTLE_ENDIAN: IntCall = IntCall(libc::TUNSETVNETLE);
+pub(super) const SET_SEND_BUFFER: IntCall = IntCall(libc::TUNSETSNDBUF);
+pub(super) const SET_CARRIER: IntCall = IntCall(libc::TUNSETCARRIER);
+/// The `int` holds a whole `struct tun_filter` of no addresses: two 16-bit zeros.
+pub(super) const SET_ADDRESS_FILTER: IntCall = IntCall(libc::TUNSETTXFILTER);
+/// The `int` is the descriptor of a program, -1 for none.
+pub(super) const SET_PROGRAM_FILTER: IntCall = IntCall(libc::TUNSETFILTEREBPF);
+
+impl IntCall {
+    pub(super) fn get(self, fd: BorrowedFd<'_>) -> io::Result<c_int> {
+        self.call(fd, 0)
+    }
+
+    pub(super) fn set(self, fd: BorrowedFd<'_>, value: c_int) -> io::Result<()> {
+        self.call(fd, value).map(drop)
+    }
+
+    fn call(self, fd: BorrowedFd<'_>, mut value: c_int) -> io::Result<c_int> {
+        // SAFETY: the argument is one `int`, owned by this frame for the whole call; every number of this type reads or writes
+        // four bytes there and keeps no pointer.
+        let result = unsafe { libc::ioctl(fd.as_raw_fd(), self.0, &raw mut value) };
+        checked(result).map(|_| value)
+    }
+}
+
+/// A request whose argument is a number and not a pointer.
+#[derive(Clone, Copy)]
+pub(super) struct ValueCall(libc::Ioctl);
+
+pub(super) const SET_OFFLOAD: ValueCall = ValueCall(libc::TUNSETOFFLOAD);
+/// Its argument is ignored.
+pub(super) const DETACH_FILTER: ValueCall = ValueCall(libc::TUNDETACHFILTER);
+
+impl ValueCall {
+    pub(super) fn call(self, fd: BorrowedFd<'_>, value: u32) -> io::Result<()> {
+        // SAFETY: no number of this type makes the kernel follow its argument; nothing of ours is lent.
+        let result = unsafe { libc::ioctl(fd.as_raw_fd(), self.0, libc::c_ulong::from(value)) };
+        checked(result).map(drop)
+    }
+}
+
+/// Opens the network namespace that a TUN or TAP interface is in now (`TUNGETDEVNETNS`).
+pub(super) fn device_namespace(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    // SAFETY: this request takes no argument.
+    let result = unsafe { libc::ioctl(fd.as_raw_fd(), libc::TUNGETDEVNETNS) };
+    let namespace = checked(result)?;
+    // SAFETY: the kernel has just made this descriptor for the caller, and nobody else knows its number yet.
+    Ok(unsafe { OwnedFd::from_raw_fd(namespace) })
+}
+
+/// Adds an IPv6 address (ipv6(7); `struct in6_ifreq` of `linux/ipv6.h`). `socket` must be of `AF_INET6`.
+pub(super) fn add_ipv6(
+    socket: BorrowedFd<'_>,
+    index: c_int,
+    address: Ipv6Addr,
+    prefix: u8,
+) -> io::Result<()> {
+    let request = libc::in6_ifreq {
+        ifr6_addr: libc::in6_addr { s6_addr: address.octets() },
+        ifr6_prefixlen: u32::from(prefix),
+        ifr6_ifindex: index,
+    };
+    // SAFETY: an AF_INET6 socket reads one `struct in6_ifreq` (24 bytes) here; any other family reads a `struct ifreq`, so the
+    // caller states the family. The structure is owned by this frame for the whole call and not written.
+    let result =
+        unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFADDR as libc::Ioctl, &raw const request) };
+    checked(result).map(drop)
+}
+
+/// `struct ethtool_drvinfo` of `linux/ethtool.h`.
+#[repr(C)]
+struct DriverInfo {
+    command: u32,
+    driver: [u8; 32],
+    version: [u8; 32],
+    firmware: [u8; 32],
+    bus: [u8; 32],
+    rest: [u8; 64],
+}
+
+const _: () = assert!(size_of::<DriverInfo>() == 196);
+/// `ETHTOOL_GDRVINFO` of `linux/ethtool.h`.
+const GET_DRIVER_INFO: u32 = 3;
+
+/// Reads the driver of an interface and what that driver calls its bus (`tun` says there whether it is a TUN or a TAP).
+pub(super) fn driver(socket: BorrowedFd<'_>, request: Request) -> io::Result<(String, String)> {
+    let mut info = DriverInfo {
+        command: GET_DRIVER_INFO,
+        driver: [0; 32],
+        version: [0; 32],
+        firmware: [0; 32],
+        bus: [0; 32],
+        rest: [0; 64],
+    };
+    let mut request = request.with_pointer((&raw mut info).expose_provenance());
+    // SAFETY: the argument is a `Request` of the size of `struct ifreq`, its value the address of `info`, 196 bytes as
+    // ETHTOOL_GDRVINFO writes; both are owned by this frame for the whole call and no reference to them is held meanwhile.
+    let result =
+        unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCETHTOOL as libc::Ioctl, &raw mut request) };
+    checked(result)?;
+    Ok((text(&info.driver), text(&info.bus)))
+}
+
+fn text(bytes: &[u8]) -> String {
+    let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
+    String::from_utf8_lossy(&bytes[..end]).into_owned()
+}
+
+/// Writes `len` bytes of which only the first four can be read, and returns why the kernel did not take them.
+pub(super) fn write_unreadable(fd: BorrowedFd<'_>, len: usize) -> io::Error {
+    let readable = [0_u8; 4];
+    let slices = [
+        libc::iovec { iov_base: (&raw const readable).cast_mut().cast(), iov_len: readable.len() },
+        libc::iovec { iov_base: std::ptr::null_mut(), iov_len: len.saturating_sub(readable.len()).max(1) },
+    ];
+    // SAFETY: two iovecs, owned by this frame. The first lends four initialised bytes to read; the second lends nothing: its
+    // address is null, which the kernel finds out when it copies, and answers EFAULT. writev(2) writes to neither.
+    let result = unsafe { libc::writev(fd.as_raw_fd(), slices.as_ptr(), 2) };
+    if result < 0 { io::Error::last_os_error() } else { io::ErrorKind::InvalidData.into() }
+}
+
+fn checked(result: c_int) -> io::Result<c_int> {
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
+}

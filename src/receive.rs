@@ -1,0 +1,243 @@
+//! Frames from the host to the guest.
+
+use std::io::{self, IoSliceMut};
+use std::os::fd::AsFd;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use log::debug;
+use nix::errno::Errno;
+use nix::unistd::read;
+
+use crate::backend::Backend;
+use crate::error::ReceiveError;
+use crate::frame::Checksum;
+use crate::gso::Gso;
+use crate::platform::{self, ReadFault};
+use crate::reject::RejectReason;
+use crate::slices::Room;
+use crate::statistics::Counter;
+use crate::vnet_header;
+
+/// Ethernet destination, source and type.
+pub(crate) const ETHERNET_HEADER: usize = 14;
+/// A kernel queue is never longer; it bounds a drain while the host keeps sending.
+const MOST_DISCARDED: u64 = 65536;
+
+/// A received frame, in the caller's slices from their first byte on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Received {
+    /// Bytes of the frame, with the Ethernet header, without FCS and virtio-net header.
+    pub len: usize,
+    /// Set for a frame that is larger than the MTU and still to be segmented.
+    pub gso: Option<Gso>,
+    /// What is left to do on the transport checksum.
+    pub checksum: Checksum,
+}
+
+impl Backend {
+    /// Takes one frame from the host into `slices`, or `None` when nothing is queued. Call it until it gives `None`
+    /// before waiting again.
+    ///
+    /// Cheapest with one slice of at least [`receive_buffer_len`](Self::receive_buffer_len) bytes. While the guest's
+    /// link is down, everything queued is dropped and counted.
+    ///
+    /// # Errors
+    /// [`ReceiveError`]: the frame was too long for `slices` or malformed (it is consumed and counted; go on), or the
+    /// interface is gone.
+    pub fn receive(&self, slices: &mut [IoSliceMut<'_>]) -> Result<Option<Received>, ReceiveError> {
+        self.receive_into(slices)
+    }
+
+    /// Takes one frame with its virtio-net header, untouched, into `slices`; gives the bytes of both together.
+    ///
+    /// # Errors
+    /// As [`receive`](Self::receive); [`ReceiveError::Unsupported`] when the TAP has no header.
+    pub fn receive_with_header(&self, slices: &mut [IoSliceMut<'_>]) -> Result<Option<usize>, ReceiveError> {
+        self.receive_into_with_header(slices)
+    }
+
+    /// Drops what the host has queued, counts it as stale and says how many frames it was. For a loop of your own,
+    /// after a pause.
+    pub fn discard_queued(&self) -> u64 {
+        self.discard(&self.counters.receive.stale)
+    }
+
+    #[inline]
+    pub(crate) fn receive_into(&self, room: impl Room) -> Result<Option<Received>, ReceiveError> {
+        let received = self.take(room)?;
+        if let Some(received) = &received {
+            self.count_direct(received.len);
+        }
+        Ok(received)
+    }
+
+    pub(crate) fn receive_into_with_header(
+        &self,
+        mut room: impl Room,
+    ) -> Result<Option<usize>, ReceiveError> {
+        if self.header_len == 0 {
+            return Err(ReceiveError::Unsupported { what: "a virtio-net header on this TAP" });
+        }
+        let received = self.timed_receive(|| self.read_frame(&mut [], &mut room, self.header_len))?;
+        if let Some(len) = received {
+            self.count_direct(len);
+        }
+        Ok(received.map(|len| len + self.header_len))
+    }
+
+    /// [`receive`](Self::receive) without counting the frame that it gives.
+    #[inline]
+    pub(crate) fn take(&self, mut room: impl Room) -> Result<Option<Received>, ReceiveError> {
+        let mut header = [0; vnet_header::LONGEST];
+        let header = &mut header[..self.header_len];
+        let Some(len) = self.timed_receive(|| self.read_frame(header, &mut room, 0))? else {
+            return Ok(None);
+        };
+        if vnet_header::is_inert(header) {
+            return Ok(Some(Received { len, gso: None, checksum: Checksum::Complete }));
+        }
+        match room.interpret(header, len) {
+            Ok((gso, checksum)) => Ok(Some(Received { len, gso, checksum })),
+            Err(reason) => Err(self.reject_received(reason, len)),
+        }
+    }
+
+    #[cold]
+    fn reject_received(&self, reason: RejectReason, len: usize) -> ReceiveError {
+        self.count_received(len);
+        self.counters.reject_received(reason);
+        ReceiveError::Rejected(reason)
+    }
+
+    /// Reads one frame: `header` and `room` in one call, of which `inside` bytes of header lie in the room. Gives the
+    /// length of the frame alone.
+    #[inline]
+    fn read_frame(
+        &self,
+        header: &mut [u8],
+        room: &mut impl Room,
+        inside: usize,
+    ) -> Result<Option<usize>, ReceiveError> {
+        if self.is_gone() {
+            return Err(ReceiveError::Gone);
+        }
+        if !self.link.is_up() {
+            self.discard(&self.counters.receive.link_down);
+            return Ok(None);
+        }
+        let bytes = header.len() + room.bytes();
+        let spare = bytes > self.header_len + self.largest.load(Ordering::Relaxed);
+        let count = room.count() + usize::from(!header.is_empty()) + usize::from(!spare);
+        if count > self.most_slices {
+            return Err(ReceiveError::TooManySlices { slices: count, limit: self.most_slices });
+        }
+        loop {
+            return match room.read(self.tap.as_fd(), header, spare) {
+                Ok(0) => Err(self.found_gone()),
+                Ok(len) => self.check_frame(len, header.len() + inside, bytes, room).map(Some),
+                Err(Errno::EINTR) => continue,
+                Err(errno) => self.read_failed(errno),
+            };
+        }
+    }
+
+    #[inline]
+    fn check_frame(
+        &self,
+        len: usize,
+        ahead: usize,
+        bytes: usize,
+        room: &impl Room,
+    ) -> Result<usize, ReceiveError> {
+        let frame_len = len.min(bytes).saturating_sub(ahead);
+        if len > bytes {
+            self.count_received(frame_len);
+            self.counters.receive.truncated.one();
+            self.look_up_largest();
+            return Err(ReceiveError::Truncated { room: bytes.saturating_sub(ahead) });
+        }
+        if frame_len < ETHERNET_HEADER {
+            self.count_received(frame_len);
+            self.counters.receive.runt.one();
+            return Err(ReceiveError::Runt { len: frame_len });
+        }
+        self.log.receive(room, len);
+        Ok(frame_len)
+    }
+
+    #[cold]
+    fn read_failed<T>(&self, errno: Errno) -> Result<Option<T>, ReceiveError> {
+        match platform::read_fault(errno as i32) {
+            ReadFault::Empty | ReadFault::Interrupted => Ok(None),
+            ReadFault::Gone => Err(self.found_gone()),
+            ReadFault::Other => {
+                self.counters.receive.io_error.one();
+                Err(ReceiveError::Io { source: io::Error::from(errno) })
+            }
+        }
+    }
+
+    fn found_gone(&self) -> ReceiveError {
+        self.mark_gone();
+        ReceiveError::Gone
+    }
+
+    /// Reads and drops what is queued. The kernel cuts each frame to the small buffer and forgets the rest.
+    pub(crate) fn discard(&self, cause: &Counter) -> u64 {
+        let mut scratch = [0; 64];
+        let mut count = 0;
+        while count < MOST_DISCARDED
+            && let Ok(len @ 1..) = read(&self.tap, &mut scratch)
+        {
+            self.count_received(len.saturating_sub(self.header_len));
+            cause.one();
+            count += 1;
+        }
+        if count > 0 {
+            debug!("dropped {count} queued frames of {:?}", self.tap);
+        }
+        count
+    }
+
+    /// Counts a frame whose fate is still open, or was a drop.
+    pub(crate) fn count_received(&self, len: usize) {
+        let counters = &self.counters.receive;
+        counters.frames_received.one();
+        counters.bytes_received.add(len as u64);
+    }
+
+    /// Counts a frame that was received and delivered by one call. Five counters move by it; the snapshot sees to that,
+    /// since five locked instructions would be measurable beside the system call.
+    #[inline]
+    fn count_direct(&self, len: usize) {
+        self.counters.direct_frames.one();
+        self.counters.direct_bytes.add(len as u64);
+    }
+
+    pub(crate) fn count_delivered(&self, len: usize, segments: u64) {
+        let counters = &self.counters.receive;
+        counters.frames_delivered.one();
+        counters.bytes_delivered.add(len as u64);
+        counters.segments_delivered.add(segments);
+    }
+
+    /// Runs `act`, on the clock when that was asked for. A call that finds nothing is not counted.
+    #[inline]
+    fn timed_receive<T>(
+        &self,
+        act: impl FnOnce() -> Result<Option<T>, ReceiveError>,
+    ) -> Result<Option<T>, ReceiveError> {
+        if !self.timed.load(Ordering::Relaxed) {
+            return act();
+        }
+        let start = Instant::now();
+        let result = act();
+        if matches!(result, Ok(Some(_))) {
+            let nanos = u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
+            self.counters.receive_nanos.add(nanos);
+        }
+        result
+    }
+}

@@ -1,0 +1,170 @@
+//! Frames from the guest to the host.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use nix::errno::Errno;
+
+use crate::backend::Backend;
+use crate::body::{Behind, Body, copy_front, total_len};
+use crate::deliver::{Port, Work, deliver};
+use crate::error::TransmitError;
+use crate::frame::{CarveError, Checksum};
+use crate::platform::{self, WriteFault};
+use crate::transmit_lock::{BLOCKED, STARVED};
+use crate::vnet_header;
+
+impl Backend {
+    /// Sends a frame from segment `first` on, and counts what came of it. The caller holds the transmit session.
+    #[inline]
+    pub(crate) fn send<B: Body>(&self, body: B, work: Work, first: u32) -> Result<(), TransmitError> {
+        let start = self.timed.load(Ordering::Relaxed).then(Instant::now);
+        let len = total_len(body);
+        let result = self.try_send(body, work, len, first);
+        self.counters.transmit.frames_offered.one_alone();
+        match &result {
+            Ok(()) => self.count_sent(len),
+            Err(error) => self.count_refused(error),
+        }
+        if let Some(start) = start {
+            let nanos = u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
+            self.counters.transmit_nanos.add(nanos);
+        }
+        result
+    }
+
+    /// Sends a frame whose first `header_len` bytes are a virtio driver's header.
+    pub(crate) fn send_with_header<B: Body>(&self, body: B, header_len: usize) -> Result<(), TransmitError> {
+        let mut header = [0; vnet_header::LONGEST];
+        let header = &mut header[..header_len.min(vnet_header::LONGEST)];
+        let filled = copy_front(body, header);
+        let frame = Behind::new(body, header_len);
+        match vnet_header::interpret_behind(&header[..filled], frame) {
+            Ok((gso, checksum)) => self.send(frame, Work { gso, checksum }, 0),
+            Err(reason) => {
+                self.counters.transmit.frames_offered.one_alone();
+                self.count_refused(&reason.into());
+                Err(reason.into())
+            }
+        }
+    }
+
+    #[inline]
+    fn try_send<B: Body>(&self, body: B, work: Work, len: usize, first: u32) -> Result<(), TransmitError> {
+        if self.is_gone() {
+            return Err(TransmitError::Gone);
+        }
+        if !self.link.is_up() {
+            return Err(TransmitError::LinkDown);
+        }
+        if len < self.limits.shortest {
+            return Err(TransmitError::Runt { len, limit: self.limits.shortest });
+        }
+        self.log.transmit(body, len);
+        let plain = work.gso.is_none() && work.checksum == Checksum::Complete && self.header_len == 0;
+        match body.whole().filter(|_| plain) {
+            Some(slices) if slices.len() > self.most_slices => {
+                Err(TransmitError::TooManySlices { slices: slices.len(), limit: self.most_slices })
+            }
+            Some(slices) => self.write_frame::<B>(slices, len, 0),
+            None => self.send_worked(body, work, first),
+        }
+    }
+
+    /// Validates the frame, then has the host do what the guest left to be done, or does it here.
+    fn send_worked<B: Body>(&self, body: B, work: Work, first: u32) -> Result<(), TransmitError> {
+        let offload = self.header_len > 0 && self.host_offload.load(Ordering::Relaxed);
+        let port = Port { header_len: self.header_len, offload, max_slices: self.most_slices };
+        let mut sent = first;
+        let sink = |slices: &[B::Slice<'_>]| {
+            let len: usize = slices.iter().map(B::slice_len).sum();
+            self.write_frame::<B>(slices, len - self.header_len, sent)?;
+            sent += 1;
+            Ok(())
+        };
+        match deliver(body, work, port, first, sink) {
+            Ok(_) => Ok(()),
+            Err(CarveError::Sink { error, .. }) => Err(error),
+            Err(CarveError::Rejected(reason)) => Err(TransmitError::Rejected(reason)),
+            Err(CarveError::TooManySlices { slices, limit, .. }) => {
+                Err(TransmitError::TooManySlices { slices, limit })
+            }
+        }
+    }
+
+    /// Writes one frame of `len` bytes behind its virtio-net header, if the TAP has one; it is taken whole or not at all.
+    /// `sent` goes into the error.
+    #[inline]
+    fn write_frame<B: Body>(
+        &self,
+        slices: &[B::Slice<'_>],
+        len: usize,
+        sent: u32,
+    ) -> Result<(), TransmitError> {
+        let limit = self.limits.longest;
+        if len > limit {
+            return Err(TransmitError::Oversize { len, limit });
+        }
+        loop {
+            return match B::write(self.tap.as_fd(), slices) {
+                Ok(written) if written == self.header_len + len => {
+                    self.counters.transmit.segments_sent.one_alone();
+                    Ok(())
+                }
+                Ok(_) => Err(TransmitError::Io { sent, source: io::ErrorKind::WriteZero.into() }),
+                Err(Errno::EINTR) => continue,
+                Err(errno) => Err(self.write_failed(errno, len, sent)),
+            };
+        }
+    }
+
+    #[cold]
+    fn write_failed(&self, errno: Errno, len: usize, sent: u32) -> TransmitError {
+        match platform::write_fault(errno as i32) {
+            WriteFault::WouldBlock | WriteFault::Interrupted => TransmitError::WouldBlock { sent },
+            WriteFault::NoBufferSpace => TransmitError::NoBufferSpace { sent },
+            WriteFault::Down => TransmitError::InterfaceDown { sent },
+            WriteFault::BadLength => TransmitError::Oversize { len, limit: self.limits.longest },
+            WriteFault::Gone => {
+                self.mark_gone();
+                TransmitError::Gone
+            }
+            WriteFault::Other => TransmitError::Io { sent, source: io::Error::from(errno) },
+        }
+    }
+
+    fn count_sent(&self, len: usize) {
+        let counters = &self.counters.transmit;
+        counters.frames_sent.one_alone();
+        counters.bytes_sent.add_alone(len as u64);
+    }
+
+    #[cold]
+    fn count_refused(&self, error: &TransmitError) {
+        let counters = &self.counters.transmit;
+        let cause = match error {
+            TransmitError::WouldBlock { .. } => &counters.would_block,
+            TransmitError::NoBufferSpace { .. } | TransmitError::OutOfMemory { .. } => {
+                &counters.no_buffer_space
+            }
+            TransmitError::LinkDown => &counters.link_down,
+            TransmitError::InterfaceDown { .. } => &counters.interface_down,
+            TransmitError::Rejected(_) => &counters.rejected,
+            TransmitError::Runt { .. } => &counters.runt,
+            TransmitError::Oversize { .. } => &counters.oversize,
+            TransmitError::TooManySlices { .. } => &counters.too_many_slices,
+            TransmitError::Unsupported { .. } => &counters.unsupported,
+            TransmitError::Gone => &counters.gone,
+            TransmitError::Io { .. } => &counters.io_error,
+        };
+        cause.one();
+        match error {
+            TransmitError::Rejected(reason) => self.counters.reject(*reason),
+            TransmitError::WouldBlock { .. } | TransmitError::InterfaceDown { .. } => self.lock.note(BLOCKED),
+            TransmitError::NoBufferSpace { .. } => self.lock.note(STARVED),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! What comes in is one frame a read, whole or not at all.
+
+use std::io::IoSliceMut;
+
+use crate::pair;
+use tap_plumb::ReceiveError;
+
+#[test]
+fn f18_b14_s7_queued_frames_come_one_by_one_until_none_is_left() {
+    let (backend, host) = pair::backend();
+    for mark in 0..5 {
+        host.send(&pair::frame(60 + usize::from(mark), mark)).unwrap();
+    }
+    let mut buffer = vec![0; backend.receive_buffer_len()];
+    for mark in 0..5 {
+        let received = backend.receive(&mut [IoSliceMut::new(&mut buffer)]).unwrap().expect("a frame");
+        assert_eq!(buffer[..received.len], pair::frame(60 + usize::from(mark), mark));
+    }
+    assert_eq!(backend.receive(&mut [IoSliceMut::new(&mut buffer)]).unwrap(), None);
+    pair::assert_adds_up(&backend);
+}
+
+#[test]
+fn b13_s8_frame_longer_than_the_buffer_is_counted_and_never_delivered_cut() {
+    let (backend, host) = pair::backend();
+    for room in [60, 100, 1513] {
+        host.send(&pair::frame(1514, 1)).unwrap();
+        let result = backend.receive(&mut [IoSliceMut::new(&mut vec![0; room])]);
+        assert!(matches!(result, Err(ReceiveError::Truncated { room: r }) if r == room), "{result:?}");
+    }
+    assert_eq!(backend.statistics().receive.truncated, 3);
+    pair::assert_adds_up(&backend);
+}
+
+#[test]
+fn frame_of_exactly_the_buffer_fits() {
+    let (backend, host) = pair::backend();
+    host.send(&pair::frame(1514, 1)).unwrap();
+    let received = backend.receive(&mut [IoSliceMut::new(&mut [0; 1514])]).unwrap().expect("a frame");
+    assert_eq!(received.len, 1514);
+}
+
+#[test]
+fn scattered_buffer_takes_one_frame() {
+    let (backend, host) = pair::backend();
+    for parts in [2, 18, 19, 30, 1000] {
+        let frame = pair::frame(1514, 4);
+        host.send(&frame).unwrap();
+        let mut memory = vec![0; 2000];
+        let mut slices: Vec<IoSliceMut<'_>> =
+            memory.chunks_mut(2000_usize.div_ceil(parts)).map(IoSliceMut::new).collect();
+        assert_eq!(backend.receive(&mut slices).unwrap().expect("a frame").len, 1514);
+        assert_eq!(memory[..1514], frame);
+    }
+    host.send(&pair::frame(1514, 4)).unwrap();
+    let mut memory = vec![0; 1000];
+    let mut slices: Vec<IoSliceMut<'_>> = memory.chunks_mut(10).map(IoSliceMut::new).collect();
+    assert!(matches!(backend.receive(&mut slices), Err(ReceiveError::Truncated { room: 1000 })));
+}
+
+#[test]
+fn runt_is_consumed_and_counted() {
+    let (backend, host) = pair::backend();
+    host.send(&[1; 13]).unwrap();
+    let result = backend.receive(&mut [IoSliceMut::new(&mut [0; 2000])]);
+    assert!(matches!(result, Err(ReceiveError::Runt { len: 13 })), "{result:?}");
+    pair::assert_adds_up(&backend);
+}
+
+#[test]
+fn too_many_slices_are_an_error_that_names_the_limit() {
+    let (backend, host) = pair::backend();
+    host.send(&pair::frame(60, 1)).unwrap();
+    let mut memory = vec![0; 1100];
+    let mut slices: Vec<IoSliceMut<'_>> = memory.chunks_mut(1).map(IoSliceMut::new).collect();
+    let result = backend.receive(&mut slices);
+    assert!(matches!(result, Err(ReceiveError::TooManySlices { limit: 1024, .. })), "{result:?}");
+    assert!(
+        backend.receive(&mut [IoSliceMut::new(&mut [0; 2000])]).unwrap().is_some(),
+        "nothing was consumed"
+    );
+}
+
+#[test]
+fn s1_queued_frames_can_be_dropped_and_are_counted_as_stale() {
+    let (backend, host) = pair::backend();
+    for _ in 0..9 {
+        host.send(&pair::frame(1514, 1)).unwrap();
+    }
+    assert_eq!(backend.discard_queued(), 9);
+    assert_eq!(backend.statistics().receive.stale, 9);
+    pair::assert_adds_up(&backend);
+}

@@ -1,0 +1,191 @@
+//! The receive thread waits for guest buffers, delivers in order, and ends when it is told to.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use crate::device::Device;
+use crate::pair;
+use tap_plumb::{Resume, Threads, ThreadsError};
+
+#[test]
+fn f20_frames_are_delivered_in_order() {
+    let (backend, host) = pair::backend();
+    let device = Arc::new(Device::default());
+    let threads = Threads::spawn(Arc::clone(&backend), Arc::clone(&device) as _).unwrap();
+    for mark in 0..200 {
+        host.send(&pair::frame(60, mark)).unwrap();
+    }
+    pair::wait_until("200 frames", || device.count() == 200);
+    threads.stop().unwrap();
+    let marks: Vec<u8> = device.frames.lock().unwrap().iter().map(|frame| frame[20]).collect();
+    assert_eq!(marks, (0..200).collect::<Vec<u8>>());
+    pair::assert_adds_up(&backend);
+}
+
+#[test]
+fn f19_frames_wait_while_the_guest_has_no_buffers() {
+    let (backend, host) = pair::backend();
+    let device = Arc::new(Device::default());
+    device.set_buffers(false);
+    let _threads = Threads::spawn(Arc::clone(&backend), Arc::clone(&device) as _).unwrap();
+    for mark in 0..3 {
+        host.send(&pair::frame(60, mark)).unwrap();
+    }
+    pair::wait_until("the wait", || device.waits.load(Ordering::SeqCst) > 2);
+    assert_eq!(
+        (device.count(), backend.statistics().receive.frames_received),
+        (0, 1),
+        "the others wait in the host's queue"
+    );
+    device.set_buffers(true);
+    pair::wait_until("3 frames", || device.count() == 3);
+}
+
+#[test]
+fn b15_refused_delivery_is_counted_as_such() {
+    let (backend, host) = pair::backend();
+    let device = Arc::new(Device::default());
+    device.refuses.store(true, Ordering::SeqCst);
+    let threads = Threads::spawn(Arc::clone(&backend), Arc::clone(&device) as _).unwrap();
+    host.send(&pair::frame(60, 0)).unwrap();
+    pair::wait_until("the refusal", || backend.statistics().receive.refused == 1);
+    threads.stop().unwrap();
+    assert_eq!(backend.statistics().receive.frames_delivered, 0);
+    pair::assert_adds_up(&backend);
+}
+
+#[test]
+fn f25_f34_b20_s3_stop_wakes_and_joins_within_100_ms() {
+    for buffers in [true, false] {
+        let (backend, host) = pair::backend();
+        let device = Arc::new(Device::default());
+        device.set_buffers(buffers);
+        let threads = Threads::spawn(Arc::clone(&backend), Arc::clone(&device) as _).unwrap();
+        host.send(&pair::frame(60, 0)).unwrap();
+        pair::wait_until("the frame", || device.waits.load(Ordering::SeqCst) > 0);
+        let start = Instant::now();
+        threads.stop().unwrap();
+        assert!(start.elapsed() < Duration::from_millis(100), "{:?}", start.elapsed());
+        assert_eq!(Arc::strong_count(&device), 2, "the threads are gone, the handle is left");
+        drop(threads);
+        assert_eq!((Arc::strong_count(&device), Arc::strong_count(&backend)), (1, 1));
+        pair::assert_adds_up(&backend);
+    }
+}
+
+#[test]
+fn frontend_that_panics_ends_the_threads_and_is_reported() {
+    let (backend, host) = pair::backend();
+    let device = Arc::new(Device::default());
+    device.panics.store(true, Ordering::SeqCst);
+    let threads = Threads::spawn(Arc::clone(&backend), Arc::clone(&device) as _).unwrap();
+    host.send(&pair::frame(60, 0)).unwrap();
+    pair::wait_until("the panic", || threads.resume(Resume::Normal).is_err());
+    assert!(matches!(threads.stop(), Err(ThreadsError::Panicked { thread: "receive" })));
+    drop(threads);
+    assert_eq!((Arc::strong_count(&device), Arc::strong_count(&backend)), (1, 1));
+}
+
+#[test]
+fn b12_turned_away_device_is_called_from_the_transmit_thread() {
+    let (backend, _host) = pair::backend();
+    let device = Arc::new(Device::default());
+    device.set_buffers(false);
+    let threads = Threads::spawn(Arc::clone(&backend), Arc::clone(&device) as _).unwrap();
+    for round in 1..=3 {
+        let session = backend.begin_transmit();
+        assert!(backend.begin_transmit().is_none());
+        drop(session);
+        pair::wait_until("the call", || device.pending.load(Ordering::SeqCst) == round);
+    }
+    threads.stop().unwrap();
+    assert_eq!(device.pending.load(Ordering::SeqCst), 3);
+}
+
+#[test]
+fn f16_idle_threads_do_not_wake_up() {
+    let (backend, _host) = pair::backend();
+    let device = Arc::new(Device::default());
+    let _threads = Threads::spawn(Arc::clone(&backend), device).unwrap();
+    std::thread::sleep(Duration::from_millis(100));
+    let before = backend.statistics().receive.wakeups;
+    std::thread::sleep(Duration::from_secs(1));
+    assert_eq!(backend.statistics().receive.wakeups, before);
+}
+
+#[test]
+fn f15_f17_suspended_threads_neither_read_nor_deliver() {
+    let (backend, host) = pair::backend();
+    let device = Arc::new(Device::default());
+    let threads = Threads::spawn(Arc::clone(&backend), Arc::clone(&device) as _).unwrap();
+    for round in 1..=20 {
+        threads.suspend().unwrap();
+        host.send(&pair::frame(60, 0)).unwrap();
+        std::thread::sleep(Duration::from_millis(2));
+        let all = backend.statistics().receive;
+        assert_eq!(all.frames_received, 2 * (round - 1), "read while suspended");
+        threads.resume(Resume::Normal).unwrap();
+        host.send(&pair::frame(60, 1)).unwrap();
+        pair::wait_until("the frame", || device.count() == round as usize);
+    }
+    threads.stop().unwrap();
+    assert_eq!(backend.statistics().receive.stale, 20);
+    assert!(device.frames.lock().unwrap().iter().all(|frame| frame[20] == 1));
+    pair::assert_adds_up(&backend);
+}
+
+#[test]
+fn f23_b19_any_number_of_wake_ups_is_one_and_postpones_no_frame() {
+    let (backend, host) = pair::backend();
+    let device = Arc::new(Device::default());
+    device.set_buffers(false);
+    let threads = Threads::spawn(Arc::clone(&backend), Arc::clone(&device) as _).unwrap();
+    host.send(&pair::frame(60, 0)).unwrap();
+    pair::wait_until("the wait", || device.waits.load(Ordering::SeqCst) > 0);
+    for _ in 0..100_000 {
+        backend.set_link_state(tap_plumb::LinkState::Up);
+    }
+    let before = backend.statistics().receive.wakeups;
+    host.send(&pair::frame(60, 1)).unwrap();
+    device.set_buffers(true);
+    pair::wait_until("the frames", || device.count() == 2);
+    assert!(backend.statistics().receive.wakeups <= before + 3);
+    threads.stop().unwrap();
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn f24_b18_signals_do_not_disturb_the_threads() {
+    use nix::sys::signal::{Signal, kill};
+    use nix::unistd::Pid;
+
+    let (backend, host) = pair::backend();
+    let device = Arc::new(Device::default());
+    let threads = Threads::spawn(Arc::clone(&backend), Arc::clone(&device) as _).unwrap();
+    let flag = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let id = signal_hook::flag::register(signal_hook::consts::SIGUSR1, Arc::clone(&flag)).unwrap();
+    for mark in 0..100 {
+        kill(Pid::this(), Signal::SIGUSR1).unwrap();
+        host.send(&pair::frame(60, mark)).unwrap();
+    }
+    pair::wait_until("100 frames", || device.count() == 100);
+    assert!(flag.load(Ordering::SeqCst));
+    signal_hook::low_level::unregister(id);
+    threads.stop().unwrap();
+    pair::assert_adds_up(&backend);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn f26_threads_have_names() {
+    let (backend, _host) = pair::backend();
+    let _threads = Threads::spawn(Arc::clone(&backend), Arc::new(Device::default())).unwrap();
+    let names: Vec<String> = std::fs::read_dir("/proc/self/task")
+        .unwrap()
+        .filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("comm")).ok())
+        .collect();
+    for name in ["tap-receive\n", "tap-transmit\n"] {
+        assert!(names.iter().any(|found| found == name), "{names:?}");
+    }
+}

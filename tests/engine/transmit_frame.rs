@@ -1,0 +1,130 @@
+//! What goes out is one write of exactly the frame; what cannot go out is refused, dropped and counted.
+
+use std::io::{self, IoSlice};
+use std::os::unix::net::UnixDatagram;
+use std::sync::Arc;
+
+use crate::pair;
+use tap_plumb::{Backend, Frame, LinkState, TransmitError};
+
+fn send(backend: &Arc<Backend>, bytes: &[u8]) -> Result<(), TransmitError> {
+    backend.begin_transmit().expect("a session").send(&Frame::new(&[IoSlice::new(bytes)]))
+}
+
+#[test]
+fn f06_frame_goes_out_in_one_write_of_exactly_its_bytes() {
+    let (backend, host) = pair::backend();
+    for len in [14, 60, 1514, 9014, 65535] {
+        let frame = pair::frame(len, 3);
+        send(&backend, &frame).unwrap();
+        assert_eq!(pair::host_receive(&host), frame);
+    }
+    pair::assert_adds_up(&backend);
+}
+
+#[test]
+fn f06_scattered_frame_is_one_frame() {
+    let (backend, host) = pair::backend();
+    let frame = pair::frame(1514, 9);
+    for parts in [2, 3, 19, 20, 21, 200, 1000] {
+        let slices: Vec<IoSlice<'_>> = frame.chunks(frame.len().div_ceil(parts)).map(IoSlice::new).collect();
+        backend.begin_transmit().unwrap().send(&Frame::new(&slices)).unwrap();
+        assert_eq!(pair::host_receive(&host), frame);
+    }
+    assert_eq!(backend.statistics().transmit.bytes_sent, 7 * 1514);
+}
+
+#[test]
+fn b10_runt_and_oversize_are_refused_before_the_kernel_is_asked() {
+    let (backend, host) = pair::backend();
+    assert!(matches!(send(&backend, &[0; 13]), Err(TransmitError::Runt { len: 13, limit: 14 })));
+    assert!(matches!(send(&backend, &[]), Err(TransmitError::Runt { len: 0, .. })));
+    let long = vec![0; 65535 + 14 + 8 + 1];
+    assert!(matches!(send(&backend, &long), Err(TransmitError::Oversize { len: 65558, limit: 65557 })));
+    host.set_nonblocking(true).unwrap();
+    assert_eq!(host.recv(&mut [0; 16]).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+    let all = backend.statistics().transmit;
+    assert_eq!((all.runt, all.oversize, all.frames_sent), (2, 1, 0));
+    pair::assert_adds_up(&backend);
+}
+
+#[test]
+fn too_many_slices_are_an_error_that_names_the_limit() {
+    let (backend, _host) = pair::backend();
+    let slices = vec![IoSlice::new(&[1; 14]); 1025];
+    let result = backend.begin_transmit().unwrap().send(&Frame::new(&slices));
+    assert!(matches!(result, Err(TransmitError::TooManySlices { slices: 1025, limit: 1024 })), "{result:?}");
+    assert_eq!(backend.statistics().transmit.too_many_slices, 1);
+}
+
+/// Sends until the host's queue is full.
+fn fill(backend: &Arc<Backend>) -> (u64, TransmitError) {
+    let frame = pair::frame(60, 1);
+    for count in 0.. {
+        if let Err(error) = send(backend, &frame) {
+            return (count, error);
+        }
+    }
+    unreachable!("the queue of a socket is finite")
+}
+
+#[test]
+fn f10_b05_b06_full_device_is_would_block_and_consumes_nothing() {
+    let (backend, host) = pair::backend();
+    let (count, error) = fill(&backend);
+    assert!(matches!(error, TransmitError::WouldBlock { sent: 0 }), "{error:?}");
+    assert_eq!(io::Error::from(error).kind(), io::ErrorKind::WouldBlock);
+    let drained = drain(&host);
+    assert_eq!(drained, count);
+    send(&backend, &pair::frame(60, 2)).expect("room again");
+    let all = backend.statistics().transmit;
+    assert_eq!((all.frames_sent, all.would_block), (count + 1, 1));
+    pair::assert_adds_up(&backend);
+}
+
+fn drain(host: &UnixDatagram) -> u64 {
+    host.set_nonblocking(true).unwrap();
+    (0..).take_while(|_| host.recv(&mut [0; 100]).is_ok()).count() as u64
+}
+
+#[test]
+fn b11_counters_count_what_happened() {
+    let (backend, host) = pair::backend();
+    send(&backend, &pair::frame(60, 0)).unwrap();
+    drop(host);
+    let error = send(&backend, &pair::frame(60, 0)).unwrap_err();
+    let all = backend.statistics().transmit;
+    assert_eq!(
+        (all.frames_offered, all.frames_sent, all.bytes_sent, all.segments_sent),
+        (2, 1, 60, 1),
+        "{error:?}"
+    );
+    assert_eq!(all.dropped(), 1);
+    pair::assert_adds_up(&backend);
+}
+
+#[test]
+fn f14_s2_link_down_drops_and_counts_in_both_ways() {
+    let (backend, host) = pair::backend();
+    for state in [LinkState::Down, LinkState::DownResume] {
+        backend.set_link_state(state);
+        assert!(matches!(send(&backend, &pair::frame(60, 0)), Err(TransmitError::LinkDown)));
+        host.send(&pair::frame(60, 0)).unwrap();
+        let mut buffer = [0; 2000];
+        assert_eq!(backend.receive(&mut [io::IoSliceMut::new(&mut buffer)]).unwrap(), None);
+    }
+    host.send(&pair::frame(60, 0)).unwrap();
+    backend.set_link_state(LinkState::Up);
+    send(&backend, &pair::frame(60, 0)).unwrap();
+    let all = backend.statistics();
+    assert_eq!((all.transmit.link_down, all.receive.link_down, all.transmit.frames_sent), (2, 3, 1));
+    pair::assert_adds_up(&backend);
+}
+
+#[test]
+fn f13_promiscuous_mode_is_accepted_and_may_repeat() {
+    let (backend, _host) = pair::backend();
+    for on in [true, true, false, false] {
+        backend.set_promiscuous(on);
+    }
+}

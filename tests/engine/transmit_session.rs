@@ -1,0 +1,90 @@
+//! At most one transmit session is open; who is turned away is owed a wake-up.
+
+use std::io::IoSlice;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::pair;
+use tap_plumb::{Backend, Frame};
+
+#[test]
+fn f01_second_session_is_refused_without_waiting() {
+    let (backend, _host) = pair::backend();
+    let first = backend.begin_transmit();
+    assert!(first.is_some());
+    let other = Arc::clone(&backend);
+    let refused = std::thread::spawn(move || other.begin_transmit().is_none()).join().unwrap();
+    assert!(refused);
+    assert_eq!(backend.statistics().transmit.sessions_refused, 1);
+}
+
+#[test]
+fn f11_end_of_session_lets_the_next_one_begin() {
+    let (backend, _host) = pair::backend();
+    for _ in 0..3 {
+        drop(backend.begin_transmit().expect("a session"));
+    }
+    assert_eq!(backend.statistics().transmit.sessions, 3);
+}
+
+#[test]
+fn b25_same_thread_cannot_nest_sessions() {
+    let (backend, _host) = pair::backend();
+    let _first = backend.begin_transmit().expect("a session");
+    assert!(backend.begin_transmit().is_none());
+    assert!(Arc::clone(&backend).begin_transmit_owned().is_none());
+}
+
+#[test]
+fn f12_owned_session_moves_between_threads_and_ends_once() {
+    let (backend, host) = pair::backend();
+    let mut session = Arc::clone(&backend).begin_transmit_owned().expect("a session");
+    let frame = pair::frame(60, 7);
+    let sent = frame.clone();
+    std::thread::spawn(move || session.send(&Frame::new(&[IoSlice::new(&sent)])).unwrap()).join().unwrap();
+    assert_eq!(pair::host_receive(&host), frame);
+    assert!(backend.begin_transmit().is_some());
+}
+
+#[test]
+fn b12_who_is_turned_away_is_called_back_once_after_the_release() {
+    let (backend, _host) = pair::backend();
+    let calls = Arc::new(AtomicUsize::new(0));
+    let (seen, inner) = (Arc::clone(&calls), Arc::downgrade(&backend));
+    backend.on_transmit_ready(move || {
+        seen.fetch_add(1, Ordering::SeqCst);
+        let backend = inner.upgrade().expect("the backend");
+        assert!(backend.begin_transmit().is_some(), "no lock is held during the callback");
+    });
+    let session = backend.begin_transmit();
+    assert!(backend.begin_transmit().is_none());
+    assert!(backend.begin_transmit().is_none());
+    assert_eq!(calls.load(Ordering::SeqCst), 0);
+    drop(session);
+    assert_eq!(calls.load(Ordering::SeqCst), 1);
+    drop(backend.begin_transmit());
+    assert_eq!(calls.load(Ordering::SeqCst), 1, "nobody was turned away this time");
+}
+
+#[test]
+fn b12_no_wake_up_is_lost_between_racing_threads() {
+    let (backend, _host) = pair::backend();
+    let calls = Arc::new(AtomicUsize::new(0));
+    let seen = Arc::clone(&calls);
+    backend.on_transmit_ready(move || {
+        seen.fetch_add(1, Ordering::SeqCst);
+    });
+    let tries = |backend: &Backend| {
+        let mut refused = false;
+        for _ in 0..20_000 {
+            refused |= backend.begin_transmit().is_none();
+        }
+        refused
+    };
+    let other = Arc::clone(&backend);
+    let thread = std::thread::spawn(move || tries(&other));
+    let refused = tries(&backend) | thread.join().unwrap();
+    assert_eq!(refused, calls.load(Ordering::SeqCst) > 0);
+    let all = backend.statistics().transmit;
+    assert_eq!(all.sessions + all.sessions_refused, 40_000);
+}

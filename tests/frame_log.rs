@@ -1,0 +1,56 @@
+//! Each frame in the log, at trace level, under a target of its own.
+
+use std::io::{IoSlice, IoSliceMut};
+use std::os::unix::net::UnixDatagram;
+use std::sync::Mutex;
+
+use log::{LevelFilter, Log, Metadata, Record};
+use tap_plumb::{Backend, Frame, Tap};
+
+struct Lines(Mutex<Vec<String>>);
+
+impl Log for Lines {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if record.target() == "tap_plumb::frame" {
+            self.0.lock().unwrap().push(record.args().to_string());
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+static LINES: Lines = Lines(Mutex::new(Vec::new()));
+
+#[test]
+fn f45_frames_are_logged_with_the_time_since_the_last_one_and_a_dump() {
+    log::set_logger(&LINES).unwrap();
+    let (ours, host) = UnixDatagram::pair().unwrap();
+    let backend = Backend::new(Tap::from_fd(ours.into()).unwrap());
+    let frame = [0xab; 200];
+    let round = |buffer: &mut [u8]| {
+        backend.begin_transmit().unwrap().send(&Frame::new(&[IoSlice::new(&frame)])).unwrap();
+        host.send(&frame[..60]).unwrap();
+        backend.receive(&mut [IoSliceMut::new(buffer)]).unwrap().expect("a frame");
+    };
+    let mut buffer = vec![0; 2000];
+    log::set_max_level(LevelFilter::Debug);
+    round(&mut buffer);
+    assert_eq!(LINES.0.lock().unwrap().len(), 0, "off at debug level");
+    log::set_max_level(LevelFilter::Trace);
+    round(&mut buffer);
+    let lines = LINES.0.lock().unwrap();
+    let [transmit, receive] = &lines[..] else { panic!("{lines:?}") };
+    assert!(
+        transmit.starts_with("transmit 200 bytes, ")
+            && transmit.ends_with(&format!("{}...", "ab".repeat(128)))
+    );
+    assert!(
+        receive.starts_with("receive 60 bytes, ") && receive.ends_with(&format!(": {}", "ab".repeat(60))),
+        "{receive}"
+    );
+    assert!(receive.contains(" ns after the last transmit, "), "{receive}");
+}

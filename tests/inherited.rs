@@ -1,0 +1,113 @@
+//! Adopting descriptors that need no TAP: what is refused, in which words, and what comes back.
+
+use std::fs::{File, OpenOptions};
+use std::io::pipe;
+use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::net::{UnixDatagram, UnixStream};
+
+use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
+use tap_plumb::{AttachError, Config, Offload, Tap};
+
+fn flags(fd: impl AsFd) -> (OFlag, FdFlag) {
+    let status = fcntl(fd.as_fd(), FcntlArg::F_GETFL).unwrap();
+    let descriptor = fcntl(fd.as_fd(), FcntlArg::F_GETFD).unwrap();
+    (OFlag::from_bits_retain(status), FdFlag::from_bits_retain(descriptor))
+}
+
+/// The words of the refusal; asserts that the same descriptor comes back with the flags it had.
+fn refused(fd: impl Into<OwnedFd>) -> String {
+    let fd = fd.into();
+    // Close-on-exec off, so that a flag left behind shows.
+    fcntl(&fd, FcntlArg::F_SETFD(FdFlag::empty())).unwrap();
+    let (number, before) = (fd.as_raw_fd(), flags(&fd));
+    let error = Tap::from_fd(fd).unwrap_err();
+    assert_eq!((error.fd.as_raw_fd(), flags(&error.fd)), (number, before), "{error}");
+    error.to_string()
+}
+
+fn device(path: &str) -> File {
+    OpenOptions::new().read(true).write(true).open(path).unwrap()
+}
+
+#[test]
+fn b27_what_is_no_tap_is_called_by_its_name() {
+    let (reader, writer) = pipe().unwrap();
+    for (words, text) in [
+        ("a pipe", refused(reader)),
+        ("a pipe", refused(writer)),
+        ("a regular file", refused(File::open(std::env::current_exe().unwrap()).unwrap())),
+        ("a directory", refused(File::open("/").unwrap())),
+        ("no TAP", refused(device("/dev/null"))),
+        ("does not keep frames apart", refused(UnixStream::pair().unwrap().0)),
+    ] {
+        assert!(text.contains(words), "{text}");
+    }
+}
+
+#[test]
+fn b27_a_socket_needs_frames_and_a_peer() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    assert!(refused(stream).contains("does not keep frames apart"));
+    assert!(refused(listener).contains("does not keep frames apart"));
+    assert!(refused(UnixDatagram::unbound().unwrap()).contains("without a peer"));
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.connect(socket.local_addr().unwrap()).unwrap();
+    assert!(Tap::from_fd(socket.into()).is_ok());
+}
+
+#[test]
+fn b27_both_directions_must_be_open() {
+    let reading = File::open("/dev/null").unwrap();
+    assert!(refused(reading).contains("reading only"));
+    let writing = OpenOptions::new().write(true).open("/dev/null").unwrap();
+    assert!(refused(writing).contains("writing only"));
+}
+
+#[test]
+fn b26_status_flags_are_kept() {
+    let (ours, _theirs) = UnixDatagram::pair().unwrap();
+    fcntl(&ours, FcntlArg::F_SETFL(OFlag::O_APPEND)).unwrap();
+    fcntl(&ours, FcntlArg::F_SETFD(FdFlag::empty())).unwrap();
+    let before = flags(&ours).0;
+    let tap = Tap::from_fd(ours.into()).unwrap();
+    assert_eq!(flags(&tap), (before | OFlag::O_NONBLOCK, FdFlag::FD_CLOEXEC));
+}
+
+#[test]
+fn f31_f32_a_descriptor_goes_in_and_out_unchanged_in_number() {
+    let (ours, theirs) = UnixDatagram::pair().unwrap();
+    let number = ours.as_raw_fd();
+    let tap = Tap::from_fd(ours.into()).unwrap();
+    assert_eq!(tap.offload(), Offload::NONE);
+    assert_eq!(tap.as_fd().as_raw_fd(), number);
+    let fd = tap.into_fd().unwrap();
+    assert_eq!(fd.as_raw_fd(), number);
+    UnixDatagram::from(fd).send(b"alive").unwrap();
+    assert_eq!(theirs.recv(&mut [0; 9]).unwrap(), 5);
+}
+
+#[test]
+fn a_sockets_header_is_what_its_owner_says() {
+    let (ours, _theirs) = UnixDatagram::pair().unwrap();
+    let tap = Config::new().inherited(ours.into()).offload(Offload::ALL).attach().unwrap();
+    assert_eq!(tap.offload(), Offload::ALL);
+    let plain = Offload::with_header(12).unwrap();
+    assert_eq!(tap.set_offload(plain).unwrap(), plain);
+    assert_eq!(tap.offload(), plain);
+}
+
+#[test]
+fn one_descriptor_is_one_queue() {
+    let (ours, _theirs) = UnixDatagram::pair().unwrap();
+    let error = Config::new().inherited(ours.into()).attach_queues(2).unwrap_err();
+    assert!(matches!(error, AttachError::Unsupported { .. }), "{error}");
+}
+
+#[test]
+fn b28_b29_a_setting_that_fails_names_its_step() {
+    let (ours, _theirs) = UnixDatagram::pair().unwrap();
+    let error = Config::new().inherited(ours.into()).up().attach().unwrap_err();
+    assert!(matches!(&error, AttachError::Request { request: "up", .. }), "{error}");
+}

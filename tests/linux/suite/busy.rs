@@ -1,0 +1,49 @@
+//! An interface that another process holds, or held a moment ago.
+
+use std::time::{Duration, Instant};
+
+use tap_plumb::{AttachError, Config};
+
+use super::host::vanishes;
+use super::process;
+use super::raw_tap::{self, BARE, TAP};
+
+pub(crate) fn the_holder_is_named_after_the_deadline() {
+    let child = process::start("hold", "held0");
+    let start = Instant::now();
+    let error = Config::new().name("held0").busy_timeout(Duration::from_millis(120)).attach().unwrap_err();
+    let waited = start.elapsed();
+    assert!((120..1000).contains(&waited.as_millis()), "{waited:?}");
+    let AttachError::Busy { name, holder, source } = &error else { panic!("{error}") };
+    assert_eq!((name.as_str(), source.raw_os_error()), ("held0", Some(libc::EBUSY)));
+    assert!(holder.starts_with(&format!("process {} (", child.id())), "{holder}");
+    end(child);
+}
+
+pub(crate) fn this_process_is_named_too_and_without_waiting_when_told_so() {
+    let held = raw_tap::tap("mine0", TAP | BARE);
+    let start = Instant::now();
+    let error = Config::new().name("mine0").busy_timeout(Duration::ZERO).attach().unwrap_err();
+    assert!(start.elapsed() < Duration::from_millis(100));
+    assert_eq!(error.to_string().split(':').next(), Some("mine0 is in use by this process"));
+    drop(held);
+    drop(Config::new().name("mine0").attach().unwrap());
+}
+
+pub(crate) fn a_killed_owner_is_waited_for() {
+    for round in 0..15 {
+        let mut child = process::start("hold", "dead0");
+        child.kill().unwrap();
+        // Nobody has waited for the process yet: the kernel may still be taking it apart.
+        let tap = Config::new().name("dead0").attach();
+        assert!(tap.is_ok(), "round {round}: {:?}", tap.err());
+        drop(tap);
+        child.wait().unwrap();
+    }
+    vanishes("dead0");
+}
+
+fn end(mut child: std::process::Child) {
+    drop(child.stdin.take());
+    assert!(child.wait().unwrap().success());
+}

@@ -1,0 +1,99 @@
+//! No descriptor and no interface is left by an attach that failed, at whatever step.
+
+use std::collections::HashSet;
+use std::net::Ipv4Addr;
+
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use tap_plumb::{AttachError, Config, Offload};
+
+use super::host::{exists, open_descriptors};
+use super::{process, seccomp};
+
+/// A configuration that takes every step there is.
+fn everything() -> Config {
+    let config = Config::new().name("all0").offload(Offload::ALL).mtu(1400).up();
+    config.hardware_address([2, 0, 0, 0, 0, 1]).address(Ipv4Addr::new(10, 0, 0, 1).into(), 24)
+}
+
+const REQUESTS: &[(libc::Ioctl, &str)] = &[
+    (libc::TUNSETIFF, "TUNSETIFF"),
+    (libc::TUNGETIFF, "TUNGETIFF"),
+    (libc::TUNDETACHFILTER, "TUNDETACHFILTER"),
+    (libc::TUNSETTXFILTER, "TUNSETTXFILTER"),
+    (libc::TUNSETFILTEREBPF, "TUNSETFILTEREBPF"),
+    (libc::TUNSETVNETHDRSZ, "TUNSETVNETHDRSZ"),
+    (libc::TUNGETVNETHDRSZ, "TUNGETVNETHDRSZ"),
+    (libc::TUNSETVNETLE, "TUNSETVNETLE"),
+    (libc::TUNSETOFFLOAD, "TUNSETOFFLOAD"),
+    (libc::TUNSETSNDBUF, "TUNSETSNDBUF"),
+    (libc::TUNSETCARRIER, "TUNSETCARRIER"),
+    (libc::SIOCSIFHWADDR as libc::Ioctl, "hardware address"),
+    (libc::SIOCSIFMTU as libc::Ioctl, "MTU"),
+    (libc::SIOCSIFADDR as libc::Ioctl, "address"),
+    (libc::SIOCSIFNETMASK as libc::Ioctl, "address"),
+    (libc::SIOCGIFFLAGS as libc::Ioctl, "up"),
+    (libc::SIOCSIFFLAGS as libc::Ioctl, "up"),
+];
+
+pub(crate) fn b30_nothing_is_left_by_any_request_that_fails() {
+    process::run("failing-attaches", "");
+}
+
+pub(crate) fn failing_attaches() {
+    let before = open_descriptors();
+    for queues in [1, 3] {
+        for (number, step) in REQUESTS {
+            let attach = || everything().attach_queues(queues);
+            let error =
+                seccomp::with_refused(libc::SYS_ioctl, Some(*number), libc::ENOMEM, attach).unwrap_err();
+            let AttachError::Request { request, object, source, .. } = &error else {
+                panic!("{step}: {error}")
+            };
+            assert_eq!(
+                (*request, object.as_str(), source.raw_os_error()),
+                (*step, "all0", Some(libc::ENOMEM))
+            );
+            assert_eq!(open_descriptors(), before, "{step}");
+            assert!(!exists("all0"), "{step}");
+        }
+    }
+    everything().attach().unwrap();
+}
+
+pub(crate) fn b30_nothing_is_left_when_descriptors_run_out() {
+    process::run("scarce-descriptors", "");
+}
+
+pub(crate) fn scarce_descriptors() {
+    let before = open_descriptors();
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    let mut failed = HashSet::new();
+    for limit in 0.. {
+        setrlimit(Resource::RLIMIT_NOFILE, limit, hard).unwrap();
+        let attached = everything().create_exclusive().attach_queues(3);
+        setrlimit(Resource::RLIMIT_NOFILE, soft, hard).unwrap();
+        let Err(error) = attached else { break };
+        failed.insert(error.to_string());
+        assert_eq!(std::io::Error::from(error).raw_os_error(), Some(libc::EMFILE));
+        assert_eq!(open_descriptors(), before, "with {limit}");
+        assert!(!exists("all0"), "with {limit}");
+    }
+    // A node could not be opened, or later a socket for the first setting that needs one.
+    assert!(failed.iter().any(|error| error.starts_with("open /dev/net/tun")), "{failed:?}");
+    assert!(failed.iter().any(|error| error.starts_with("MTU on all0")), "{failed:?}");
+    assert_eq!(open_descriptors(), before);
+}
+
+pub(crate) fn b30_three_hundred_attaches_leave_nothing() {
+    process::run("many-attaches", "");
+}
+
+pub(crate) fn many_attaches() {
+    let before = open_descriptors();
+    for round in 0..300 {
+        let config = if round % 2 == 0 { Config::new().name("loop0") } else { Config::new() };
+        config.attach().unwrap().detach().unwrap();
+    }
+    assert_eq!(open_descriptors(), before);
+    assert!(!exists("loop0") && !exists("tap0"));
+}

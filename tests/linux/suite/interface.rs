@@ -1,0 +1,84 @@
+//! Settings of the interface at run time.
+
+use std::process::Command;
+
+use nix::sched::{CloneFlags, unshare};
+use tap_plumb::{Config, Tap};
+
+use super::host::ip;
+use super::raw_tap::{self, BARE, TAP};
+
+pub(crate) fn up_and_down_change_no_other_flag() {
+    let tap = Config::new().name("flag0").attach().unwrap();
+    ip("link set flag0 promisc on arp off");
+    tap.set_up(true).unwrap();
+    let up = ip("link show flag0");
+    assert!(up.contains("NOARP") && up.contains("PROMISC") && up.contains(",UP"), "{up}");
+    tap.set_up(false).unwrap();
+    let down = ip("link show flag0");
+    assert!(down.contains("NOARP") && down.contains("PROMISC") && !down.contains(",UP"), "{down}");
+}
+
+pub(crate) fn b29_a_renamed_interface_is_followed() {
+    let tap = Config::new().name("first0").attach().unwrap();
+    ip("link set first0 name second0");
+    let _other = raw_tap::tap("first0", TAP | BARE);
+    assert_eq!(tap.name().unwrap().as_str(), Some("second0"));
+    tap.set_mtu(1234).unwrap();
+    assert!(ip("link show second0").contains("mtu 1234"));
+    assert!(ip("link show first0").contains("mtu 1500"), "the new bearer of the old name is left alone");
+    assert!(format!("{tap:?}").contains("second0"));
+}
+
+pub(crate) fn an_interface_elsewhere_is_not_mistaken_for_a_namesake() {
+    let tap = Config::new().name("same0").attach().unwrap();
+    // A second namespace, held open by a process of ours.
+    let mut other = Command::new("sleep");
+    let thread = std::thread::spawn(move || {
+        unshare(CloneFlags::CLONE_NEWNET).unwrap();
+        other.arg("60").spawn().unwrap()
+    });
+    let mut holder = thread.join().unwrap();
+    ip(&format!("link set same0 netns {}", holder.id()));
+    let namesake = Config::new().name("same0").attach().unwrap();
+    let refused = [tap.set_mtu(1300).map(drop), tap.set_up(true), tap.mtu().map(drop)];
+    for result in refused {
+        assert_eq!(result.unwrap_err().raw_os_error(), Some(libc::ENODEV));
+    }
+    assert_eq!((namesake.mtu().unwrap(), namesake.is_up().unwrap()), (1500, false));
+    // The descriptor itself still reaches it.
+    assert_eq!(tap.name().unwrap().as_str(), Some("same0"));
+    tap.set_hardware_address([2, 0, 0, 0, 0, 3]).unwrap();
+    assert_eq!(tap.hardware_address().unwrap(), [2, 0, 0, 0, 0, 3]);
+    holder.kill().unwrap();
+    holder.wait().unwrap();
+}
+
+pub(crate) fn addresses_of_both_kinds() {
+    for (address, prefix, shown) in [
+        ("10.1.2.3", 24, "inet 10.1.2.3/24"),
+        ("10.1.2.3", 32, "inet 10.1.2.3/32"),
+        ("10.1.2.3", 0, "inet 10.1.2.3/0"),
+        ("fd00::5", 64, "inet6 fd00::5/64"),
+    ] {
+        let config = || Config::new().name("addr0").address(address.parse().unwrap(), prefix).up();
+        ip("tuntap add addr0 mode tap");
+        for _ in 0..2 {
+            // The second attach finds the address there.
+            drop(config().attach().unwrap());
+            assert!(ip("addr show addr0").contains(shown), "{}", ip("addr show addr0"));
+        }
+        ip("tuntap del addr0 mode tap");
+    }
+}
+
+pub(crate) fn carrier_is_a_signal_to_the_host() {
+    let tap = Config::new().name("car0").up().attach().unwrap();
+    tap.set_carrier(false).unwrap();
+    assert!(ip("link show car0").contains("NO-CARRIER"));
+    tap.set_carrier(true).unwrap();
+    assert!(!ip("link show car0").contains("NO-CARRIER"));
+    let (ours, _theirs) = std::os::unix::net::UnixDatagram::pair().unwrap();
+    let socket = Tap::from_fd(ours.into()).unwrap();
+    assert_eq!(socket.set_carrier(true).unwrap_err().kind(), std::io::ErrorKind::Unsupported);
+}

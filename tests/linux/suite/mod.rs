@@ -1,0 +1,105 @@
+//! The list of tests; each file is about one behaviour.
+
+#[path = "../../support/host.rs"]
+mod host;
+#[path = "../../support/namespace.rs"]
+mod namespace;
+#[path = "../../support/process.rs"]
+mod process;
+#[path = "../../support/raw_tap.rs"]
+mod raw_tap;
+#[path = "../../support/seccomp.rs"]
+mod seccomp;
+#[path = "../../support/traffic.rs"]
+mod traffic;
+
+mod adopt;
+mod attach;
+mod busy;
+mod creation;
+mod descriptors;
+mod dropped;
+mod facts;
+mod facts_frames;
+mod facts_requests;
+mod interface;
+mod names;
+mod offload;
+mod privilege;
+mod queues;
+mod refusals;
+mod removal;
+mod roles;
+mod state;
+
+use namespace::tests;
+
+pub(crate) fn run() -> std::process::ExitCode {
+    process::play(roles::ROLES);
+    namespace::run(tests![
+        adopt::b26_flags_are_kept_and_two_are_added,
+        adopt::b27_a_filter_of_somebody_else_stays,
+        adopt::b27_every_other_kind_is_named,
+        adopt::b27_packet_info_is_found_out_in_every_mode,
+        adopt::b27_the_check_of_packet_info_sends_no_frame,
+        adopt::f31_a_tap_is_adopted_and_given_out_again,
+        adopt::f32_the_descriptor_is_closed_once_and_only_by_its_owner,
+        adopt::headers_of_an_inherited_tap,
+        attach::a_socket_pair_is_a_tap_without_a_name,
+        attach::by_name_settings_are_applied_and_read_back,
+        attach::the_kernel_chooses_a_name_or_a_number,
+        busy::a_killed_owner_is_waited_for,
+        busy::the_holder_is_named_after_the_deadline,
+        busy::this_process_is_named_too_and_without_waiting_when_told_so,
+        creation::either_takes_what_is_there_and_makes_what_is_not,
+        creation::exclusive_takes_nothing_that_is_there,
+        creation::must_exist_makes_nothing,
+        creation::must_exist_needs_the_name_of_one_interface,
+        descriptors::b30_nothing_is_left_by_any_request_that_fails,
+        descriptors::b30_nothing_is_left_when_descriptors_run_out,
+        descriptors::b30_three_hundred_attaches_leave_nothing,
+        dropped::what_did_not_fit_in_the_queue_is_counted,
+        facts_frames::a_blocked_read_ends_when_the_interface_goes,
+        facts_frames::a_buffer_shorter_than_the_header_eats_the_frame,
+        facts_frames::an_interface_is_made_where_the_node_was_opened,
+        facts_frames::headers_are_checked_against_the_frame,
+        facts_frames::one_read_takes_one_frame_and_cuts_it,
+        facts_frames::poll_tells_the_state,
+        facts_frames::writes_are_checked_for_the_ethernet_header_only,
+        facts_requests::an_unbound_descriptor_can_do_nothing,
+        facts_requests::binding,
+        facts_requests::numbers_that_are_refused,
+        facts_requests::orders_of_undoing,
+        facts_requests::other_descriptors_do_not_know_the_requests,
+        facts_requests::queues_are_detached_once,
+        interface::addresses_of_both_kinds,
+        interface::an_interface_elsewhere_is_not_mistaken_for_a_namesake,
+        interface::b29_a_renamed_interface_is_followed,
+        interface::carrier_is_a_signal_to_the_host,
+        interface::up_and_down_change_no_other_flag,
+        names::b30_names_the_kernel_keeps_for_itself,
+        names::b30_the_rule_for_names_is_the_kernels,
+        offload::a_failed_change_leaves_what_was_recorded,
+        offload::offloads_are_turned_off_and_on_at_run_time,
+        offload::the_headers_length_stays,
+        offload::what_cannot_be_had_is_left_out_and_said,
+        privilege::f41_an_unprivileged_process_is_told_what_it_lacks,
+        queues::a_further_queue_of_another_mode_is_refused,
+        queues::a_queue_is_detached_and_attached_at_run_time,
+        queues::all_queues_are_of_one_interface_which_goes_with_the_last,
+        queues::too_many_queues_are_refused_by_the_kernel_and_undone,
+        refusals::f41_the_node_cannot_be_opened,
+        refusals::f41_there_is_no_node,
+        refusals::f41_what_is_no_tap_is_named,
+        refusals::options_that_contradict_are_refused_before_anything_is_asked,
+        refusals::settings_that_the_kernel_refuses_name_the_step,
+        removal::a_failed_reattach_can_be_tried_again,
+        removal::a_reattach_cannot_change_the_header,
+        removal::a_socket_cannot_be_bound_again,
+        removal::several_queues_come_back_as_one_interface,
+        removal::the_same_descriptor_is_bound_again,
+        state::a_spoilt_tap_gets_header_and_offloads_as_asked,
+        state::an_inherited_taps_carrier_and_send_buffer_are_set,
+        state::no_frame_comes_unfinished_or_is_filtered_away,
+    ])
+}

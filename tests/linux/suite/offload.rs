@@ -1,0 +1,46 @@
+//! Which offloads are in force.
+
+use tap_plumb::{Config, Offload};
+
+use super::seccomp;
+
+pub(crate) fn offloads_are_turned_off_and_on_at_run_time() {
+    let tap = Config::new().name("off0").offload(Offload::ALL).attach().unwrap();
+    let off = Offload::with_header(12).unwrap();
+    assert_eq!(tap.set_offload(off).unwrap(), off);
+    assert_eq!(tap.offload(), off);
+    let mut some = off;
+    (some.checksum, some.tcp6) = (true, true);
+    assert_eq!(tap.set_offload(some).unwrap(), some);
+    assert_eq!(tap.set_offload(Offload::ALL).unwrap(), Offload::ALL);
+    assert_eq!(tap.offload(), Offload::ALL);
+}
+
+pub(crate) fn what_cannot_be_had_is_left_out_and_said() {
+    let tap = Config::new().name("off0").offload(Offload::ALL).attach().unwrap();
+    // Segmentation without checksums, and ECN without segmentation, are more than the kernel can do.
+    let mut wanted = Offload::with_header(12).unwrap();
+    (wanted.tcp4, wanted.tcp_ecn) = (true, true);
+    assert_eq!(tap.set_offload(wanted).unwrap(), Offload::with_header(12).unwrap());
+    (wanted.checksum, wanted.tcp4) = (true, false);
+    let granted = tap.set_offload(wanted).unwrap();
+    assert!(granted.checksum && !granted.tcp_ecn && !granted.tcp4, "{granted:?}");
+    assert_eq!(tap.offload(), granted);
+}
+
+pub(crate) fn the_headers_length_stays() {
+    let tap = Config::new().name("off0").attach().unwrap();
+    let error = tap.set_offload(Offload::ALL).unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
+    assert_eq!(tap.set_offload(Offload::NONE).unwrap(), Offload::NONE);
+}
+
+pub(crate) fn a_failed_change_leaves_what_was_recorded() {
+    let tap = Config::new().name("off0").offload(Offload::ALL).attach().unwrap();
+    let off = Offload::with_header(12).unwrap();
+    let number = Some(libc::TUNSETOFFLOAD);
+    let error =
+        seccomp::with_refused(libc::SYS_ioctl, number, libc::ENOMEM, || tap.set_offload(off)).unwrap_err();
+    assert_eq!(error.raw_os_error(), Some(libc::ENOMEM));
+    assert_eq!(tap.offload(), Offload::ALL);
+}

@@ -1,0 +1,56 @@
+//! Several descriptors of one interface.
+
+use tap_plumb::{AttachError, Config, Offload};
+
+use super::host::{exists, ip, vanishes};
+use super::raw_tap::{self, BARE, HEADER, MULTI_QUEUE, TAP};
+
+pub(crate) fn all_queues_are_of_one_interface_which_goes_with_the_last() {
+    let queues = Config::new().name("many%d").offload(Offload::ALL).mtu(1400).up().attach_queues(4).unwrap();
+    for queue in &queues {
+        assert_eq!(queue.name().unwrap().as_str(), Some("many0"));
+        assert_eq!(queue.offload(), Offload::ALL);
+        assert_eq!(raw_tap::int(queue, libc::TUNGETVNETHDRSZ, 0).unwrap(), 12);
+    }
+    assert!(ip("-d link show many0").contains("numtxqueues") && ip("link show many0").contains("mtu 1400"));
+    let mut queues = queues.into_iter();
+    let last = queues.next().unwrap();
+    queues.for_each(drop);
+    assert!(exists("many0"));
+    drop(last);
+    vanishes("many0");
+}
+
+pub(crate) fn a_further_queue_of_another_mode_is_refused() {
+    // The kernel would let the second opener believe that it got what it asked for.
+    let held = raw_tap::tap("many0", TAP | BARE | MULTI_QUEUE | HEADER);
+    let error = Config::new().name("many0").attach_queues(2).unwrap_err();
+    assert!(matches!(error, AttachError::Mismatch { .. }), "{error}");
+    drop(held);
+    let held = raw_tap::tap("many0", TAP | MULTI_QUEUE);
+    let error = Config::new().name("many0").attach_queues(2).unwrap_err();
+    assert!(error.to_string().contains("packet-info"), "{error}");
+    drop(held);
+    Config::new().name("many0").attach_queues(2).unwrap();
+}
+
+pub(crate) fn too_many_queues_are_refused_by_the_kernel_and_undone() {
+    let error = Config::new().name("many0").attach_queues(257).unwrap_err();
+    let AttachError::Request { request: "TUNSETIFF", source, remedy, .. } = &error else { panic!("{error}") };
+    assert_eq!(source.raw_os_error(), Some(libc::E2BIG));
+    assert!(!remedy.is_empty());
+    vanishes("many0");
+}
+
+pub(crate) fn a_queue_is_detached_and_attached_at_run_time() {
+    let queues = Config::new().name("many0").attach_queues(2).unwrap();
+    let detached = || raw_tap::bound(&queues[1]).unwrap().1 & libc::IFF_DETACH_QUEUE != 0;
+    for enabled in [true, false, false, true, true] {
+        // Twice the same is no error, though the kernel would say EINVAL.
+        queues[1].set_queue_enabled(enabled).unwrap();
+        assert_eq!(detached(), !enabled);
+    }
+    let single = Config::new().name("one0").attach().unwrap();
+    assert_eq!(single.set_queue_enabled(false).unwrap_err().raw_os_error(), Some(libc::EINVAL));
+    single.set_queue_enabled(true).unwrap();
+}

@@ -1,0 +1,88 @@
+//! Each reason for which the kernel refuses an attach is an error of its own, with what to do about it.
+
+use std::fs;
+
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
+use tap_plumb::{AttachError, Config, Offload};
+
+use super::host::{ip, vanishes};
+use super::seccomp;
+
+/// Names the found thing and the remedy of a `WrongKind`.
+fn wrong_kind(error: &AttachError) -> (&'static str, &'static str) {
+    let AttachError::WrongKind { found, remedy, source, .. } = error else { panic!("{error}") };
+    assert_eq!(source.as_ref().and_then(std::io::Error::raw_os_error), Some(libc::EINVAL));
+    (found, remedy)
+}
+
+pub(crate) fn f41_what_is_no_tap_is_named() {
+    ip("tuntap add tun0 mode tun");
+    ip("link add bridge0 type bridge");
+    ip("tuntap add one0 mode tap");
+    ip("tuntap add many0 mode tap multi_queue");
+    let attach = |name: &str| Config::new().name(name).attach().unwrap_err();
+    assert!(wrong_kind(&attach("tun0")).0.starts_with("a TUN device"));
+    assert!(wrong_kind(&attach("lo")).0.contains("no TAP"));
+    assert!(wrong_kind(&attach("bridge0")).0.contains("no TAP"));
+    assert_eq!(wrong_kind(&attach("many0")).0, "a TAP with several queues");
+    let error = Config::new().name("one0").attach_queues(2).unwrap_err();
+    assert_eq!(wrong_kind(&error).0, "a TAP with a single queue");
+    assert!(wrong_kind(&error).1.contains("multi_queue"));
+}
+
+pub(crate) fn f41_the_node_cannot_be_opened() {
+    for (errno, remedy) in [(libc::EACCES, "chmod"), (libc::ENODEV, "modprobe"), (libc::EMFILE, "")] {
+        let error =
+            seccomp::with_refused(libc::SYS_openat, None, errno, || Config::new().attach().unwrap_err());
+        let AttachError::Open { path, remedy: given, source } = &error else { panic!("{error}") };
+        assert_eq!((path.to_str(), source.raw_os_error()), (Some("/dev/net/tun"), Some(errno)));
+        assert!(given.contains(remedy) && given.is_empty() == remedy.is_empty(), "{error}");
+    }
+}
+
+pub(crate) fn f41_there_is_no_node() {
+    unshare(CloneFlags::CLONE_NEWNS).unwrap();
+    let none = None::<&str>;
+    mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).unwrap();
+    mount(Some("none"), "/dev/net", Some("tmpfs"), MsFlags::empty(), none).unwrap();
+    let error = Config::new().attach().unwrap_err();
+    assert!(matches!(&error, AttachError::Open { remedy, .. } if remedy.contains("mknod")), "{error}");
+    assert_eq!(std::io::Error::from(error).raw_os_error(), Some(libc::ENOENT));
+    fs::write("/dev/net/tun", "").unwrap();
+    let error = Config::new().attach().unwrap_err();
+    assert!(matches!(error, AttachError::Unsupported { .. }), "{error}");
+}
+
+pub(crate) fn options_that_contradict_are_refused_before_anything_is_asked() {
+    let bad = |config: Config| {
+        let error = seccomp::with_refused(libc::SYS_openat, None, libc::EIO, || config.attach().unwrap_err());
+        let AttachError::BadOption { option, .. } = error else { panic!("{error}") };
+        option
+    };
+    let mut no_header = Offload::ALL;
+    no_header.header_len = 0;
+    let mut odd_header = Offload::ALL;
+    odd_header.header_len = 11;
+    assert_eq!(bad(Config::new().offload(no_header)), "offload");
+    assert_eq!(bad(Config::new().offload(odd_header)), "offload");
+    assert_eq!(bad(Config::new().address([10, 0, 0, 1].into(), 33)), "address");
+    assert_eq!(bad(Config::new().address([0_u8; 16].into(), 129)), "address");
+    assert!(matches!(Config::new().attach_queues(0).unwrap_err(), AttachError::BadOption { .. }));
+}
+
+pub(crate) fn settings_that_the_kernel_refuses_name_the_step() {
+    for (config, step) in [
+        (Config::new().mtu(67), "MTU"),
+        (Config::new().mtu(65522), "MTU"),
+        (Config::new().mtu(u32::MAX), "MTU"),
+        (Config::new().hardware_address([1, 0, 0, 0, 0, 1]), "hardware address"),
+        (Config::new().address([224, 0, 0, 1].into(), 24), "address"),
+    ] {
+        let error = config.name("bad0").attach().unwrap_err();
+        let AttachError::Request { request, object, source, .. } = &error else { panic!("{error}") };
+        assert_eq!((*request, object.as_str()), (step, "bad0"), "{error}");
+        assert!(source.raw_os_error().is_some());
+        vanishes("bad0");
+    }
+}

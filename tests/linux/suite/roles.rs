@@ -1,0 +1,30 @@
+//! What this test binary does in processes of its own.
+
+use std::io::{Read, stdin};
+
+use nix::sched::{CloneFlags, unshare};
+
+use super::process::Role;
+use super::raw_tap::{self, BARE, TAP};
+use super::{descriptors, privilege};
+
+pub(crate) const ROLES: &[Role] = &[
+    ("hold", hold),
+    ("unprivileged", unprivileged),
+    ("failing-attaches", |_| descriptors::failing_attaches()),
+    ("scarce-descriptors", |_| descriptors::scarce_descriptors()),
+    ("many-attaches", |_| descriptors::many_attaches()),
+];
+
+/// Holds a TAP until standard input closes.
+fn hold(name: &str) {
+    let _tap = raw_tap::tap(name, TAP | BARE);
+    println!("ready");
+    let _ = stdin().read(&mut [0]);
+}
+
+/// Gives up every right over the network namespace, by entering a user namespace that does not own it.
+fn unprivileged(_: &str) {
+    unshare(CloneFlags::CLONE_NEWUSER).unwrap();
+    privilege::without_any();
+}

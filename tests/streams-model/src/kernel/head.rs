@@ -1,0 +1,150 @@
+//! read(2) and write(2) at the stream head, `streamio(4I)`.
+
+use crate::abi::Errno;
+use crate::call::{Stop, Sys};
+use crate::image::{Bytes, IOVEC_LEN};
+use crate::kernel::Kernel;
+use crate::kernel::stream::{Message, MessageKind, ProtoMode, ReadMode, Stream, StreamId};
+use crate::memory::{Memory, copy_in_vec};
+
+/// Smallest write the tap driver's queue takes.
+pub(super) const TAP_MIN_WRITE: usize = 21;
+/// Largest write the tap driver's queue takes.
+pub(super) const TAP_MAX_WRITE: usize = 2048;
+/// `IOV_MAX`
+const MAX_SLICES: i32 = 1024;
+
+/// A caller's buffer: address and length.
+pub(super) type Slice = (u64, usize);
+
+impl Kernel {
+    /// Copies in an `iovec` array.
+    pub(super) fn slices(memory: &dyn Memory, vector: u64, count: i32) -> Result<Vec<Slice>, Stop> {
+        if !(1..=MAX_SLICES).contains(&count) {
+            return Err(Errno::EINVAL.into());
+        }
+        let image = copy_in_vec(memory, vector, count as usize * IOVEC_LEN)?;
+        Ok(image.chunks_exact(IOVEC_LEN).map(|entry| (entry.u64_at(0), entry.u64_at(8) as usize)).collect())
+    }
+
+    pub(super) fn read(&mut self, memory: &mut dyn Memory, fd: i32, slices: &[Slice]) -> Sys {
+        let id = self.free_stream_of(fd)?;
+        let nonblocking = self.is_nonblocking(fd)?;
+        let room = slices.iter().map(|slice| slice.1).sum();
+        let stream = self.stream_mut(id)?;
+        if let Some(errno) = stream.error {
+            return Err(errno.into());
+        }
+        if room == 0 {
+            return Ok(0);
+        }
+        match stream.read(room)? {
+            Some(bytes) => {
+                scatter(memory, slices, &bytes)?;
+                Ok(bytes.len() as i64)
+            }
+            None if stream.hung_up => Ok(0),
+            None if nonblocking => Err(Errno::EAGAIN.into()),
+            None => Err(Stop::Block),
+        }
+    }
+
+    pub(super) fn write(&mut self, memory: &dyn Memory, fd: i32, slices: &[Slice]) -> Sys {
+        let id = self.free_stream_of(fd)?;
+        let mut bytes = Vec::new();
+        let length = slices.iter().map(|slice| slice.1).sum();
+        let stream = self.stream(id)?;
+        if stream.hung_up {
+            return Err(Errno::EIO.into());
+        }
+        stream.check_write(length)?;
+        for &(address, length) in slices {
+            bytes.extend(copy_in_vec(memory, address, length)?);
+        }
+        self.send_data(id, &bytes);
+        Ok(length as i64)
+    }
+
+    /// One data message from the user down the stream. Nothing tells the writer whether anybody takes it.
+    pub(super) fn send_data(&mut self, id: StreamId, bytes: &[u8]) {
+        let Ok(stream) = self.stream(id) else { return };
+        if stream.writes_to_tuntap() && stream.dl.control {
+            self.frame_from_user(id, bytes);
+        } else {
+            self.traffic.dropped_writes += 1;
+        }
+    }
+}
+
+impl Stream {
+    /// Whether a data message of this length can be sent down.
+    pub(super) fn check_write(&self, length: usize) -> Result<(), Errno> {
+        if let Some(errno) = self.error {
+            return Err(errno);
+        }
+        if self.writes_to_tuntap() && !(TAP_MIN_WRITE..=TAP_MAX_WRITE).contains(&length) {
+            return Err(Errno::ERANGE);
+        }
+        Ok(())
+    }
+
+    /// What a read with this much room gets; nothing when the queue is empty.
+    fn read(&mut self, room: usize) -> Result<Option<Vec<u8>>, Errno> {
+        let mut bytes = Vec::new();
+        let mut any = false;
+        while let Some(message) = self.next_readable()? {
+            let data = message.data.unwrap_or_default();
+            if data.is_empty() && any {
+                // A zero-length message ends the read before it.
+                self.put_back(Message::data(data));
+                break;
+            }
+            any = true;
+            let taken = data.len().min(room - bytes.len());
+            bytes.extend_from_slice(&data[..taken]);
+            if taken < data.len() && self.read_mode != ReadMode::MessageDiscard {
+                self.put_back(Message::data(data[taken..].to_vec()));
+            }
+            if self.read_mode != ReadMode::Normal || data.is_empty() || bytes.len() == room {
+                break;
+            }
+        }
+        Ok(any.then_some(bytes))
+    }
+
+    /// Takes the next message as data, as the protocol read mode says.
+    fn next_readable(&mut self) -> Result<Option<Message>, Errno> {
+        while let Some(front) = self.queue.front() {
+            if front.kind == MessageKind::Data {
+                return Ok(self.take());
+            }
+            match self.proto_mode {
+                ProtoMode::Refuse => return Err(Errno::EBADMSG),
+                ProtoMode::AsData => return Ok(self.take().map(Message::flattened)),
+                ProtoMode::Discard => {
+                    if let Some(Message { data: Some(data), .. }) = self.take() {
+                        return Ok(Some(Message::data(data)));
+                    }
+                }
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl Message {
+    fn flattened(self) -> Self {
+        let mut bytes = self.control.unwrap_or_default();
+        bytes.extend(self.data.unwrap_or_default());
+        Self::data(bytes)
+    }
+}
+
+fn scatter(memory: &mut dyn Memory, slices: &[Slice], mut bytes: &[u8]) -> Result<(), Errno> {
+    for &(address, length) in slices {
+        let (part, rest) = bytes.split_at(length.min(bytes.len()));
+        memory.copy_out(address, part)?;
+        bytes = rest;
+    }
+    Ok(())
+}

@@ -1,0 +1,329 @@
+//! The hazards of an attach, each by its number in `tests/FEATURES.md`.
+
+use std::os::fd::{AsFd, AsRawFd};
+
+use streams_model::{Driver, Errno, Machine, Moment, Privileges, Record, Trouble};
+
+use crate::bench::{
+    assert_nothing_wrong, assert_unchanged, attach, calls, calls_about, errno_of, everything, everything_v6,
+    host, impatient, named, refused, trace_text,
+};
+use crate::error::AttachError;
+
+/// Fails the nth such call and attaches `tap3` with every setting.
+fn failing(
+    machine: &Machine,
+    nth: usize,
+    pick: impl Fn(&Record) -> bool + Send + 'static,
+    errno: Errno,
+) -> AttachError {
+    machine.fail_nth(nth, pick, Trouble::Errno(errno), Moment::Before);
+    let error = refused(machine, everything("tap3"));
+    machine.kernel(streams_model::Kernel::clear_faults);
+    error
+}
+
+#[test]
+fn hazard_06_b35_a_descriptor_of_number_0_is_a_descriptor() {
+    let machine = Machine::boot();
+    let stdin = std::io::stdin();
+    let saved = nix::unistd::dup(&stdin).unwrap();
+    nix::unistd::close(stdin.as_fd().as_raw_fd()).unwrap();
+    let attached = named("tap3").attach();
+    let numbers: Vec<_> = machine.snapshot().descriptors.into_keys().collect();
+    let detached = attached.map(crate::platform::Tap::detach);
+    nix::unistd::dup2_stdin(&saved).unwrap();
+    assert!(matches!(detached, Ok(Ok(()))), "{detached:?}");
+    assert_eq!(numbers[0], 0, "the multiplexor has the lowest free number");
+    assert_nothing_wrong(&machine);
+}
+
+#[test]
+fn hazard_06_b35_a_failed_open_is_noticed() {
+    let machine = Machine::boot();
+    for nth in 1..=5 {
+        let error = failing(&machine, nth, |record| record.is("open"), Errno::EMFILE);
+        assert!(matches!(error, AttachError::Open { .. }), "{error:?}");
+    }
+}
+
+#[test]
+fn hazard_07_b34_nothing_leaks_wherever_it_fails() {
+    let machine = Machine::boot();
+    let opened = |nth| move |record: &Record| record.is_about("open", "/dev/tap") && nth > 0;
+    // The control stream's open, its TUNNEWPPA, the second open, the push, the links, the muxids.
+    failing(&machine, 1, opened(1), Errno::ENXIO);
+    failing(&machine, 1, |record| record.is_about("I_STR", "TUNNEWPPA"), Errno::EINVAL);
+    failing(&machine, 2, opened(2), Errno::EMFILE);
+    failing(&machine, 1, |record| record.is_about("I_PUSH", "ip"), Errno::ENOMEM);
+    failing(&machine, 1, |record| record.is("I_LINK"), Errno::EAGAIN);
+    failing(&machine, 2, |record| record.is("I_LINK"), Errno::EAGAIN);
+    failing(&machine, 1, |record| record.is("SIOCSLIFMUXID"), Errno::ENXIO);
+}
+
+#[test]
+fn hazard_08_every_step_is_fatal() {
+    let machine = Machine::boot();
+    let steps: [fn(&Record) -> bool; 7] = [
+        |record| record.is("SIOCSLIFNAME"),
+        |record| record.is_about("I_PUSH", "ip"),
+        |record| record.is("I_PUSH") && record.arguments.ends_with("\"arp\""),
+        |record| record.is("I_POP"),
+        |record| record.is_about("I_STR", "SIOCSLIFNAME"),
+        |record| record.is("I_LINK"),
+        |record| record.is("SIOCSLIFMUXID"),
+    ];
+    for step in steps {
+        let error = failing(&machine, 1, step, Errno::EPERM);
+        assert!(matches!(error, AttachError::Request { .. }), "{error:?}");
+    }
+}
+
+#[test]
+fn hazard_09_no_call_on_a_descriptor_that_is_none() {
+    let machine = Machine::boot();
+    // The ARP stream's open: after the multiplexor, the control stream, the one of the MAC address, and that of IP.
+    failing(&machine, 5, |record| record.is("open"), Errno::ENXIO);
+    assert!(
+        machine.trace().iter().all(|record| record.fd.is_none_or(|fd| fd >= 0)),
+        "{}",
+        trace_text(&machine)
+    );
+    assert!(calls(&machine, "I_LINK").is_empty());
+}
+
+#[test]
+fn hazard_10_only_ids_above_0_are_stored() {
+    let machine = Machine::boot();
+    let _tap = attach(named("tap3"));
+    let [stored] = &calls(&machine, "SIOCSLIFMUXID")[..] else { panic!("{}", trace_text(&machine)) };
+    let state = machine.snapshot();
+    let wanted = format!(", tap3, ip {}, arp {}", state.links[0].muxid, state.links[1].muxid);
+    assert!(stored.arguments.ends_with(&wanted), "{stored}");
+    assert!(state.links.iter().all(|link| link.muxid > 0));
+}
+
+#[test]
+fn hazard_11_b36_a_failure_never_unlinks_what_is_not_its_own() {
+    let machine = Machine::boot();
+    machine.kernel(|kernel| kernel.plumb_elsewhere("tap5"));
+    for nth in 1..=machine_calls_of_an_attach() {
+        let number = machine.calls() + nth;
+        let before = machine.snapshot();
+        machine.fail_call(number, Trouble::Errno(Errno::EPERM), Moment::Before);
+        drop(everything("tap3").attach());
+        assert_unchanged(&machine, &before);
+    }
+    assert!(calls(&machine, "I_PUNLINK").is_empty());
+    assert!(!machine.kernel(|kernel| kernel.host_network_destroyed()));
+    assert_eq!(machine.snapshot().interfaces[0].name, "tap5");
+}
+
+fn machine_calls_of_an_attach() -> usize {
+    // Another machine cannot run beside the one of the test; the checked-in trace has a line a call.
+    include_str!("attach_settings.trace").lines().position(|line| line == "# detach").unwrap()
+}
+
+#[test]
+fn hazard_12_b36_links_are_undone_by_the_request_that_fits_them() {
+    let machine = Machine::boot();
+    let tap = attach(everything_v6("tap3"));
+    let mut ids: Vec<_> = machine.snapshot().links.iter().map(|link| link.muxid).collect();
+    tap.detach().unwrap();
+    let undone = calls(&machine, "I_UNLINK");
+    assert!(undone.iter().all(|record| record.outcome.result() == Ok(0)), "{}", trace_text(&machine));
+    ids.reverse();
+    let undone: Vec<i32> =
+        undone.iter().map(|record| record.arguments.rsplit_once(' ').unwrap().1.parse().unwrap()).collect();
+    assert_eq!(undone, ids, "the newest first");
+    assert!(calls(&machine, "I_PUNLINK").is_empty());
+}
+
+#[test]
+fn hazard_13_b39_the_name_is_given_with_the_family_alone() {
+    let machine = Machine::boot();
+    let _tap = attach(everything_v6("tap3"));
+    let trace = machine.trace();
+    let named_at = trace.iter().rposition(|record| record.is("SIOCSLIFNAME")).unwrap();
+    assert!(trace[..named_at].iter().all(|record| !record.is("SIOCGLIFFLAGS")), "{}", trace_text(&machine));
+    let flags: Vec<_> =
+        calls(&machine, "SIOCSLIFNAME").iter().map(|record| record.arguments.clone()).collect();
+    assert!(flags[0].ends_with("flags 0x1000000") && flags[1].ends_with("flags 0x2000000"), "{flags:?}");
+    let arp = calls_about(&machine, "I_STR", "SIOCSLIFNAME");
+    assert!(arp[0].arguments.ends_with("flags 0x1000000"), "{}", arp[0]);
+}
+
+#[test]
+fn hazard_14_the_errno_is_that_of_the_failing_step() {
+    let machine = Machine::boot();
+    let before = machine.snapshot();
+    let everything_else = |record: &Record| record.is("close") || record.is("I_UNLINK");
+    machine.plan_fault(streams_model::Fault {
+        when: streams_model::When::Every(Box::new(everything_else)),
+        trouble: Trouble::Errno(Errno::EIO),
+        moment: Moment::After,
+    });
+    machine.fail_nth(1, |record| record.is("SIOCSLIFFLAGS"), Trouble::Errno(Errno::ENETDOWN), Moment::Before);
+    let error = everything("tap3").attach().expect_err("the interface cannot come up");
+    assert!(error.to_string().contains("SIOCSLIFFLAGS on tap3"), "{error}");
+    assert_eq!(errno_of(error), host(Errno::ENETDOWN));
+    assert_unchanged(&machine, &before);
+}
+
+#[test]
+fn hazard_15_b37_a_descriptor_that_cannot_be_prepared_is_no_success() {
+    let machine = Machine::boot();
+    for (operation, errno) in [("I_SRDOPT", Errno::EINVAL), ("fcntl", Errno::EBADF)] {
+        for nth in 1..=if operation == "fcntl" { 2 } else { 1 } {
+            let error = failing(&machine, nth, move |record| record.is(operation), errno);
+            assert_eq!(errno_of(error), host(errno));
+        }
+    }
+}
+
+#[test]
+fn hazard_16_an_interface_of_that_name_is_left_as_it_is() {
+    let machine = Machine::boot();
+    let ids = machine.kernel(|kernel| kernel.plumb_elsewhere("tap3"));
+    let error = refused(&machine, named("tap3"));
+    assert!(matches!(&error, AttachError::WrongKind { name, .. } if name == "tap3"), "{error:?}");
+    assert_eq!(errno_of(error), host(Errno::EEXIST));
+    let state = machine.snapshot();
+    assert_eq!((state.interfaces[0].ip_muxid, state.interfaces[0].arp_muxid), ids);
+    assert!(calls(&machine, "I_LINK").is_empty());
+}
+
+#[test]
+fn hazard_17_every_descriptor_is_close_on_exec_from_its_open_on() {
+    let machine = Machine::boot();
+    let _tap = attach(everything_v6("tap3"));
+    assert!(calls(&machine, "open").iter().all(|record| record.arguments.contains("O_CLOEXEC")));
+    for (fd, what) in machine.snapshot().descriptors {
+        assert!(what.contains("close-on-exec"), "{fd}: {what}");
+    }
+    assert_nothing_wrong(&machine);
+}
+
+#[test]
+fn hazard_18_arp_goes_above_the_driver_and_not_above_ip() {
+    let machine = Machine::boot();
+    let _tap = attach(named("tap3"));
+    let lower: Vec<_> = machine.snapshot().links.into_iter().map(|link| link.lower).collect();
+    assert_eq!(lower, ["ip tap", "arp tap"]);
+    assert_eq!(
+        machine.snapshot().modules.into_iter().collect::<Vec<_>>(),
+        [("arp", 1), ("dummymod", 1), ("ip", 1)]
+    );
+}
+
+#[test]
+fn hazard_18_modules_above_the_multiplexor_are_popped_until_there_are_none() {
+    let machine = Machine::boot();
+    for nth in 1..=3 {
+        machine.fail_nth(nth, |record| record.is("I_POP"), Trouble::Answer(0), Moment::Before);
+    }
+    let _tap = attach(named("tap3"));
+    let answers: Vec<_> = calls(&machine, "I_POP").iter().map(|record| record.outcome.result()).collect();
+    assert_eq!(answers, [Ok(0), Ok(0), Ok(0), Err(Errno::EINVAL)]);
+}
+
+#[test]
+fn hazard_19_missing_privileges_are_named() {
+    let machine = Machine::boot();
+    let all = Privileges::default();
+    let without = [
+        (Privileges { net_rawaccess: false, ..all }, "PRIV_NET_RAWACCESS", Errno::EPERM),
+        (Privileges { sys_ip_config: false, ..all }, "PRIV_SYS_IP_CONFIG", Errno::EPERM),
+        (Privileges { open_tap: false, ..all }, "mode 0600", Errno::EACCES),
+    ];
+    for (privileges, words, errno) in without {
+        machine.kernel(|kernel| kernel.set_privileges(privileges));
+        let error = refused(&machine, named("tap3"));
+        assert!(error.to_string().contains(words), "{error}");
+        assert_eq!(errno_of(error), host(errno));
+    }
+}
+
+#[test]
+fn f41_a_missing_driver_is_named() {
+    let machine = Machine::boot();
+    machine.kernel(|kernel| kernel.remove_device(Driver::Tap));
+    let error = refused(&machine, named("tap3"));
+    assert!(error.to_string().starts_with("open /dev/tap: "), "{error}");
+    assert!(error.to_string().contains("install the driver"), "{error}");
+}
+
+#[test]
+fn f41_each_refusal_tells_what_to_do() {
+    let machine = Machine::boot();
+    type Pick = fn(&Record) -> bool;
+    let table: [(Pick, Errno, &str); 9] = [
+        (|record| record.is_about("open", "/dev/tap"), Errno::ENXIO, "add_drv(8)"),
+        (|record| record.is_about("I_PUSH", "ip"), Errno::EINVAL, "no such module"),
+        (|record| record.is("I_LINK"), Errno::EPERM, "PRIV_SYS_IP_CONFIG"),
+        (|record| record.is("SIOCSLIFADDR"), Errno::EPERM, "PRIV_SYS_IP_CONFIG"),
+        (|record| record.is_about("I_STR", "TUNNEWPPA"), Errno::ENOMEM, "20 devices"),
+        (|record| record.is("SIOCSLIFNAME"), Errno::ENXIO, "does not know the PPA"),
+        (|record| record.is("SIOCSLIFFLAGS"), Errno::ENXIO, "no ARP stream"),
+        (|record| record.is("SIOCSLIFMTU"), Errno::EINVAL, "68 to 1500"),
+        (|record| record.is("SIOCSLIFADDR"), Errno::EADDRNOTAVAIL, "no host can have that address"),
+    ];
+    for (pick, errno, words) in table {
+        let text = failing(&machine, 1, pick, errno).to_string();
+        assert!(text.contains(words), "{text}");
+    }
+}
+
+#[test]
+fn hazard_29_the_status_flags_are_added_to() {
+    let machine = Machine::boot();
+    machine.fail_nth(1, |record| record.is_about("fcntl", "F_GETFL"), Trouble::Answer(2 | 4), Moment::Before);
+    let _tap = attach(named("tap3"));
+    let set = calls_about(&machine, "fcntl", "F_SETFL").remove(0);
+    assert!(set.arguments.contains("O_RDWR") && set.arguments.contains("O_NONBLOCK"), "{set}");
+}
+
+#[test]
+fn an_automatic_name_that_is_taken_gives_way_to_another() {
+    let machine = Machine::boot();
+    for name in ["tap0", "tap1"] {
+        machine.kernel(|kernel| kernel.plumb_elsewhere(name));
+    }
+    let before = machine.snapshot();
+    let tap = attach(impatient().replace_stale());
+    assert_eq!(tap.name().unwrap().as_str(), Some("tap2"));
+    let state = machine.snapshot();
+    // What was rejected on the way was kept until another device was found, and is free again.
+    assert_eq!((state.ppas.as_slice(), state.interfaces.len()), ([2].as_slice(), 3));
+    assert_eq!(state.descriptors.len(), before.descriptors.len() + 2);
+    assert!(calls(&machine, "I_PUNLINK").is_empty(), "where any name will do, nobody's is replaced");
+    tap.detach().unwrap();
+    assert_unchanged(&machine, &before);
+}
+
+#[test]
+fn twenty_taken_names_end_the_search() {
+    let machine = Machine::boot();
+    for ppa in 0..20 {
+        machine.kernel(|kernel| kernel.plumb_elsewhere(&format!("tap{ppa}")));
+    }
+    let error = refused(&machine, impatient());
+    assert_eq!(errno_of(error), host(Errno::ENOMEM));
+    assert_eq!(calls_about(&machine, "I_STR", "TUNNEWPPA").len(), 21);
+}
+
+#[test]
+fn a_driver_that_gives_one_number_for_ever_ends_the_search() {
+    let machine = Machine::boot();
+    machine.kernel(|kernel| kernel.plumb_elsewhere("tap7"));
+    machine.plan_fault(streams_model::Fault {
+        when: streams_model::When::Every(Box::new(|record| record.is_about("I_STR", "TUNNEWPPA"))),
+        trouble: Trouble::Answer(7),
+        moment: Moment::Before,
+    });
+    let before = machine.snapshot();
+    let error = impatient().attach().expect_err("there is an end");
+    assert!(matches!(error, AttachError::WrongKind { .. }), "{error:?}");
+    assert_eq!(machine.snapshot(), before);
+    assert_eq!(calls_about(&machine, "I_STR", "TUNNEWPPA").len(), 21);
+}

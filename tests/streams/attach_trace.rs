@@ -1,0 +1,36 @@
+//! The sequences, call by call, beside what is checked in. A change of the sequence shows as a change of these files.
+
+use streams_model::Machine;
+
+use crate::bench::{assert_unchanged, attach, everything, everything_v6, named};
+use crate::calls::quiet_lines;
+use crate::config::Config;
+
+/// Compares the calls of an attach and a detach with a checked-in file.
+fn assert_trace(config: Config, file: &str, checked_in: &str) {
+    let machine = Machine::boot();
+    let before = machine.snapshot();
+    let tap = attach(config);
+    let attached = machine.calls();
+    tap.detach().unwrap();
+    assert_unchanged(&machine, &before);
+    let mut lines = quiet_lines(&machine);
+    lines.insert(attached, "# detach".to_owned());
+    let found = lines.join("\n") + "\n";
+    assert!(found == checked_in, "tests/streams/{file} says otherwise; the calls are:\n{found}");
+}
+
+#[test]
+fn f40_the_sequence_is_the_one_checked_in() {
+    assert_trace(named("tap3"), "attach.trace", include_str!("attach.trace"));
+}
+
+#[test]
+fn the_sequence_with_settings_is_the_one_checked_in() {
+    assert_trace(everything("tap3"), "attach_settings.trace", include_str!("attach_settings.trace"));
+}
+
+#[test]
+fn the_sequence_with_ipv6_is_the_one_checked_in() {
+    assert_trace(everything_v6("tap3"), "attach_v6.trace", include_str!("attach_v6.trace"));
+}

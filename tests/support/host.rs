@@ -1,0 +1,38 @@
+//! The host's side of a test: the command `ip`, and what procfs says of this process.
+
+use std::fs;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// Runs `ip` with these words in the calling thread's namespace; its failure fails the test.
+pub(crate) fn ip(words: &str) -> String {
+    let output = Command::new("ip").args(words.split_whitespace()).output().unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "ip {words}: {errors}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Tells whether there is an interface of this name in the calling thread's namespace.
+pub(crate) fn exists(name: &str) -> bool {
+    Command::new("ip").args(["link", "show", "dev", name]).output().unwrap().status.success()
+}
+
+/// Waits until there is no interface of this name: where other tests start processes, those hold a copy of every descriptor
+/// for a moment.
+pub(crate) fn vanishes(name: &str) {
+    wait_until(&format!("the end of {name}"), || !exists(name));
+}
+
+/// Counts the open descriptors of this process. Only a process without other tests can compare two counts.
+pub(crate) fn open_descriptors() -> usize {
+    fs::read_dir("/proc/self/fd").unwrap().count() - 1
+}
+
+/// Waits until `condition` holds; a test that would wait for ever fails after five seconds.
+pub(crate) fn wait_until(what: &str, condition: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < Duration::from_secs(5), "{what} never came true");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}

@@ -1,0 +1,84 @@
+//! The guest's link and the host's interface go down and up.
+
+use std::io::IoSlice;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use tap_plumb::{Config, Frame, LinkState, Threads, TransmitError};
+
+use super::device::Device;
+use super::host::{self, PacketSocket, ip, wait_until};
+
+pub(crate) fn s2_b23_carrier_follows_the_guests_link_and_frames_stop() {
+    let backend = host::backend(Config::new());
+    let device = Arc::new(Device::default());
+    let threads = Threads::spawn(Arc::clone(&backend), Arc::clone(&device) as _).unwrap();
+    let host = PacketSocket::new("tap0");
+    assert!(!ip("link show tap0").contains("NO-CARRIER"));
+    backend.set_link_state(LinkState::Down);
+    assert!(ip("link show tap0").contains("NO-CARRIER"));
+    let wakeups = backend.statistics().receive.wakeups;
+    for number in 0..100 {
+        host.send(&host::frame(60, number));
+    }
+    let refused = backend.begin_transmit().unwrap().send(&Frame::new(&[IoSlice::new(&host::frame(60, 0))]));
+    assert!(matches!(refused, Err(TransmitError::LinkDown)));
+    std::thread::sleep(std::time::Duration::from_millis(100));
+    assert!(backend.statistics().receive.wakeups <= wakeups + 1, "the device is not polled meanwhile");
+    backend.set_link_state(LinkState::Up);
+    assert!(!ip("link show tap0").contains("NO-CARRIER"));
+    host.send(&host::frame(60, 100));
+    wait_until("the frame after the link", || device.count() == 1);
+    assert_eq!(device.frames.lock().unwrap()[0], host::frame(60, 100));
+    threads.stop().unwrap();
+    host::assert_adds_up(&backend);
+}
+
+pub(crate) fn b06_interface_down_parks_transmission_until_it_is_up() {
+    let backend = host::backend(Config::new());
+    let device = Arc::new(Device::default());
+    let _threads = Threads::spawn(Arc::clone(&backend), Arc::clone(&device) as _).unwrap();
+    let send = || {
+        let frame = host::frame(60, 0);
+        backend.begin_transmit().unwrap().send(&Frame::new(&[IoSlice::new(&frame)]))
+    };
+    for round in 1..=3 {
+        ip("link set tap0 down");
+        assert!(matches!(send(), Err(TransmitError::InterfaceDown { sent: 0 })));
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        assert_eq!(device.pending.load(Ordering::SeqCst), round - 1, "parked while down");
+        ip("link set tap0 up");
+        wait_until("the call", || device.pending.load(Ordering::SeqCst) == round);
+        send().unwrap();
+    }
+    assert_eq!(device.gone.load(Ordering::SeqCst), 0);
+    assert_eq!(backend.statistics().transmit.interface_down, 3);
+    host::assert_adds_up(&backend);
+}
+
+pub(crate) fn s6_rename_and_another_namespace_do_not_disturb_traffic() {
+    let backend = host::backend(Config::new());
+    let device = Arc::new(Device::default());
+    let _threads = Threads::spawn(Arc::clone(&backend), Arc::clone(&device) as _).unwrap();
+    let host = PacketSocket::new("tap0");
+    host.send(&host::frame(60, 1));
+    wait_until("a frame", || device.count() == 1);
+    ip("link set tap0 name other0");
+    assert_eq!(backend.tap().name().unwrap().as_str(), Some("other0"));
+    host.send(&host::frame(60, 2));
+    wait_until("a frame under the other name", || device.count() == 2);
+    backend.begin_transmit().unwrap().send(&Frame::new(&[IoSlice::new(&host::frame(60, 3))])).unwrap();
+    // The namespace of a process that only sleeps in it.
+    let mut holder = std::process::Command::new("unshare").args(["-n", "sleep", "30"]).spawn().unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    ip(&format!("link set other0 netns {}", holder.id()));
+    let result = backend.begin_transmit().unwrap().send(&Frame::new(&[IoSlice::new(&host::frame(60, 4))]));
+    assert!(
+        matches!(result, Err(TransmitError::InterfaceDown { .. })),
+        "moving took it down, it is still there: {result:?}"
+    );
+    assert_eq!(device.gone.load(Ordering::SeqCst), 0);
+    holder.kill().unwrap();
+    holder.wait().unwrap();
+    wait_until("the end of the namespace", || device.gone.load(Ordering::SeqCst) == 1);
+}

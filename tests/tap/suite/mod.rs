@@ -1,0 +1,36 @@
+//! The list of tests; each file is about one behaviour.
+
+#[path = "../../engine/device.rs"]
+mod device;
+#[path = "../../support/namespace.rs"]
+mod namespace;
+
+mod host;
+mod link;
+mod loops;
+mod removal;
+mod suspend;
+mod traffic;
+
+use namespace::tests;
+
+pub(crate) fn run() -> std::process::ExitCode {
+    namespace::run(tests![
+        traffic::f06_f20_a_million_frames_each_way_arrive_equal_and_in_order,
+        traffic::s2_frames_that_were_not_read_in_time_are_in_the_hosts_own_count,
+        link::s2_b23_carrier_follows_the_guests_link_and_frames_stop,
+        link::b06_interface_down_parks_transmission_until_it_is_up,
+        link::s6_rename_and_another_namespace_do_not_disturb_traffic,
+        removal::f21_f22_s6_b17_removal_is_one_event_without_spinning,
+        removal::s6_reattach_binds_the_same_descriptor_and_counters_survive,
+        removal::s6_reattach_under_traffic_both_ways,
+        removal::s6_in_a_loop_of_your_own_removal_is_an_outcome,
+        suspend::s1_b24_queued_frames_are_dropped_on_resume_and_counted,
+        suspend::s5_migration_announces_the_guest,
+        suspend::s3_every_call_is_legal_in_every_state,
+        suspend::s4_reset_drops_the_pending_frame_and_keeps_running,
+        loops::level_edge_and_one_shot_pollers_see_every_frame,
+        loops::f27_sixty_four_taps_on_one_thread,
+        loops::sixty_four_quiet_taps_do_not_wake_anybody,
+    ])
+}

@@ -1,0 +1,92 @@
+//! Frames arrive equal, in order, and none is lost that is not counted.
+
+use std::io::{IoSlice, IoSliceMut};
+
+use tap_plumb::{Config, Frame};
+
+use super::host::{self, PacketSocket};
+
+const FRAMES: u64 = 1_000_000;
+/// Frames under way at once; a packet socket's buffer holds as many of the longest.
+const WINDOW: u64 = 64;
+const SHORTEST: usize = 60;
+const LONGEST: usize = 1514;
+
+/// A xorshift generator: the same frames in every run.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+}
+
+/// Frames of random length, cut from a pool of random bytes at random places, and numbered.
+struct Frames {
+    random: Random,
+    pool: Vec<u8>,
+}
+
+impl Frames {
+    fn new(seed: u64) -> Self {
+        let mut random = Random(seed);
+        let pool = (0..1 << 17).flat_map(|_| random.next().to_le_bytes()).collect();
+        Self { random, pool }
+    }
+
+    fn window(&mut self, first: u64) -> Vec<Vec<u8>> {
+        (first..first + WINDOW)
+            .map(|number| {
+                let len = SHORTEST + self.random.next() as usize % (LONGEST - SHORTEST + 1);
+                let at = self.random.next() as usize % (self.pool.len() - LONGEST);
+                let mut frame = host::frame(len, number);
+                frame[22..].copy_from_slice(&self.pool[at..at + len - 22]);
+                frame
+            })
+            .collect()
+    }
+}
+
+pub(crate) fn f06_f20_a_million_frames_each_way_arrive_equal_and_in_order() {
+    let backend = host::backend(Config::new());
+    let host = PacketSocket::new("tap0");
+    let mut frames = Frames::new(0x5eed);
+    let mut buffer = vec![0; backend.receive_buffer_len()];
+    let mut session = backend.begin_transmit().unwrap();
+    for first in (0..FRAMES).step_by(WINDOW as usize) {
+        let window = frames.window(first);
+        for frame in &window {
+            host.send(frame);
+        }
+        for frame in &window {
+            let received = backend.receive(&mut [IoSliceMut::new(&mut buffer)]).unwrap().expect("a frame");
+            assert_eq!(&buffer[..received.len], frame);
+        }
+        assert_eq!(backend.receive(&mut [IoSliceMut::new(&mut buffer)]).unwrap(), None);
+        for frame in &window {
+            session.send(&Frame::new(&[IoSlice::new(frame)])).unwrap();
+        }
+        for frame in &window {
+            let len = host.receive(&mut buffer).expect("a frame");
+            assert_eq!(&buffer[..len], frame);
+        }
+    }
+    drop(session);
+    let all = backend.statistics();
+    assert_eq!((all.transmit.frames_sent, all.receive.frames_delivered), (FRAMES, FRAMES));
+    assert_eq!(all.dropped_by_host, Some(0));
+    host::assert_adds_up(&backend);
+}
+
+pub(crate) fn s2_frames_that_were_not_read_in_time_are_in_the_hosts_own_count() {
+    let backend = host::backend(Config::new());
+    let host = PacketSocket::new("tap0");
+    for number in 0..1500 {
+        host.send(&host::frame(60, number));
+    }
+    assert_eq!(backend.discard_queued(), 1000, "the host's queue is as long as its transmit queue length");
+    assert_eq!(backend.statistics().dropped_by_host, Some(500));
+}
