@@ -105,6 +105,33 @@ fn b03_what_is_left_to_the_kernel_comes_out_the_same() {
     }
 }
 
+/// What the kernel leaves to a guest's device is understood, and comes out as if the kernel had cut it.
+#[test]
+fn b16_super_frames_of_the_kernel_are_cut_like_any() {
+    if in_own_namespace("b16_super_frames_of_the_kernel_are_cut_like_any") != Some(true) {
+        return;
+    }
+    let mut oracle = Oracle::offloading().unwrap();
+    let mut random = Random(0x7461_7034);
+    let mut whole = 0;
+    for _ in 0..rounds() {
+        let recipe = Recipe::random(random.pick(&KINDS[..4]), &mut random);
+        let (bytes, gso) = recipe.build();
+        let slices = [IoSlice::new(&bytes)];
+        let frame = Frame::new(&slices).gso(gso);
+        let Verdict::Frames(received) = offload(&mut oracle, &frame) else { panic!("refused: {recipe:#?}") };
+        whole += usize::from(received.len() == 1);
+        let mut segments = Vec::new();
+        for received in &received {
+            let (header, frame) = received.split_at(HEADER_LEN);
+            let slices = [IoSlice::new(frame)];
+            segments.extend(carve(&Frame::from_virtio(header, &slices).unwrap()));
+        }
+        compare(&recipe, &Verdict::Frames(segments), &carve(&frame));
+    }
+    assert!(whole > rounds() / 2, "the kernel cut all but {whole} frames itself");
+}
+
 /// Random changes to a good frame and its header: what the validator passes the kernel takes, and what the kernel
 /// refuses or drops the validator refuses.
 #[test]
