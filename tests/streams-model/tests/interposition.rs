@@ -195,6 +195,38 @@ fn a_call_that_never_returns_fails_the_test() {
 }
 
 #[test]
+fn a_process_killed_at_any_call_leaves_nothing() {
+    let machine = Machine::boot();
+    plumb(0).unplumb();
+    let calls = machine.calls();
+    machine.finish();
+    assert!(calls > 15);
+    for number in 1..=calls {
+        let machine = Machine::boot();
+        let before = machine.snapshot();
+        machine.kill_at(number);
+        // The ghost trips over the first call that fails.
+        let ghost = thread::spawn(|| plumb(0).unplumb()).join();
+        // Nobody looks at what the last two, closes, return.
+        assert_eq!(ghost.is_err(), number <= calls - 2, "killed at {number}");
+        assert_eq!(machine.snapshot(), before, "killed at {number}");
+        assert_eq!(machine.take_failure(), None);
+    }
+}
+
+#[test]
+fn nothing_of_the_model_crosses_an_exec() {
+    let machine = Machine::boot();
+    let plumbed = plumb(0);
+    let output = std::process::Command::new("ls").args(["-l", "/proc/self/fd"]).output().expect("runs");
+    let listing = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && listing.contains("pipe:"), "{listing}");
+    assert!(!listing.contains("eventfd"), "{listing}");
+    plumbed.unplumb();
+    machine.finish();
+}
+
+#[test]
 fn killing_the_process_leaves_nothing() {
     let machine = Machine::boot();
     let before = machine.snapshot();

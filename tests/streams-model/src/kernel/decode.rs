@@ -1,7 +1,7 @@
 //! Turns a system call into the line the trace shows. Nothing in it depends on addresses.
 
 use crate::abi::{self, request_name};
-use crate::call::{Call, Outcome};
+use crate::call::{Call, Hang, Outcome};
 use crate::image::{Bytes, Lifreq, POLLFD_EVENTS, POLLFD_LEN, Strioctl};
 use crate::kernel::Kernel;
 use crate::kernel::descriptors::PATH_LIMIT;
@@ -21,7 +21,9 @@ impl Line {
 impl Kernel {
     pub(super) fn decode(&self, memory: &dyn Memory, call: &Call) -> Record {
         let Line(operation, subject, fd, arguments) = line(memory, call);
-        let outcome = Outcome::WouldBlock;
+        // What the record of a call says that panics the machine.
+        let outcome =
+            Outcome::Hang(Hang { interruptible: false, reason: "the machine panicked", ticket: None });
         Record { number: self.calls + 1, operation, subject, fd, arguments, outcome, injected: false }
     }
 }

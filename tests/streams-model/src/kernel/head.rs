@@ -27,8 +27,14 @@ impl Kernel {
         Ok(image.chunks_exact(IOVEC_LEN).map(|entry| (entry.u64_at(0), entry.u64_at(8) as usize)).collect())
     }
 
-    pub(super) fn read(&mut self, memory: &mut dyn Memory, fd: i32, slices: &[Slice]) -> Sys {
+    /// The model's sockets only take interface requests; whoever backs them with real ones reads those.
+    fn data_stream_of(&self, fd: i32) -> Result<StreamId, Errno> {
         let id = self.free_stream_of(fd)?;
+        if self.is_stream(fd) { Ok(id) } else { Err(Errno::EOPNOTSUPP) }
+    }
+
+    pub(super) fn read(&mut self, memory: &mut dyn Memory, fd: i32, slices: &[Slice]) -> Sys {
+        let id = self.data_stream_of(fd)?;
         let nonblocking = self.is_nonblocking(fd)?;
         let room = slices.iter().map(|slice| slice.1).sum();
         let stream = self.stream_mut(id)?;
@@ -50,7 +56,7 @@ impl Kernel {
     }
 
     pub(super) fn write(&mut self, memory: &dyn Memory, fd: i32, slices: &[Slice]) -> Sys {
-        let id = self.free_stream_of(fd)?;
+        let id = self.data_stream_of(fd)?;
         let mut bytes = Vec::new();
         let length = slices.iter().map(|slice| slice.1).sum();
         let stream = self.stream(id)?;

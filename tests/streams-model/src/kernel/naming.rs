@@ -137,10 +137,10 @@ impl Kernel {
             }
             self.crash("a transparent SIOCSLIFNAME on an ARP stream is parsed from a block of 8 bytes");
         };
-        self.require_ip_config()?;
         let lifreq = Lifreq::from_bytes(block);
         let name = lifreq.name();
         let interface = self.interface_named(Family::V4, &name).ok_or(Errno::ENXIO)?;
+        self.require_ip_config()?;
         let has_arp = self.interfaces.get(&interface).is_some_and(|interface| interface.arp_stream.is_some());
         let stream = self.stream_mut(id)?;
         let was_named = std::mem::replace(&mut stream.arp_named, true);

@@ -75,6 +75,6 @@ impl Kernel {
     fn sleeps_on(&self, fd: i32) -> Result<bool, Errno> {
         let stream = self.stream(self.stream_of(fd)?)?;
         let idle = stream.queue.is_empty() && !stream.hung_up && !stream.linked && stream.error.is_none();
-        Ok(idle && !self.is_nonblocking(fd)?)
+        Ok(idle && self.is_stream(fd) && !self.is_nonblocking(fd)?)
     }
 }

@@ -18,10 +18,13 @@ impl Kernel {
         if stream.modules.len() >= MAX_MODULES {
             return Err(Errno::EINVAL.into());
         }
-        let top_name = stream.modules.first().map_or(stream.driver.name(), |module| module.name());
+        let above_ip = match stream.modules.first() {
+            None => stream.driver.is_multiplexor(),
+            Some(top) => top.name() == "ip",
+        };
         let module = match name.as_slice() {
             b"ip" => Module::Ip,
-            b"arp" if matches!(top_name, "ip" | "udp" | "udp6") => Module::Dummy,
+            b"arp" if above_ip => Module::Dummy,
             b"arp" => Module::Arp,
             _ => return Err(Errno::EINVAL.into()),
         };

@@ -89,7 +89,7 @@ impl Kernel {
         }
     }
 
-    fn suspect(&mut self, invariant: u8, what: &str) {
+    pub(super) fn suspect(&mut self, invariant: u8, what: &str) {
         self.watch.suspicions.push(Suspicion { invariant, call: self.calls, what: what.to_owned() });
     }
 }

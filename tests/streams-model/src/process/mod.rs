@@ -120,7 +120,7 @@ impl Process {
     pub(crate) fn exit(&self) {
         self.owned.iter().for_each(|owned| owned.store(false, Ordering::Release));
         self.with(|running| {
-            running.guarded(Kernel::exit);
+            running.guarded(Kernel::kill);
             running.backing.forget_all();
         });
     }

@@ -1,0 +1,166 @@
+//! What a file is: `sys/stat.h`, `sys/mkdev.h`.
+
+// UNSAFETY: C functions with raw arguments, each passed on to the host or read as its illumos prototype says.
+#![expect(unsafe_code, reason = "exported to the generated libraries")]
+
+use crate::errno::errno;
+use crate::path::{AT_FLAGS, directory};
+use crate::streams;
+use std::ffi::{CStr, c_char, c_int};
+use std::mem::MaybeUninit;
+
+/// `struct stat` of `sys/stat.h`, 64 bit.
+#[repr(C)]
+struct Stat {
+    dev: u64,
+    ino: u64,
+    mode: u32,
+    nlink: u32,
+    uid: u32,
+    gid: u32,
+    rdev: u64,
+    size: i64,
+    accessed: [i64; 2],
+    modified: [i64; 2],
+    changed: [i64; 2],
+    blksize: i32,
+    blocks: i64,
+    fstype: [u8; 16],
+}
+const _: () = assert!(size_of::<Stat>() == 128);
+
+/// Any number does: drivers get theirs when they are installed.
+const STREAMS_MAJOR: u32 = 300;
+
+/// `sys/mkdev.h`, 64 bit: 32 bits of major number above 32 bits of minor number.
+fn device(major: u32, minor: u32) -> u64 {
+    u64::from(major) << 32 | u64::from(minor)
+}
+
+#[unsafe(export_name = "illumos___makedev")]
+extern "C" fn makedev(_version: c_int, major: u32, minor: u32) -> u64 {
+    device(major, minor)
+}
+
+#[unsafe(export_name = "illumos___major")]
+extern "C" fn major(_version: c_int, device: u64) -> u32 {
+    u32::try_from(device >> 32).unwrap_or(u32::MAX)
+}
+
+#[unsafe(export_name = "illumos___minor")]
+extern "C" fn minor(_version: c_int, device: u64) -> u32 {
+    u32::try_from(device & u64::from(u32::MAX)).unwrap_or(u32::MAX)
+}
+
+impl Stat {
+    /// A device of the model: a character device, as all streams are.
+    fn stream() -> Self {
+        const S_IFCHR: u32 = 0x2000;
+        // SAFETY: plain numbers, for which zero is a value.
+        let host = unsafe { MaybeUninit::<libc::stat>::zeroed().assume_init() };
+        Self { mode: S_IFCHR | 0o666, nlink: 1, rdev: device(STREAMS_MAJOR, 0), ..Self::of(&host) }
+    }
+
+    /// The types and permissions in the mode agree.
+    fn of(host: &libc::stat) -> Self {
+        Self {
+            dev: device(libc::major(host.st_dev), libc::minor(host.st_dev)),
+            ino: host.st_ino,
+            mode: host.st_mode,
+            nlink: u32::try_from(host.st_nlink).unwrap_or(u32::MAX),
+            uid: host.st_uid,
+            gid: host.st_gid,
+            rdev: device(libc::major(host.st_rdev), libc::minor(host.st_rdev)),
+            size: host.st_size,
+            accessed: [host.st_atime, host.st_atime_nsec],
+            modified: [host.st_mtime, host.st_mtime_nsec],
+            changed: [host.st_ctime, host.st_ctime_nsec],
+            blksize: i32::try_from(host.st_blksize).unwrap_or(i32::MAX),
+            blocks: host.st_blocks,
+            fstype: *b"tmpfs\0\0\0\0\0\0\0\0\0\0\0",
+        }
+    }
+}
+
+/// Runs the host's call and writes what it found as illumos would.
+///
+/// # Safety
+/// - `out` points to a `struct stat` of illumos', which may be uninitialised.
+/// - `call` fills the host's structure when it returns 0.
+unsafe fn translated(out: *mut Stat, call: impl FnOnce(*mut libc::stat) -> c_int) -> c_int {
+    let mut host = MaybeUninit::uninit();
+    let result = errno(call(host.as_mut_ptr()));
+    if result == 0 {
+        // SAFETY: `call` said that it has filled the structure.
+        let host = unsafe { host.assume_init() };
+        // SAFETY: the caller's structure, writable and of this layout.
+        unsafe { out.write(Stat::of(&host)) };
+    }
+    result
+}
+
+#[unsafe(export_name = "illumos_stat")]
+unsafe extern "C" fn stat(path: *const c_char, out: *mut Stat) -> c_int {
+    // SAFETY: the path is the caller's NUL-terminated string.
+    if streams::serves(unsafe { CStr::from_ptr(path) }) {
+        // SAFETY: the caller's structure, writable, perhaps uninitialised.
+        unsafe { out.write(Stat::stream()) };
+        return 0;
+    }
+    // SAFETY: the path is the caller's NUL-terminated string, the structure the host's.
+    let call = |host| unsafe { libc::stat(path, host) };
+    // SAFETY: `out` is as the caller promises by the prototype, and the host fills on 0.
+    unsafe { translated(out, call) }
+}
+
+#[unsafe(export_name = "illumos_lstat")]
+unsafe extern "C" fn lstat(path: *const c_char, out: *mut Stat) -> c_int {
+    // SAFETY: the path is the caller's NUL-terminated string, the structure the host's.
+    let call = |host| unsafe { libc::lstat(path, host) };
+    // SAFETY: `out` is as the caller promises by the prototype, and the host fills on 0.
+    unsafe { translated(out, call) }
+}
+
+#[unsafe(export_name = "illumos_fstat")]
+unsafe extern "C" fn fstat(fd: c_int, out: *mut Stat) -> c_int {
+    if streams::owns(fd) {
+        // SAFETY: the caller's structure, writable, perhaps uninitialised.
+        unsafe { out.write(Stat::stream()) };
+        return 0;
+    }
+    // SAFETY: a number, and the host's structure.
+    let call = |host| unsafe { libc::fstat(fd, host) };
+    // SAFETY: `out` is as the caller promises by the prototype, and the host fills on 0.
+    unsafe { translated(out, call) }
+}
+
+#[unsafe(export_name = "illumos_fstatat")]
+unsafe extern "C" fn fstatat(at: c_int, path: *const c_char, out: *mut Stat, flags: c_int) -> c_int {
+    // SAFETY: the path is the caller's NUL-terminated string, the structure the host's.
+    let call = |host| unsafe { libc::fstatat(directory(at), path, host, AT_FLAGS.to_host(flags)) };
+    // SAFETY: `out` is as the caller promises by the prototype, and the host fills on 0.
+    unsafe { translated(out, call) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Stat, device, major, minor};
+    use std::mem::offset_of;
+
+    #[test]
+    fn stat_lies_as_in_the_header() {
+        assert_eq!(offset_of!(Stat, mode), 16);
+        assert_eq!(offset_of!(Stat, rdev), 32);
+        assert_eq!(offset_of!(Stat, size), 40);
+        assert_eq!(offset_of!(Stat, accessed), 48);
+        assert_eq!(offset_of!(Stat, blksize), 96);
+        assert_eq!(offset_of!(Stat, blocks), 104);
+        assert_eq!(offset_of!(Stat, fstype), 112);
+    }
+
+    #[test]
+    fn a_device_number_is_two_halves() {
+        assert_eq!(device(1, 2), 0x1_0000_0002);
+        assert_eq!((major(1, 0x1_0000_0002), minor(1, 0x1_0000_0002)), (1, 2));
+    }
+}
