@@ -1,3 +1,4 @@
+#![cfg(target_os = "linux")]
 //! The transmit lock and the threads' state machine under every interleaving that loom can think of.
 //!
 //! The very files of the crate are compiled here, over loom's primitives.
