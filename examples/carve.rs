@@ -59,7 +59,7 @@ enum Kind {
 }
 
 #[derive(Serialize)]
-struct Answer {
+pub(crate) struct Answer {
     name: serde_json::Value,
     #[serde(flatten)]
     outcome: Outcome,
@@ -119,7 +119,7 @@ fn main() -> io::Result<()> {
     output.flush()
 }
 
-fn answer(line: &[u8]) -> Answer {
+pub(crate) fn answer(line: &[u8]) -> Answer {
     match serde_json::from_slice::<Vector>(line) {
         Ok(vector) => Answer { outcome: vector.run().unwrap_or_else(|outcome| outcome), name: vector.name },
         Err(error) => {

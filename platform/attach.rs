@@ -45,9 +45,10 @@ fn create(name: Option<&str>, config: &Config, queues: u16) -> Result<Owing, Att
     if let Some(name) = name {
         check_static(name, config)?;
     }
+    let vanishes = config.terminate_program.is_some() && !name.map(OsStr::new).is_some_and(program::exists);
     let (printed, owed) = program::setup(config, name.map(OsStr::new))?;
     let attached = sys::attach(printed.as_deref().or(name), config, queues)?;
-    owe(attached, owed, config)
+    owe(attached, owed, config, vanishes)
 }
 
 fn check_static(name: &str, config: &Config) -> Result<(), AttachError> {
@@ -70,16 +71,22 @@ fn adopt(fd: OwnedFd, config: &Config, queues: u16) -> Result<Owing, AttachError
         (_, owed) = program::setup(config, Some(OsStr::from_bytes(name.as_bytes())))?;
     }
     let attached = inherited::attach(fd, config)?;
-    owe(vec![attached], owed, config)
+    owe(vec![attached], owed, config, false)
 }
 
-/// Without a setup program, the terminate program is owed from the attach on.
-fn owe(attached: Vec<Attached>, owed: Option<Terminate>, config: &Config) -> Result<Owing, AttachError> {
+/// Without a setup program, the terminate program is owed from the attach on. An interface that the attach made
+/// `vanishes` with it.
+fn owe(
+    attached: Vec<Attached>,
+    owed: Option<Terminate>,
+    config: &Config,
+    vanishes: bool,
+) -> Result<Owing, AttachError> {
     let (Some(first), None, Some(_)) = (attached.first(), &owed, &config.terminate_program) else {
         return Ok((attached, owed));
     };
     let name = interface_name(first.fd.as_fd(), first.plumbing.as_ref())?;
-    let owed = Terminate::owed(config, OsStr::from_bytes(name.as_bytes()));
+    let owed = Terminate::owed(config, OsStr::from_bytes(name.as_bytes()), vanishes);
     Ok((attached, owed))
 }
 

@@ -140,7 +140,6 @@ pub(crate) fn halves(word: u64) -> u64 {
 /// Adds the halves of the sum, and the halves of that. A sum and its rotation by half have the same carry out of the lower
 /// half as out of the upper one, so that the upper half comes out with the carry added.
 #[inline]
-#[expect(clippy::cast_possible_truncation, reason = "the upper half alone is left")]
 pub(crate) fn fold(sum: u64) -> u16 {
     let sum = (sum.wrapping_add(sum.rotate_left(32)) >> 32) as u32;
     (sum.wrapping_add(sum.rotate_left(16)) >> 16) as u16

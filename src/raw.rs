@@ -45,9 +45,14 @@ impl RawSlice {
 
     /// How many bytes there are.
     #[must_use]
-    #[expect(clippy::len_without_is_empty, reason = "a run of memory, no collection")]
     pub fn len(&self) -> usize {
         self.0.iov_len
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 }
 

@@ -168,3 +168,81 @@ impl Backend {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::io::IoSlice;
+    use std::ops::Range;
+    use std::os::fd::BorrowedFd;
+    use std::os::unix::net::UnixDatagram;
+
+    use nix::errno::Errno;
+
+    use crate::body::{Body, Borrowed};
+    use crate::checksum::Sum;
+    use crate::deliver::Work;
+    use crate::error::TransmitError;
+    use crate::{Backend, Tap};
+
+    thread_local! {
+        static WRITES: Cell<u32> = const { Cell::new(0) };
+    }
+
+    /// A frame of which the kernel takes a part, as it would of a stream.
+    #[derive(Clone, Copy)]
+    struct TakenInPart<'f>(Borrowed<'f>);
+
+    impl Body for TakenInPart<'_> {
+        type Slice<'s> = IoSlice<'s>;
+
+        fn count(&self) -> usize {
+            self.0.count()
+        }
+
+        fn len(&self, index: usize) -> usize {
+            self.0.len(index)
+        }
+
+        fn cut<'s>(&'s self, index: usize, range: Range<usize>) -> IoSlice<'s> {
+            self.0.cut(index, range)
+        }
+
+        fn sum(&self, index: usize, range: Range<usize>, sum: &mut Sum) {
+            self.0.sum(index, range, sum);
+        }
+
+        fn copy(&self, index: usize, from: usize, target: &mut [u8]) -> usize {
+            self.0.copy(index, from, target)
+        }
+
+        fn own<'s>(bytes: &'s [u8]) -> IoSlice<'s> {
+            IoSlice::new(bytes)
+        }
+
+        fn slice_len(slice: &IoSlice<'_>) -> usize {
+            slice.len()
+        }
+
+        fn whole<'s>(&'s self) -> Option<&'s [IoSlice<'s>]> {
+            self.0.whole()
+        }
+
+        fn write(_: BorrowedFd<'_>, slices: &[IoSlice<'_>]) -> Result<usize, Errno> {
+            WRITES.set(WRITES.get() + 1);
+            Ok(slices[0].len() - 1)
+        }
+    }
+
+    #[test]
+    fn b08_short_write_is_an_error_and_no_second_frame() {
+        let (ours, _host) = UnixDatagram::pair().unwrap();
+        let backend = Backend::new(Tap::from_fd(ours.into()).unwrap());
+        let slices = [IoSlice::new(&[7; 60])];
+        let result = backend.send(TakenInPart(Borrowed(&slices)), Work::default(), 0);
+        assert!(matches!(result, Err(TransmitError::Io { sent: 0, .. })), "{result:?}");
+        assert_eq!(WRITES.get(), 1);
+        let all = backend.statistics().transmit;
+        assert_eq!((all.frames_sent, all.io_error), (0, 1));
+    }
+}

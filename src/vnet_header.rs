@@ -2,6 +2,7 @@
 //! kernel. It is little endian; bytes 10 and 11, where there are any, count receive buffers and mean nothing here.
 
 use crate::body::Body;
+use crate::checksum::checksum_field;
 use crate::frame::Checksum;
 use crate::front::with_front;
 use crate::gso::{Gso, GsoKind};
@@ -88,8 +89,6 @@ impl VirtioHeader {
     }
 }
 
-/// Reads what `header` says about the frame that starts with `front`: type, ECN, segment size and checksum start count,
-/// the rest comes from the frame. Its header length is a hint by the standard, and not looked at.
 /// [`interpret`] for a header that was taken off the frame in `body`.
 pub(crate) fn interpret_behind(
     header: &[u8],
@@ -98,23 +97,27 @@ pub(crate) fn interpret_behind(
     with_front(body, |scratch| interpret(header, scratch.front()))
 }
 
+/// Reads what `header` says about the frame that starts with `front`: type, ECN, segment size and checksum start count,
+/// the rest comes from the frame. Its header length is a hint by the standard, and not looked at.
 pub(crate) fn interpret(header: &[u8], front: Front<'_>) -> Result<(Option<Gso>, Checksum), RejectReason> {
     let header = VirtioHeader::parse(header)?;
     if header.kind == kind::NONE {
+        if let Checksum::Partial { start, offset } = header.checksum() {
+            checksum_field(front.frame_len, start, offset)?;
+        }
         return Ok((None, header.checksum()));
     }
     let kind = header.gso_kind(front)?;
-    if header.segment_size == 0 {
-        return Err(RejectReason::SegmentSize);
-    }
     let layout = survey(kind, front)?;
+    let gso = context(&layout, header.segment_size);
+    gso.segment_payload()?;
     match header.checksum() {
         Checksum::Partial { start, offset } if !layout.is_checksum(start, offset) => {
             Err(RejectReason::ChecksumPlace)
         }
         // Linux refuses it for datagrams, drops it without a word for fragments, and takes it for TCP.
         Checksum::Complete if !kind.is_tcp() => Err(RejectReason::UdpWithoutChecksum),
-        checksum => Ok((Some(context(&layout, header.segment_size)), checksum)),
+        checksum => Ok((Some(gso), checksum)),
     }
 }
 

@@ -76,6 +76,15 @@ fn b26_status_flags_are_kept() {
 }
 
 #[test]
+fn b26_flags_that_are_set_already_stay_set() {
+    let (ours, _theirs) = UnixDatagram::pair().unwrap();
+    ours.set_nonblocking(true).unwrap();
+    let before = flags(&ours);
+    assert_eq!(before.1, FdFlag::FD_CLOEXEC);
+    assert_eq!(flags(Tap::from_fd(ours.into()).unwrap()), before);
+}
+
+#[test]
 fn f31_f32_a_descriptor_goes_in_and_out_unchanged_in_number() {
     let (ours, theirs) = UnixDatagram::pair().unwrap();
     let number = ours.as_raw_fd();

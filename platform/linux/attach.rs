@@ -1,31 +1,26 @@
-//! Opening `/dev/net/tun` and binding it to an interface, queue by queue.
+//! Making or opening an interface, queue by queue.
 
-use std::fs::OpenOptions;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
 
 use super::claim::claim;
 use super::inspect::{Bound, EXCLUSIVE, HEADER, MULTI_QUEUE, NO_PACKET_INFO, TAP};
 use super::interface::Interface;
 use super::name::{check_name, is_template};
 use super::state::{self, Cause, Failure};
-use super::{LIMITS, Plumbing, ioctl};
+use super::{LIMITS, Plumbing, ioctl, node};
 use crate::config::{Config, Creation, Source};
 use crate::error::AttachError;
 use crate::offload::Offload;
 use crate::platform::settings;
 use crate::platform::tap::Attached;
 
-const NODE: &str = "/dev/net/tun";
-
 /// Makes or opens the interface `name` (`None`: the kernel's choice; `tap%d`: the kernel's number) with `queues` descriptors.
 pub(crate) fn attach(name: Option<&str>, config: &Config, queues: u16) -> Result<Vec<Attached>, AttachError> {
     let plan = Plan::new(name, config, queues > 1)?;
-    let node = open_node()?;
+    let node = node::open()?;
     let bound = plan.bind(node.as_fd(), plan.name.as_bytes(), plan.flags | plan.exclusive())?;
-    let mut taps = vec![plan.finish(node)?];
+    let mut taps = vec![plan.finish(node, &bound)?];
     for _ in 1..queues {
         taps.push(plan.join(&taps[0], bound.name.as_bytes())?);
     }
@@ -43,12 +38,16 @@ pub(crate) fn rebind(
 ) -> Result<(bool, Offload), AttachError> {
     let name = if let Source::Name(name) = &config.source { Some(name.as_str()) } else { None };
     let plan = Plan::new(name, config, multi_queue)?;
-    if Bound::of(fd).is_err() {
-        // Another queue may have made the interface a moment ago, so only a single one can ask for a new one.
-        let exclusive = if multi_queue { 0 } else { plan.exclusive() };
-        plan.bind(fd, plan.name.as_bytes(), plan.flags | exclusive)?;
-    }
-    let granted = plan.set_state(fd)?;
+    let bound = match Bound::of(fd) {
+        Ok(bound) => plan.same_name(bound)?,
+        Err(error) if error.raw_os_error() == Some(libc::EBADFD) => {
+            // Another queue may have made the interface a moment ago, so only a single one can ask for a new one.
+            let exclusive = if multi_queue { 0 } else { plan.exclusive() };
+            plan.bind(fd, plan.name.as_bytes(), plan.flags | exclusive)?
+        }
+        Err(_) => return Err(AttachError::Unsupported { what: "re-attaching what is no TAP" }),
+    };
+    let granted = plan.set_state(fd, &bound)?;
     settings::apply(fd, None, config)?;
     Ok((false, granted))
 }
@@ -91,6 +90,18 @@ impl<'a> Plan<'a> {
         Ok(bound)
     }
 
+    /// Refuses to take the interface that is still there for the one that was asked for.
+    fn same_name(&self, bound: Bound) -> Result<Bound, AttachError> {
+        if self.name.is_empty() || is_template(self.name) || self.name.as_bytes() == bound.name.as_bytes() {
+            return Ok(bound);
+        }
+        Err(AttachError::Mismatch {
+            what: "the interface, which is still attached,",
+            wanted: self.name.to_owned(),
+            found: bound.name.to_string(),
+        })
+    }
+
     /// Compares the mode with what was asked for: the kernel gives a further queue that of the first, without a word.
     fn compare(&self, fd: BorrowedFd<'_>, bound: &Bound) -> Result<(), AttachError> {
         let relevant = TAP | HEADER | MULTI_QUEUE;
@@ -114,7 +125,7 @@ impl<'a> Plan<'a> {
 
     /// Opens one more queue of the interface that `first` is bound to.
     fn join(&self, first: &Attached, name: &[u8]) -> Result<Attached, AttachError> {
-        let node = open_node()?;
+        let node = node::open()?;
         claim(node.as_fd(), name, self.flags, self.config.busy_timeout)?;
         let bound = Bound::of(node.as_fd()).map_err(|source| refused("TUNGETIFF", name, source))?;
         self.compare(node.as_fd(), &bound)?;
@@ -125,21 +136,21 @@ impl<'a> Plan<'a> {
             let (wanted, found) = (current.name.to_string(), bound.name.to_string());
             return Err(AttachError::Mismatch { what: "the interface of a further queue", wanted, found });
         }
-        self.finish(node)
+        self.finish(node, &bound)
     }
 
-    fn finish(&self, fd: OwnedFd) -> Result<Attached, AttachError> {
-        let offload = self.set_state(fd.as_fd())?;
+    fn finish(&self, fd: OwnedFd, bound: &Bound) -> Result<Attached, AttachError> {
+        let offload = self.set_state(fd.as_fd(), bound)?;
         let multi_queue = self.flags & MULTI_QUEUE != 0;
         Ok(Attached { plumbing: None, fd, offload, limits: LIMITS, multi_queue })
     }
 
-    fn set_state(&self, fd: BorrowedFd<'_>) -> Result<Offload, AttachError> {
+    fn set_state(&self, fd: BorrowedFd<'_>, bound: &Bound) -> Result<Offload, AttachError> {
         let set = || {
             state::clear_filters(fd)?;
             state::reset(fd, self.config.offload)
         };
-        set().map_err(|failure| describe(failure, self.name.as_bytes()))
+        set().map_err(|failure| describe(failure, bound.name.as_bytes()))
     }
 }
 
@@ -150,28 +161,6 @@ fn check_offload(offload: Offload) -> Result<(), AttachError> {
         0 if offload != Offload::NONE => Err(bad("every offload needs a virtio-net header")),
         0 | 10 | 12 => Ok(()),
         _ => Err(bad("a virtio-net header has 10 or 12 bytes")),
-    }
-}
-
-fn open_node() -> Result<OwnedFd, AttachError> {
-    let opened = OpenOptions::new().read(true).write(true).custom_flags(libc::O_NONBLOCK).open(NODE);
-    opened.map(OwnedFd::from).map_err(|source| AttachError::Open {
-        path: Path::new(NODE).to_owned(),
-        remedy: node_remedy(source.raw_os_error()),
-        source,
-    })
-}
-
-fn node_remedy(errno: Option<i32>) -> &'static str {
-    match errno {
-        Some(libc::EACCES | libc::EPERM) => {
-            "let this user read and write the node (`chmod 0666 /dev/net/tun`, or its group; a udev rule makes it last)"
-        }
-        Some(libc::ENOENT) => {
-            "load the driver (`modprobe tun`), or make the node: `mknod /dev/net/tun c 10 200`"
-        }
-        Some(libc::ENODEV | libc::ENXIO) => "load the driver (`modprobe tun`)",
-        _ => "",
     }
 }
 

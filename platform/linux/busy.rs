@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-const NODE: &str = "/dev/net/tun";
+use super::node;
 
 /// Names the processes that hold a queue of the interface `name` in this network namespace, as far as they can be read:
 /// those of the same user, or all for root.
@@ -23,7 +23,7 @@ fn holds(id: u32, name: &[u8]) -> bool {
     let Ok(descriptors) = fs::read_dir(process.join("fd")) else { return false };
     same_namespace
         && descriptors.flatten().any(|entry| {
-            fs::read_link(entry.path()).is_ok_and(|target| target == Path::new(NODE))
+            fs::read_link(entry.path()).is_ok_and(|target| target == Path::new(node::PATH))
                 && is_bound(&process.join("fdinfo").join(entry.file_name()), name)
         })
 }

@@ -5,11 +5,11 @@ use std::os::fd::BorrowedFd;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use super::busy;
 use super::inspect::{EXCLUSIVE, MULTI_QUEUE};
 use super::interface::Interface;
 use super::ioctl;
 use super::request::Request;
+use super::{busy, node};
 use crate::error::AttachError;
 
 /// The kernel lets go of a killed owner's interface some milliseconds later; this is the first wait, each next one doubles.
@@ -45,8 +45,18 @@ fn explain(source: io::Error, name: &[u8], flags: u16) -> AttachError {
         Some(libc::EBUSY) if flags & EXCLUSIVE != 0 => AttachError::Exists { name: text, source },
         Some(libc::EBUSY) => AttachError::Busy { holder: busy::holders(name), name: text, source },
         Some(libc::EINVAL) => wrong_kind(source, name, text, flags),
-        Some(libc::ENOTTY) => AttachError::Unsupported { what: "attaching a descriptor that is no TAP's" },
+        Some(libc::ENOTTY) => no_node(source),
         errno => AttachError::Request { request: "TUNSETIFF", object: text, remedy: remedy(errno), source },
+    }
+}
+
+/// Something else stands where the node should be.
+fn no_node(source: io::Error) -> AttachError {
+    AttachError::WrongKind {
+        name: node::PATH.to_owned(),
+        found: "not the device node of the TUN driver",
+        remedy: "make it anew: `mknod /dev/net/tun c 10 200`",
+        source: Some(source),
     }
 }
 
@@ -57,7 +67,6 @@ fn remedy(errno: Option<i32>) -> &'static str {
              `ip tuntap add NAME mode tap user USER`"
         }
         Some(libc::E2BIG) => "the interface has as many queues as the kernel allows",
-        Some(libc::EEXIST) => "the descriptor is bound already",
         _ => "",
     }
 }

@@ -24,3 +24,49 @@ pub(crate) fn write_fault(errno: i32) -> WriteFault {
         _ => WriteFault::Other,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_errno_of_a_read_has_its_meaning() {
+        for (errno, fault) in [
+            (libc::EAGAIN, ReadFault::Empty),
+            (libc::EINTR, ReadFault::Interrupted),
+            (libc::EBADFD, ReadFault::Gone),
+            (libc::ENODEV, ReadFault::Gone),
+            (libc::ENXIO, ReadFault::Gone),
+            (libc::ECONNRESET, ReadFault::Gone),
+            (libc::ENOTCONN, ReadFault::Gone),
+            (libc::EFAULT, ReadFault::Other),
+            (libc::EINVAL, ReadFault::Other),
+            (libc::EIO, ReadFault::Other),
+        ] {
+            assert_eq!(read_fault(errno), fault, "{errno}");
+        }
+    }
+
+    #[test]
+    fn b5_each_errno_of_a_write_has_its_meaning() {
+        for (errno, fault) in [
+            (libc::EAGAIN, WriteFault::WouldBlock),
+            (libc::EINTR, WriteFault::Interrupted),
+            (libc::ENOBUFS, WriteFault::NoBufferSpace),
+            (libc::ENOMEM, WriteFault::NoBufferSpace),
+            (libc::EIO, WriteFault::Down),
+            (libc::EMSGSIZE, WriteFault::BadLength),
+            (libc::EBADFD, WriteFault::Gone),
+            (libc::ENODEV, WriteFault::Gone),
+            (libc::ENXIO, WriteFault::Gone),
+            (libc::ECONNREFUSED, WriteFault::Gone),
+            (libc::ECONNRESET, WriteFault::Gone),
+            (libc::ENOTCONN, WriteFault::Gone),
+            (libc::EPIPE, WriteFault::Gone),
+            (libc::EINVAL, WriteFault::Other),
+            (libc::EFAULT, WriteFault::Other),
+        ] {
+            assert_eq!(write_fault(errno), fault, "{errno}");
+        }
+    }
+}

@@ -13,6 +13,7 @@ mod interface;
 mod ioctl;
 mod name;
 mod namespace;
+mod node;
 mod offload;
 mod queue;
 mod request;

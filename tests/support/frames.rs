@@ -23,7 +23,7 @@ impl Random {
     }
 
     pub(crate) fn one_in(&mut self, chances: u64) -> bool {
-        self.next() % chances == 0
+        self.next().is_multiple_of(chances)
     }
 
     pub(crate) fn pick<T: Copy>(&mut self, from: &[T]) -> T {
@@ -67,17 +67,19 @@ pub(crate) struct Recipe {
 
 impl Recipe {
     pub(crate) fn random(kind: GsoKind, random: &mut Random) -> Self {
+        let units = |random: &mut Random| {
+            let most = if random.one_in(8) { 255 } else { 4 };
+            random.within(0, most) as u8
+        };
         let extensions = match (is_ipv6(kind), random.within(0, 5)) {
             (false, _) | (true, 0..=3) => Vec::new(),
-            (true, 4) => vec![(0, random.within(0, 3) as u8)],
-            _ => (0..random.within(1, 4))
-                .map(|_| (random.pick(&[60, 43, 0]), random.within(0, 4) as u8))
-                .collect(),
+            (true, 4) => vec![(0, units(random))],
+            _ => (0..random.within(1, 4)).map(|_| (random.pick(&[60, 43, 0]), units(random))).collect(),
         };
         let payload_len = match random.within(0, 9) {
             0..=5 => random.within(1, 1500),
             6..=8 => random.within(1, 9000),
-            _ => random.within(1, 64_000),
+            _ => random.within(1, 57_000),
         };
         let least = if kind == GsoKind::Udp4Fragments { 8 } else { 1 };
         let size = match random.within(0, 5) {
@@ -102,6 +104,24 @@ impl Recipe {
             payload_len,
             segment_size: size.clamp(least.max(payload_len.div_ceil(900)), 0xffff) as u16,
             seed: random.next(),
+        }
+    }
+
+    /// A frame without tags, options and extension headers.
+    pub(crate) fn plain(kind: GsoKind, payload_len: usize, segment_size: u16) -> Self {
+        Self {
+            kind,
+            tags: Vec::new(),
+            ip_options: 0,
+            extensions: Vec::new(),
+            tcp_options: 0,
+            tcp_flags: 0x10,
+            identification: 1,
+            dont_fragment: false,
+            sequence: 1000,
+            payload_len,
+            segment_size,
+            seed: 1,
         }
     }
 

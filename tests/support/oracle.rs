@@ -23,6 +23,8 @@ const LONGEST: usize = 65_536 + 64;
 pub(crate) struct Oracle {
     entry: File,
     exit: File,
+    /// Bytes of virtio-net header before a frame that comes out.
+    exit_header: usize,
     buffer: Vec<u8>,
 }
 
@@ -82,10 +84,23 @@ fn probe(options: &str) -> Result<(), String> {
 }
 
 impl Oracle {
+    /// What comes out is cut and complete.
     pub(crate) fn new() -> io::Result<Self> {
+        Self::with_exit(tap("exit0", 0)?, 0)
+    }
+
+    /// What comes out is left to the reader, as the header before each frame says.
+    pub(crate) fn offloading() -> io::Result<Self> {
+        let exit = tap("exit0", libc::IFF_VNET_HDR)?;
+        set_header_len(&exit)?;
+        let all = libc::TUN_F_CSUM | libc::TUN_F_TSO4 | libc::TUN_F_TSO6 | libc::TUN_F_TSO_ECN;
+        set_offload(&exit, all | libc::TUN_F_USO4 | libc::TUN_F_USO6).or_else(|_| set_offload(&exit, all))?;
+        Self::with_exit(exit, HEADER_LEN)
+    }
+
+    fn with_exit(exit: File, exit_header: usize) -> io::Result<Self> {
         let entry = tap("entry0", libc::IFF_VNET_HDR)?;
         set_header_len(&entry)?;
-        let exit = tap("exit0", 0)?;
         ip(&["link", "add", "bridge0", "type", "bridge", "mcast_snooping", "0", "forward_delay", "0"])?;
         spare_the_firewall()?;
         for name in ["entry0", "exit0", "bridge0"] {
@@ -97,7 +112,7 @@ impl Oracle {
             ip(&["link", "set", name, "master", "bridge0", "up"])?;
         }
         ip(&["link", "set", "bridge0", "up"])?;
-        let mut oracle = Self { entry, exit, buffer: vec![0; LONGEST] };
+        let mut oracle = Self { entry, exit, exit_header, buffer: vec![0; LONGEST] };
         oracle.wait_until_forwarding()?;
         Ok(oracle)
     }
@@ -105,7 +120,10 @@ impl Oracle {
     /// Writes one frame with its header, in as few slices as it comes, and reads what comes out.
     pub(crate) fn pass(&mut self, slices: &[IoSlice<'_>]) -> io::Result<Verdict> {
         match self.entry.write_vectored(slices) {
-            Ok(_) => self.drain().map(Verdict::Frames),
+            Ok(written) => {
+                assert_eq!(written, slices.iter().map(|slice| slice.len()).sum::<usize>(), "a short write");
+                self.drain().map(Verdict::Frames)
+            }
             Err(error) => Ok(Verdict::Refused(error.raw_os_error().unwrap_or(0))),
         }
     }
@@ -114,7 +132,9 @@ impl Oracle {
         let mut frames = Vec::new();
         loop {
             match self.exit.read(&mut self.buffer) {
-                Ok(len) if self.buffer[6..12] == SOURCE => frames.push(self.buffer[..len].to_vec()),
+                Ok(len) if self.buffer[self.exit_header..][6..12] == SOURCE => {
+                    frames.push(self.buffer[..len].to_vec())
+                }
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(frames),
                 Err(error) => return Err(error),
@@ -173,5 +193,12 @@ fn set_header_len(tap: &File) -> io::Result<()> {
     let len = HEADER_LEN as libc::c_int;
     // SAFETY: TUNSETVNETHDRSZ reads one `int`; ours lives on this stack frame through the call.
     let result = unsafe { libc::ioctl(tap.as_raw_fd(), libc::TUNSETVNETHDRSZ as _, &raw const len) };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+fn set_offload(tap: &File, flags: libc::c_uint) -> io::Result<()> {
+    // SAFETY: TUNSETOFFLOAD takes its argument by value, and no pointer.
+    let result =
+        unsafe { libc::ioctl(tap.as_raw_fd(), libc::TUNSETOFFLOAD as _, libc::c_ulong::from(flags)) };
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }

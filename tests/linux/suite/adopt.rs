@@ -9,6 +9,7 @@ use tap_plumb::{AdoptError, Config, Offload, Tap};
 
 use super::host::{ip, vanishes};
 use super::raw_tap::{self, BARE, HEADER, MULTI_QUEUE, TAP, TUN};
+use super::seccomp;
 
 /// Asserts the refusal, and that the descriptor came back as it was.
 fn refusal(fd: OwnedFd) -> AdoptError {
@@ -49,7 +50,8 @@ fn packet_info_is_found_out(name: &str, (mode, header_len): (i32, i32), up: bool
     let adopted = Tap::from_fd(fd);
     assert_eq!(adopted.is_err(), info, "{name} {mode:#x}: {adopted:?}");
     if let Err(error) = adopted {
-        assert!(error.found.contains("packet-info") && error.remedy.contains("IFF_NO_PI"), "{error}");
+        assert!(error.found.contains("packet-info") && error.found.contains(name), "{error}");
+        assert!(error.remedy.contains("IFF_NO_PI"), "{error}");
     }
 }
 
@@ -104,6 +106,30 @@ pub(crate) fn b27_every_other_kind_is_named() {
     let zero = std::fs::OpenOptions::new().read(true).write(true).open("/dev/zero").unwrap();
     let zero = refusal(zero.into());
     assert!(zero.found.contains("/dev/zero"), "{zero}");
+}
+
+pub(crate) fn b27_a_kernel_that_does_not_answer_is_not_trusted() {
+    let adopt = |name: &str, call, request, errno| {
+        let fd = raw_tap::tap(name, TAP | BARE);
+        seccomp::with_refused(call, request, errno, || refusal(fd))
+    };
+    // Before Linux 5.1 a write on an interface that is down says so before anything else.
+    let down = adopt("mute0", libc::SYS_writev, None, libc::EIO);
+    assert!(down.remedy.contains("up first"), "{down}");
+    let other = adopt("mute1", libc::SYS_writev, None, libc::ENOMEM);
+    assert_eq!((other.remedy, other.found.as_str()), ("", "the TAP mute1, which refuses writev"));
+    let removed = adopt("mute2", libc::SYS_ioctl, Some(libc::TUNGETIFF), libc::ENOLINK);
+    assert!(removed.found.contains("macvtap"), "{removed}");
+}
+
+pub(crate) fn b27_a_refusal_at_a_late_step_gives_the_header_back() {
+    let fd = raw_tap::tap("late0", TAP | BARE | HEADER);
+    raw_tap::int(&fd, libc::TUNSETVNETHDRSZ, 20).unwrap();
+    let number = Some(libc::TUNSETSNDBUF);
+    let refused = seccomp::with_refused(libc::SYS_ioctl, number, libc::ENOMEM, || refusal(fd));
+    assert_eq!(refused.found, "the TAP late0, which refuses TUNSETSNDBUF");
+    assert_eq!(refused.source.as_ref().and_then(std::io::Error::raw_os_error), Some(libc::ENOMEM));
+    assert_eq!(raw_tap::int(&refused.fd, libc::TUNGETVNETHDRSZ, 0).unwrap(), 20);
 }
 
 pub(crate) fn b26_flags_are_kept_and_two_are_added() {

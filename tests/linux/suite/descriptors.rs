@@ -60,6 +60,13 @@ pub(crate) fn failing_attaches() {
     everything().attach().unwrap();
 }
 
+pub(crate) fn b29_an_error_bears_the_name_that_the_kernel_chose() {
+    let attach = || Config::new().name("vm%d").attach();
+    let number = Some(libc::TUNSETSNDBUF);
+    let error = seccomp::with_refused(libc::SYS_ioctl, number, libc::ENOMEM, attach).unwrap_err();
+    assert!(matches!(&error, AttachError::Request { object, .. } if object == "vm0"), "{error}");
+}
+
 pub(crate) fn b30_nothing_is_left_when_descriptors_run_out() {
     process::run("scarce-descriptors", "");
 }

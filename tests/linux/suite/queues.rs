@@ -23,15 +23,15 @@ pub(crate) fn all_queues_are_of_one_interface_which_goes_with_the_last() {
 
 pub(crate) fn a_further_queue_of_another_mode_is_refused() {
     // The kernel would let the second opener believe that it got what it asked for.
-    let held = raw_tap::tap("many0", TAP | BARE | MULTI_QUEUE | HEADER);
+    let first = raw_tap::tap("many0", TAP | BARE | MULTI_QUEUE | HEADER);
     let error = Config::new().name("many0").attach_queues(2).unwrap_err();
     assert!(matches!(error, AttachError::Mismatch { .. }), "{error}");
-    drop(held);
-    let held = raw_tap::tap("many0", TAP | MULTI_QUEUE);
-    let error = Config::new().name("many0").attach_queues(2).unwrap_err();
+    let held = raw_tap::tap("info0", TAP | MULTI_QUEUE);
+    let error = Config::new().name("info0").attach_queues(2).unwrap_err();
     assert!(error.to_string().contains("packet-info"), "{error}");
-    drop(held);
-    Config::new().name("many0").attach_queues(2).unwrap();
+    drop((first, held));
+    vanishes("info0");
+    Config::new().name("info0").attach_queues(2).unwrap();
 }
 
 pub(crate) fn too_many_queues_are_refused_by_the_kernel_and_undone() {

@@ -51,7 +51,8 @@ pub(crate) fn f41_there_is_no_node() {
     assert_eq!(std::io::Error::from(error).raw_os_error(), Some(libc::ENOENT));
     fs::write("/dev/net/tun", "").unwrap();
     let error = Config::new().attach().unwrap_err();
-    assert!(matches!(error, AttachError::Unsupported { .. }), "{error}");
+    assert!(matches!(&error, AttachError::WrongKind { name, .. } if name == "/dev/net/tun"), "{error}");
+    assert!(error.to_string().contains("mknod"), "{error}");
 }
 
 pub(crate) fn options_that_contradict_are_refused_before_anything_is_asked() {

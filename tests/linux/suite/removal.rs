@@ -41,6 +41,16 @@ pub(crate) fn a_failed_reattach_can_be_tried_again() {
     assert_eq!(events(&backend) & PollFlags::POLLOUT, PollFlags::POLLOUT);
 }
 
+pub(crate) fn a_reattach_does_not_take_one_interface_for_another() {
+    let backend = Backend::new(Config::new().name("again0").attach().unwrap());
+    let error = backend.reattach(&Config::new().name("other0")).unwrap_err();
+    assert!(matches!(&error, AttachError::Mismatch { found, .. } if found == "again0"), "{error}");
+    // What is attached still only gets its settings.
+    backend.reattach(&Config::new().name("again0").mtu(1300)).unwrap();
+    backend.reattach(&Config::new().mtu(1301)).unwrap();
+    assert!(ip("link show again0").contains("mtu 1301"));
+}
+
 pub(crate) fn a_reattach_cannot_change_the_header() {
     let backend = Backend::new(Config::new().name("again0").attach().unwrap());
     let error = backend.reattach(&Config::new().name("again0").offload(Offload::ALL)).unwrap_err();

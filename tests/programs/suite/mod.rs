@@ -20,6 +20,7 @@ pub(crate) fn run() -> std::process::ExitCode {
         owed::f38_terminate_finds_the_interface_gone,
         owed::f38_terminate_runs_once_after_the_last_queue,
         owed::f38_queues_dropped_at_once_owe_one_run,
+        owed::f38_programs_being_started_do_not_keep_an_interface_alive,
         owed::b40_a_failing_terminate_program_is_an_error_of_detach,
         owed::hazard_24_neither_program_leaves_a_zombie,
     ])

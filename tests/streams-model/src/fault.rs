@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::abi::Errno;
+use crate::kernel::Kernel;
 use crate::trace::Record;
 
 /// Picks calls by their decoded record; the outcome in it is not known yet.
@@ -43,7 +44,8 @@ pub enum Trouble {
     Events(i16),
 }
 
-/// Whether the call takes effect all the same. A close always does: its descriptor is gone whatever it returns.
+/// Whether the call takes effect all the same. A close always does: its descriptor is gone whatever it returns. A call
+/// that makes a descriptor never does: nobody would know the number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Moment {
     /// Nothing has happened.
@@ -61,6 +63,47 @@ pub struct Fault {
     pub trouble: Trouble,
     /// In what state the kernel is left.
     pub moment: Moment,
+}
+
+/// What somebody else does to the machine just before a call.
+pub(crate) type Deed = Box<dyn FnOnce(&mut Kernel) + Send>;
+
+/// The deeds still to be done.
+#[derive(Default)]
+pub(crate) struct Deeds(Vec<(When, usize, Deed)>);
+
+impl fmt::Debug for Deeds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.0.iter().map(|(when, ..)| when)).finish()
+    }
+}
+
+impl Deeds {
+    pub(crate) fn add(&mut self, when: When, deed: Deed) {
+        self.0.push((when, 0, deed));
+    }
+
+    /// Takes out what is to be done before this call.
+    pub(crate) fn take_due(&mut self, record: &Record) -> Vec<Deed> {
+        let (due, kept) = std::mem::take(&mut self.0).into_iter().fold(
+            (Vec::new(), Vec::new()),
+            |(mut due, mut kept), (when, mut seen, deed)| {
+                if hits(&when, &mut seen, record) {
+                    due.push(deed);
+                } else {
+                    kept.push((when, seen, deed));
+                }
+                (due, kept)
+            },
+        );
+        self.0 = kept;
+        due
+    }
+
+    /// Whether something is to be done before this call; counts nothing.
+    pub(crate) fn any_due(&self, record: &Record) -> bool {
+        self.0.iter().any(|(when, seen, _)| hits(when, &mut seen.clone(), record))
+    }
 }
 
 /// The planned faults and how often they struck.

@@ -82,6 +82,18 @@ impl Machine {
         self.plan_fault(Fault { when: When::Nth(nth, Box::new(pick)), trouble, moment });
     }
 
+    /// Lets somebody else do something to the machine just before a call: `Kernel::unplumb_elsewhere`,
+    /// `Kernel::take_ppa_elsewhere`, ...
+    pub fn before(&self, when: When, deed: impl FnOnce(&mut Kernel) + Send + 'static) {
+        self.kernel(|kernel| kernel.before(when, deed));
+    }
+
+    /// Kills the process just before the call with this number: everything is closed as the kernel closes it, and no
+    /// later call does anything (each fails with `EBADF`), so that the code under test may go on as a ghost.
+    pub fn kill_at(&self, number: usize) {
+        self.before(When::Call(number), Kernel::kill);
+    }
+
     /// Lets virtual time pass.
     pub fn advance(&self, duration: Duration) {
         self.kernel(|kernel| kernel.advance(duration));
@@ -92,8 +104,8 @@ impl Machine {
         self.kernel(|kernel| kernel.inject_frame(ppa, frame))
     }
 
-    /// Kills the process: every descriptor of the model is closed, in ascending order. The numbers stay open on the
-    /// host, so whoever owns one may still drop it.
+    /// Kills the process now: every descriptor of the model is closed, in ascending order, and no later call does
+    /// anything. The numbers stay open on the host, so whoever owns one may still drop it.
     pub fn exit(&self) {
         process().exit();
     }

@@ -133,6 +133,19 @@ fn a_duplicate_keeps_the_stream() {
 }
 
 #[test]
+fn messages_go_down_and_come_up() {
+    let machine = Machine::boot();
+    let tap = host::open("/dev/tap");
+    assert_eq!(host::put_control(&tap, &mut abi::DL_INFO_REQ.to_le_bytes()), 0);
+    let (result, info) = host::get_control(&tap);
+    assert_eq!((result, info.len(), &info[..4]), (0, 90, &abi::DL_INFO_ACK.to_le_bytes()[..]));
+    let file = File::open("/dev/null").expect("opens");
+    assert_eq!(host::get_control(&file).0, -1);
+    assert_eq!(std::io::Error::last_os_error().raw_os_error(), Some(libc::ENOSTR));
+    machine.finish();
+}
+
+#[test]
 fn a_socket_asks_about_interfaces_and_still_is_one() {
     let machine = Machine::boot();
     let plumbed = plumb(4);
@@ -191,6 +204,38 @@ fn a_call_that_never_returns_fails_the_test() {
     assert_eq!(ioctl_bytes(&plumbed.mux, abi::SIOCSLIFFLAGS, &mut request.0), 0);
     drop(plumbed.control);
     drop(plumbed.mux);
+    machine.finish();
+}
+
+#[test]
+fn a_process_killed_at_any_call_leaves_nothing() {
+    let machine = Machine::boot();
+    plumb(0).unplumb();
+    let calls = machine.calls();
+    machine.finish();
+    assert!(calls > 15);
+    for number in 1..=calls {
+        let machine = Machine::boot();
+        let before = machine.snapshot();
+        machine.kill_at(number);
+        // The ghost trips over the first call that fails.
+        let ghost = thread::spawn(|| plumb(0).unplumb()).join();
+        // Nobody looks at what the last two, closes, return.
+        assert_eq!(ghost.is_err(), number <= calls - 2, "killed at {number}");
+        assert_eq!(machine.snapshot(), before, "killed at {number}");
+        assert_eq!(machine.take_failure(), None);
+    }
+}
+
+#[test]
+fn nothing_of_the_model_crosses_an_exec() {
+    let machine = Machine::boot();
+    let plumbed = plumb(0);
+    let output = std::process::Command::new("ls").args(["-l", "/proc/self/fd"]).output().expect("runs");
+    let listing = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && listing.contains("pipe:"), "{listing}");
+    assert!(!listing.contains("eventfd"), "{listing}");
+    plumbed.unplumb();
     machine.finish();
 }
 

@@ -8,6 +8,7 @@ mod namespace;
 mod host;
 mod link;
 mod loops;
+mod offload;
 mod removal;
 mod suspend;
 mod traffic;
@@ -29,6 +30,11 @@ pub(crate) fn run() -> std::process::ExitCode {
         suspend::s5_migration_announces_the_guest,
         suspend::s3_every_call_is_legal_in_every_state,
         suspend::s4_reset_drops_the_pending_frame_and_keeps_running,
+        offload::b03_b16_oversized_frame_crosses_the_host_whole,
+        offload::b03_host_cuts_for_a_receiver_that_cannot,
+        offload::b03_software_and_host_give_the_same_segments,
+        offload::b16_guest_gets_oversized_frames_whole_or_as_segments,
+        offload::b16_header_passes_through_untouched_when_asked_for,
         loops::level_edge_and_one_shot_pollers_see_every_frame,
         loops::f27_sixty_four_taps_on_one_thread,
         loops::sixty_four_quiet_taps_do_not_wake_anybody,

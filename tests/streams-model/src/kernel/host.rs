@@ -36,11 +36,13 @@ impl Kernel {
         true
     }
 
-    /// An ARP request from a host behind the PPA's driver arrives on its control stream.
+    /// An ARP request of the host, or with a sender of 0.0.0.0 a probe, arrives on the control stream of a PPA. False
+    /// when there is no such PPA.
     pub fn inject_arp_request(&mut self, ppa: usize, sender_ip: [u8; 4], target_ip: [u8; 4]) -> bool {
         let Some(mac) = self.ppas.get(ppa).map(|ppa| ppa.mac) else { return false };
         let operation = ArpPacket::REQUEST;
-        let packet = ArpPacket { operation, sender_mac: mac, sender_ip, target_mac: BROADCAST, target_ip };
+        let target_mac = if sender_ip == [0; 4] { [0; 6] } else { BROADCAST };
+        let packet = ArpPacket { operation, sender_mac: mac, sender_ip, target_mac, target_ip };
         let header = EtherHeader { destination: BROADCAST, source: mac, kind: ETHERTYPE_ARP };
         self.inject_frame(ppa, &header.frame(&packet.bytes()))
     }
@@ -107,6 +109,31 @@ impl Kernel {
             }
         }
         (muxids[0], muxids[1])
+    }
+
+    /// Removes the persistent links of an interface, as another process' unplumbing does.
+    pub fn unplumb_elsewhere(&mut self, name: &str) {
+        let named = |kernel: &Self, link: &Link| {
+            let interface = kernel.stream(link.lower).ok().and_then(|stream| stream.interface);
+            let interface = interface.and_then(|interface| kernel.interfaces.get(&interface));
+            link.persistent && interface.is_some_and(|interface| interface.name == name)
+        };
+        while let Some(link) = self.links.list.iter().rev().find(|link| named(self, link)).cloned() {
+            if self.remove_link(link.id, link.lower).is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Takes a PPA for another process, which keeps it. False when it is taken already.
+    pub fn take_ppa_elsewhere(&mut self, ppa: usize) -> bool {
+        let control = self.add_stream(Driver::Tap);
+        self.files.install_foreign(control);
+        let taken = i32::try_from(ppa).is_ok_and(|wanted| self.new_ppa(control, wanted).is_ok());
+        if !taken {
+            self.streams.remove(&control);
+        }
+        taken
     }
 
     fn add_lower_stream(&mut self, module: Module) -> StreamId {

@@ -40,7 +40,7 @@ pub use snapshot::{InterfaceState, LinkState, Snapshot};
 
 use crate::abi::Errno;
 use crate::call::{Call, Outcome, Sys};
-use crate::fault::{Fault, Moment, Plan, Trouble};
+use crate::fault::{Deeds, Fault, Moment, Plan, Trouble, When};
 use crate::image::Lifreq;
 use crate::kernel::files::Files;
 use crate::kernel::interface::{Interface, InterfaceId};
@@ -78,6 +78,8 @@ pub struct Kernel {
     calls: usize,
     trace: Vec<Record>,
     plan: Plan,
+    deeds: Deeds,
+    dead: bool,
     watch: Watch,
 }
 
@@ -93,21 +95,43 @@ impl Kernel {
     /// With the reason, when the call would panic a real machine or take the host's network away.
     pub fn call(&mut self, memory: &mut dyn Memory, call: Call) -> Outcome {
         let mut record = self.decode(memory, &call);
-        if self.would_block(&call) && !self.plan.would_strike(&record) {
+        let disturbed = self.plan.would_strike(&record) || self.deeds.any_due(&record);
+        if self.would_block(&call) && !disturbed {
             return Outcome::WouldBlock;
         }
+        for deed in self.deeds.take_due(&record) {
+            deed(self);
+        }
+        if self.dead {
+            return Outcome::Failed(Errno::EBADF);
+        }
         self.calls += 1;
+        record.number = self.calls;
+        self.trace.push(record.clone());
         self.watch_call(memory, &call);
         let fault = self.plan.strike(&record);
         let outcome = match fault {
             None => self.execute(memory, call).into(),
             Some((trouble, moment)) => self.execute_faulty(memory, call, trouble, moment),
         };
-        record.outcome = outcome.clone();
-        record.injected = fault.is_some();
-        self.trace.push(record);
+        if let Some(entry) = self.trace.last_mut() {
+            entry.outcome = outcome.clone();
+            entry.injected = fault.is_some();
+        }
         self.serve_if_prompt();
         outcome
+    }
+
+    /// Plans something that somebody else does to the machine just before a call: an interface unplumbed, a PPA taken,
+    /// the process killed.
+    pub fn before(&mut self, when: When, deed: impl FnOnce(&mut Self) + Send + 'static) {
+        self.deeds.add(when, Box::new(deed));
+    }
+
+    /// Kills the process: every descriptor is closed, in ascending order, and no call does anything any more.
+    pub fn kill(&mut self) {
+        self.exit();
+        self.dead = true;
     }
 
     /// Adds a fault to the plan.

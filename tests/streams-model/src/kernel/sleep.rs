@@ -112,9 +112,13 @@ impl Kernel {
         let waiting = |sleeper: &Sleeper| matches!(sleeper, Sleeper::Driver { lost: false, .. });
         let woken =
             self.sleepers.threads.iter().filter(|(_, sleeper)| waiting(sleeper)).map(|(ticket, _)| *ticket);
-        for ticket in woken.collect::<Vec<_>>() {
+        let woken: Vec<_> = woken.collect();
+        // While the driver serves, it serves what a woken operation asks next as well.
+        let service = std::mem::replace(&mut self.settings.service, Service::Late);
+        for ticket in woken {
             self.wake(ticket);
         }
+        self.settings.service = service;
     }
 
     pub(super) fn serve_if_prompt(&mut self) {
@@ -124,7 +128,8 @@ impl Kernel {
     }
 
     fn wake(&mut self, ticket: Ticket) {
-        let Some(Sleeper::Driver { step, closing, .. }) = self.sleepers.threads.get(&ticket).cloned() else {
+        // Taken out first: what it does now may make the driver serve again.
+        let Some(Sleeper::Driver { step, closing, .. }) = self.sleepers.threads.remove(&ticket) else {
             return;
         };
         let ended = match step {
@@ -185,6 +190,9 @@ impl Kernel {
         };
         if self.settings.service != Service::Held || !needs_answer {
             return Ok(());
+        }
+        if let (Step::CloseLower { .. }, Some(interface)) = (&step, self.stream(waits_on)?.interface) {
+            self.timers.forget(interface);
         }
         Err(Stop::Asleep(self.sleepers.add(Sleeper::Driver { waits_on, step, closing: None, lost: false })))
     }

@@ -18,10 +18,13 @@ impl Kernel {
         if stream.modules.len() >= MAX_MODULES {
             return Err(Errno::EINVAL.into());
         }
-        let top_name = stream.modules.first().map_or(stream.driver.name(), |module| module.name());
+        let above_ip = match stream.modules.first() {
+            None => stream.driver.is_multiplexor(),
+            Some(top) => top.name() == "ip",
+        };
         let module = match name.as_slice() {
             b"ip" => Module::Ip,
-            b"arp" if matches!(top_name, "ip" | "udp" | "udp6") => Module::Dummy,
+            b"arp" if above_ip => Module::Dummy,
             b"arp" => Module::Arp,
             _ => return Err(Errno::EINVAL.into()),
         };
@@ -64,7 +67,7 @@ impl Kernel {
     pub(super) fn look(&mut self, memory: &mut dyn Memory, id: StreamId, argument: u64) -> Sys {
         let module = self.stream(id)?.modules.first().ok_or(Errno::EINVAL)?;
         memory.copy_out(argument, module.name().as_bytes())?;
-        memory.copy_out(argument + module.name().len() as u64, &[0])?;
+        memory.copy_out(argument.wrapping_add(module.name().len() as u64), &[0])?;
         Ok(0)
     }
 
@@ -91,7 +94,7 @@ impl Kernel {
         for (index, name) in names.iter().take(count).enumerate() {
             let mut entry = [0; STR_MLIST_LEN];
             put(&mut entry, 0, name.as_bytes());
-            memory.copy_out(list.u64_at(8) + (index * STR_MLIST_LEN) as u64, &entry)?;
+            memory.copy_out(list.u64_at(8).wrapping_add((index * STR_MLIST_LEN) as u64), &entry)?;
         }
         memory.copy_out(argument, &(count as i32).to_le_bytes())?;
         Ok(0)

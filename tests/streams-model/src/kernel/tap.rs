@@ -85,9 +85,10 @@ impl Kernel {
         }
     }
 
-    fn new_ppa(&mut self, id: StreamId, wanted: i32) -> Sys {
-        if self.stream(id)?.dl.control {
-            self.crash("a second TUNNEWPPA on one stream leaks the first PPA and leaves it pointing at a freed queue");
+    pub(super) fn new_ppa(&mut self, id: StreamId, wanted: i32) -> Sys {
+        let second = self.stream(id)?.dl.control;
+        if second {
+            self.suspect(6, "a second TUNNEWPPA on one stream");
         }
         if wanted == PPA_COUNT as i32 {
             self.crash("PPA 20 passes the driver's range check and lies outside its table of 20");
@@ -99,6 +100,9 @@ impl Kernel {
         };
         if self.ppas.get(ppa).is_some() {
             return Err(Errno::EEXIST.into());
+        }
+        if second {
+            self.crash("a second TUNNEWPPA on one stream leaks the first PPA and leaves it pointing at a freed queue");
         }
         self.ppas.0[ppa] = Some(Ppa { control: id, mac: self.settings.mac });
         let stream = self.stream_mut(id)?;
@@ -113,6 +117,11 @@ impl Kernel {
             return Err(Errno::EINVAL.into());
         }
         let ppa = wanted as usize;
+        if ppa == PPA_COUNT {
+            self.crash(
+                "TUNSETPPA of PPA 20 passes the driver's range check and reads beyond its table of 20",
+            );
+        }
         if self.ppas.get(ppa).is_none() {
             return Err(Errno::ENODEV.into());
         }

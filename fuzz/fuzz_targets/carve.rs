@@ -1,0 +1,9 @@
+//! `cargo +nightly fuzz run carve`
+#![no_main]
+
+#[path = "../src/carve.rs"]
+mod carve;
+#[path = "../src/exercise.rs"]
+mod exercise;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| carve::carve(data));

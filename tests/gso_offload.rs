@@ -1,0 +1,153 @@
+//! What a host that cuts and completes by itself is given: one write with the right virtio-net header, or segments.
+
+mod support {
+    pub(crate) mod check;
+    pub(crate) mod collect;
+    #[expect(dead_code, reason = "nothing is random here")]
+    pub(crate) mod frames;
+}
+
+use std::convert::Infallible;
+use std::io::IoSlice;
+
+use support::check::assert_train_right;
+use support::collect::keep;
+use support::frames::Recipe;
+use tap_plumb::{CarveError, Checksum, Completion, Frame, Gso, GsoKind, RejectReason};
+
+fn writes(frame: &Frame<'_>, header_len: usize) -> Vec<Vec<u8>> {
+    let mut writes = Vec::new();
+    let count = frame.offload(header_len, 0, keep(&mut writes)).unwrap();
+    assert_eq!(count as usize, writes.len());
+    writes
+}
+
+fn offloaded(recipe: &Recipe) -> Vec<Vec<u8>> {
+    let (bytes, gso) = recipe.build();
+    writes(&Frame::new(&[IoSlice::new(&bytes)]).gso(gso), 12)
+}
+
+#[test]
+fn b03_one_write_asks_the_host_to_cut() {
+    let table = [
+        (
+            Recipe { tcp_options: 12, ..Recipe::plain(GsoKind::Tcp4, 3000, 1448) },
+            [1, 1, 66, 0, 0xa8, 5, 34, 0, 16, 0, 0, 0],
+        ),
+        (
+            Recipe { tags: vec![0x8100], ..Recipe::plain(GsoKind::Tcp6, 3000, 1000) },
+            [1, 4, 78, 0, 0xe8, 3, 58, 0, 16, 0, 0, 0],
+        ),
+        (
+            Recipe { tcp_flags: 0x90, ..Recipe::plain(GsoKind::Tcp4, 3000, 1448) },
+            [1, 0x81, 54, 0, 0xa8, 5, 34, 0, 16, 0, 0, 0],
+        ),
+        (Recipe::plain(GsoKind::Udp4Datagrams, 3000, 1448), [1, 5, 42, 0, 0xa8, 5, 34, 0, 6, 0, 0, 0]),
+        (Recipe::plain(GsoKind::Udp6Datagrams, 3000, 1448), [1, 5, 62, 0, 0xa8, 5, 54, 0, 6, 0, 0, 0]),
+        (
+            Recipe { tcp_flags: 0x90, ..Recipe::plain(GsoKind::Tcp4, 300, 300) },
+            [1, 0, 0, 0, 0, 0, 34, 0, 16, 0, 0, 0],
+        ),
+        (Recipe::plain(GsoKind::Udp4Fragments, 64, 72), [1, 0, 0, 0, 0, 0, 34, 0, 6, 0, 0, 0]),
+    ];
+    for (recipe, header) in table {
+        let [write] = &offloaded(&recipe)[..] else { panic!("more than one write for {recipe:?}") };
+        assert_eq!(write[..12], header, "{recipe:?}");
+        let (bytes, gso) = recipe.build();
+        let mut pseudo = Vec::new();
+        let slices = [IoSlice::new(&bytes)];
+        Frame::new(&slices).gso(gso).complete(Completion::Pseudo, keep(&mut pseudo)).unwrap();
+        assert!(write[12..] == pseudo[0], "the frame with lengths and the pseudo sum put right");
+    }
+}
+
+#[test]
+fn b03_ten_byte_headers_are_the_same_without_the_tail() {
+    let (bytes, gso) = Recipe::plain(GsoKind::Tcp4, 3000, 1448).build();
+    let slices = [IoSlice::new(&bytes)];
+    let frame = Frame::new(&slices).gso(gso);
+    let (long, short) = (writes(&frame, 12), writes(&frame, 10));
+    assert!(long[0][..10] == short[0][..10] && long[0][12..] == short[0][10..]);
+    for len in [0, 9, 11, 13, 24] {
+        let refused = frame.offload(len, 0, |_| Ok::<(), Infallible>(()));
+        assert_eq!(refused, Err(CarveError::Rejected(RejectReason::ShortVirtioHeader)));
+    }
+}
+
+#[test]
+fn b03_what_the_host_has_no_form_for_is_cut_here() {
+    for (kind, payload, size, count) in [
+        (GsoKind::Udp4Fragments, 500, 104, 5),
+        (GsoKind::Tcp6In4, 500, 100, 5),
+        (GsoKind::Udp6In4, 500, 100, 5),
+        (GsoKind::Udp4Datagrams, 129, 1, 129),
+        (GsoKind::Udp6Datagrams, 129, 1, 129),
+    ] {
+        let (bytes, gso) = Recipe::plain(kind, payload, size).build();
+        let writes = writes(&Frame::new(&[IoSlice::new(&bytes)]).gso(gso), 12);
+        assert_eq!(writes.len(), count, "{kind:?}");
+        assert!(writes.iter().all(|write| write[..12] == [0; 12]));
+        let segments: Vec<Vec<u8>> = writes.iter().map(|write| write[12..].to_vec()).collect();
+        assert_train_right(&bytes, &gso, &segments);
+    }
+    assert_eq!(
+        offloaded(&Recipe::plain(GsoKind::Udp4Datagrams, 128, 1)).len(),
+        1,
+        "128 is as many as Linux takes"
+    );
+}
+
+#[test]
+fn a_frame_left_whole_goes_behind_a_header() {
+    let bytes: Vec<u8> = (0..100).collect();
+    let slices: Vec<IoSlice<'_>> = bytes.chunks(7).map(IoSlice::new).collect();
+    let plain = Frame::new(&slices);
+    assert_eq!(writes(&plain, 12), [[&[0; 12], &bytes[..]].concat()]);
+    assert_eq!(writes(&plain, 10), [[&[0; 10], &bytes[..]].concat()]);
+    let partial = plain.checksum(Checksum::Partial { start: 40, offset: 300 - 256 });
+    assert_eq!(writes(&partial, 12), [[&[1, 0, 0, 0, 0, 0, 40, 0, 44, 0, 0, 0], &bytes[..]].concat()]);
+    let outside = plain.checksum(Checksum::Partial { start: 40, offset: 59 });
+    let refused = outside.offload(12, 0, |_| Ok::<(), Infallible>(()));
+    assert_eq!(refused, Err(CarveError::Rejected(RejectReason::ChecksumRange)));
+}
+
+#[test]
+fn a_frame_of_one_write_has_nothing_to_resume() {
+    let bytes = [7; 100];
+    let slices = [IoSlice::new(&bytes)];
+    let gone = |_: &[IoSlice<'_>]| -> Result<(), Infallible> { panic!("written twice") };
+    assert_eq!(Frame::new(&slices).carve(1, gone), Ok(1));
+    assert_eq!(
+        Frame::new(&slices).checksum(Checksum::Partial { start: 34, offset: 16 }).carve(1, gone),
+        Ok(1)
+    );
+    let (bytes, gso) = Recipe::plain(GsoKind::Tcp4, 3000, 1448).build();
+    let slices = [IoSlice::new(&bytes)];
+    assert_eq!(Frame::new(&slices).gso(gso).offload(12, 1, gone), Ok(1));
+    assert_eq!(Frame::new(&slices).gso(gso).carve(3, gone), Ok(3));
+    assert_eq!(Frame::new(&slices).gso(gso).carve(u32::MAX, gone), Ok(3));
+}
+
+#[test]
+fn segments_over_many_slices_are_built_and_over_too_many_are_an_error() {
+    let (bytes, gso) = Recipe::plain(GsoKind::Tcp4, 5000, 2500).build();
+    let (headers, payload) = bytes.split_at(54);
+    let carve = |slices: &[IoSlice<'_>], gso: Gso| {
+        let mut segments = Vec::new();
+        let outcome = Frame::new(slices).gso(gso).carve(0, keep(&mut segments));
+        (outcome, segments)
+    };
+    let scattered = |len: usize| -> Vec<IoSlice<'_>> {
+        let (first, second) = payload.split_at(2500);
+        let many = second.chunks(len).map(IoSlice::new);
+        [IoSlice::new(headers), IoSlice::new(first)].into_iter().chain(many).collect()
+    };
+    let (_, whole) = carve(&[IoSlice::new(&bytes)], gso);
+    // 15, 16, 17 and 18 slices in the frame: both sides of the room on the hot path. 1023 is the most beside the headers.
+    for len in [2500_usize.div_ceil(13), 2500_usize.div_ceil(14), 2500_usize.div_ceil(15), 157, 149, 100, 3] {
+        assert_eq!(carve(&scattered(len), gso), (Ok(2), whole.clone()), "{len}");
+    }
+    let (outcome, segments) = carve(&scattered(1), gso);
+    assert_eq!(outcome, Err(CarveError::TooManySlices { sent: 1, slices: 2501, limit: 1024 }));
+    assert_eq!(segments, whole[..1]);
+}
