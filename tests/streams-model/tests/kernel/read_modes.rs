@@ -65,7 +65,7 @@ fn vectors_are_one_buffer() {
 fn slices_longer_than_a_size_can_count_are_refused() {
     let (mut caller, fd) = two_frames(abi::RMSGD);
     let mut arena = Arena::new();
-    let entries: Vec<u8> = [0, u64::MAX, 0, u64::MAX].iter().flat_map(|word| word.to_le_bytes()).collect();
+    let entries: Vec<u8> = [0, 1 << 63, 0, 1_u64 << 63].iter().flat_map(|word| word.to_le_bytes()).collect();
     let vector = arena.put(&entries);
     for count in [1, 2] {
         for call in [Call::Readv { fd, vector, count }, Call::Writev { fd, vector, count }] {
