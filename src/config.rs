@@ -141,6 +141,8 @@ impl Config {
     /// also if the attach failed after that; without a setup program, exactly when the attach succeeded.
     ///
     /// The name is the one the setup program was given or printed, else the one the interface had when it was attached.
+    /// An interface that the attach made is waited for, 250 ms at most, until it is gone: a process that somebody is
+    /// starting at that moment may keep it for some milliseconds.
     pub fn terminate_program(mut self, program: impl Into<PathBuf>) -> Self {
         self.terminate_program = Some(program.into());
         self

@@ -53,14 +53,14 @@ requests! {
     SIOCSLIFMUXID = 0x8078_6984;
 }
 
-/// `_IOW` of `sys/ioccom.h` for a `lifreq`: the size is cut to eight bits.
-const fn takes_lifreq(number: u32) -> u32 {
-    0x8000_0000 | ((size_of::<LifReq>() as u32 & 0xff) << 16) | ((b'i' as u32) << 8) | number
+/// `_IOW` of `sys/ioccom.h` for a `lifreq`: the direction, the size cut to eight bits, the group and the number.
+const fn takes_lifreq(number: u8) -> u32 {
+    u32::from_be_bytes([0x80, size_of::<LifReq>() as u8, b'i', number])
 }
 
 /// `_IOWR` of `sys/ioccom.h` for a `lifreq`.
-const fn returns_lifreq(number: u32) -> u32 {
-    0x4000_0000 | takes_lifreq(number)
+const fn returns_lifreq(number: u8) -> u32 {
+    u32::from_be_bytes([0xc0, size_of::<LifReq>() as u8, b'i', number])
 }
 
 const _: () = {

@@ -110,3 +110,54 @@ impl Answer {
         Some(u32::from_ne_bytes(bytes.try_into().ok()?))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A message of these words, with whatever lay in the buffer before behind it.
+    fn answer(words: &[u32]) -> Answer {
+        let mut answer = Answer { bytes: [0xee; ANSWER_ROOM], len: words.len() * 4 };
+        for (place, word) in answer.bytes.chunks_mut(4).zip(words) {
+            place.copy_from_slice(&word.to_ne_bytes());
+        }
+        answer
+    }
+
+    fn errno(words: &[u32]) -> Option<i32> {
+        answer(words).expect(DL_OK_ACK).err().and_then(|error| error.raw_os_error())
+    }
+
+    #[test]
+    fn f41_a_refusal_keeps_the_errno_it_has() {
+        assert!(answer(&[DL_OK_ACK, DL_ATTACH_REQ]).expect(DL_OK_ACK).is_ok());
+        assert_eq!(
+            errno(&[DL_ERROR_ACK, DL_ATTACH_REQ, DL_SYSERR, libc::EBUSY.cast_unsigned()]),
+            Some(libc::EBUSY)
+        );
+        assert_eq!(errno(&[DL_ERROR_ACK, DL_ATTACH_REQ, DL_BADPPA, 0]), Some(libc::ENXIO));
+        // No errno says what other refusals mean; their number is in the text.
+        let other = answer(&[DL_ERROR_ACK, DL_ATTACH_REQ, 3, 0])
+            .expect(DL_OK_ACK)
+            .err()
+            .map(|error| error.to_string());
+        assert_eq!(other.as_deref(), Some("DLPI error Some(3)"));
+    }
+
+    #[test]
+    fn an_answer_of_another_kind_or_cut_short_is_an_error() {
+        for words in [&[][..], &[DL_PHYS_ADDR_ACK, 6, 12], &[DL_ERROR_ACK], &[DL_ERROR_ACK, 0, DL_SYSERR]] {
+            assert!(answer(words).expect(DL_OK_ACK).is_err(), "{words:?}");
+        }
+    }
+
+    #[test]
+    fn an_address_lies_where_the_answer_says() {
+        let within = [DL_PHYS_ADDR_ACK, 6, 12, 0x0403_0201_u32.to_le(), 0x0605_u32.to_le()];
+        assert_eq!(answer(&within).address(), Some([1, 2, 3, 4, 5, 6]));
+        for (len, offset) in [(5, 12), (7, 12), (6, 15), (6, 20), (6, u32::MAX), (u32::MAX, 12)] {
+            let words = [DL_PHYS_ADDR_ACK, len, offset, 0, 0];
+            assert_eq!(answer(&words).address(), None, "{len} bytes at {offset}");
+        }
+    }
+}

@@ -106,6 +106,7 @@ impl Mux {
 }
 
 /// One link. Dropping it unlinks.
+#[derive(Debug)]
 pub(super) struct MuxLink {
     mux: Arc<OwnedFd>,
     id: MuxId,
@@ -147,11 +148,5 @@ impl Drop for MuxLink {
 impl fmt::Display for MuxLink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the {} stream of {}, muxid {}", self.module, self.name, self.id.number())
-    }
-}
-
-impl fmt::Debug for MuxLink {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "MuxLink({self})")
     }
 }

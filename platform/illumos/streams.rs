@@ -92,7 +92,7 @@ pub(super) fn list(stream: BorrowedFd<'_>) -> io::Result<Vec<String>> {
     // `names`; both are locals of this function and outlive the call.
     check(unsafe { libc::ioctl(stream.as_raw_fd(), I_LIST.code as _, ptr::from_mut(&mut list)) })?;
     let filled = usize::try_from(list.sl_nmods).unwrap_or(0).min(LONGEST_STREAM);
-    Ok(names[..filled].iter().map(|name| name_of(name)).collect())
+    Ok(names[..filled].iter().map(|name| name_of(name)).take_while(|name| !name.is_empty()).collect())
 }
 
 /// Asks the driver something with an `int` and returns the answer's value. streamio(4I), `I_STR`

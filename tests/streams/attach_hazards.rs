@@ -284,6 +284,20 @@ fn hazard_29_the_status_flags_are_added_to() {
 }
 
 #[test]
+fn hazard_29_what_is_set_already_stays_set() {
+    let machine = Machine::boot();
+    machine.fail_nth(
+        1,
+        |record| record.is_about("fcntl", "F_GETFL"),
+        Trouble::Answer(2 | 0x80),
+        Moment::Before,
+    );
+    let _tap = attach(named("tap3"));
+    let set = calls_about(&machine, "fcntl", "F_SETFL").remove(0);
+    assert!(set.arguments.ends_with("O_RDWR|O_NONBLOCK"), "{set}");
+}
+
+#[test]
 fn an_automatic_name_that_is_taken_gives_way_to_another() {
     let machine = Machine::boot();
     for name in ["tap0", "tap1"] {

@@ -5,7 +5,7 @@ use streams_model::{Errno, Machine, Moment, Record, Trouble};
 
 use crate::bench::{assert_unchanged, errno_of, everything, everything_v6, host, impatient, named};
 use crate::config::Config;
-use crate::error::DetachError;
+use crate::error::{AttachError, DetachError};
 
 /// The errnos that streamio(4I), if_tcp(4P), dlpi(4P), open(2), fcntl(2) and poll(2) give each call, and the driver's.
 fn errnos(record: &Record) -> &'static [Errno] {
@@ -101,6 +101,12 @@ fn fault_in_attach(config: &dyn Fn() -> Config, record: &Record, errno: Errno, m
         for part in step_and_object(record) {
             assert!(text.contains(part), "{what}: {text:?} does not name {part:?}");
         }
+        // Of any device, none is in use.
+        let asks_for_one = record.is_about("I_STR", "TUNNEWPPA") && !record.arguments.ends_with("-1");
+        let in_use = asks_for_one && errno == Errno::EEXIST;
+        assert_eq!(matches!(error, AttachError::Busy { .. }), in_use, "{what}: {error:?}");
+        let taken = record.is("SIOCSLIFNAME") && errno == Errno::EEXIST;
+        assert_eq!(matches!(error, AttachError::WrongKind { .. }), taken, "{what}: {error:?}");
         assert_eq!(errno_of(error), host(errno), "{what}");
     }
     assert_unchanged(&machine, &before);
@@ -253,5 +259,17 @@ fn modules_that_never_end_are_popped_nine_times_at_most() {
     let error = named("tap3").attach().expect_err("the loop must end").to_string();
     assert!(error.contains("I_POP"), "{error}");
     assert!(machine.calls() <= 12, "{} calls", machine.calls());
+    assert_unchanged(&machine, &before);
+}
+
+#[test]
+fn a_logical_interface_without_a_name_of_its_own_is_refused() {
+    let added = |record: &Record| record.is("SIOCLIFADDIF");
+    let what = "SIOCLIFADDIF: the new interface is tap3 where one above tap3 was set";
+    let machine = Machine::boot();
+    let before = machine.snapshot();
+    machine.fail_nth(1, added, Trouble::Answer(0), Moment::Before);
+    let error = everything_v6("tap3").attach().expect_err(what).to_string();
+    assert!(error.contains(what), "{error:?}");
     assert_unchanged(&machine, &before);
 }

@@ -1,3 +1,4 @@
+#![cfg(target_os = "linux")]
 //! The STREAMS code over the model of the kernel.
 //!
 //! The crate's own files are compiled into this binary, so that their system calls are the ones that the model answers;
@@ -8,7 +9,12 @@
     unused_imports,
     unnameable_types,
     unreachable_pub,
-    reason = "the crate's modules are used in parts here"
+    reason = "the crate's modules are used in parts here, and nothing of them is public"
+)]
+#![allow(
+    unfulfilled_lint_expectations,
+    clippy::allow_attributes,
+    reason = "the crate's own exceptions are for what is public, and an expectation cannot be expected to fail"
 )]
 
 /// The crate, with another platform.
@@ -83,8 +89,14 @@ mod calls;
 mod attach_hazards;
 mod attach_trace;
 mod faults;
+mod frames;
+mod inherited;
 mod killed;
 mod lifecycle;
 mod names;
+mod reader;
+mod reattach;
+mod settings;
+mod stale;
 
 streams_model::interpose!();

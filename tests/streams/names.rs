@@ -153,3 +153,11 @@ fn hazard_05_a_name_is_never_cut() {
     assert!(matches!(named(&cut).attach(), Err(AttachError::BadName { .. })));
     assert_eq!(machine.calls(), 0);
 }
+
+#[test]
+fn a_bad_name_is_refused_before_the_setup_program_runs() {
+    let machine = Machine::boot();
+    let refused = named("tap20").setup_program("/nonexistent/program").attach();
+    assert!(matches!(refused, Err(AttachError::BadName { .. })), "{refused:?}");
+    assert_eq!(machine.calls(), 0);
+}

@@ -30,8 +30,21 @@ impl Guest {
 
     fn end(mut self) -> Output {
         self.out.read_to_string(&mut self.text).unwrap();
-        let output = self.child.wait_with_output().unwrap();
-        Output { stdout: self.text.into_bytes(), ..output }
+        let mut stderr = Vec::new();
+        self.child.stderr.take().unwrap().read_to_end(&mut stderr).unwrap();
+        Output {
+            status: self.child.wait().unwrap(),
+            stdout: std::mem::take(&mut self.text).into_bytes(),
+            stderr,
+        }
+    }
+}
+
+impl Drop for Guest {
+    /// A test that fails leaves no guest behind; one that succeeds has seen its end.
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 

@@ -47,7 +47,9 @@ fn compare(name: &str) {
             return;
         }
         let kernels = raw_tap::bind_patiently(raw_tap::open(), name.as_bytes(), TAP | BARE);
-        assert!(kernels.as_ref().map_or(true, |given| given != name), "{name:?}: {kernels:?}");
+        // A name that was cut inside U+FFFD looks the same when it is shown.
+        let cut = name.len() > 15;
+        assert!(kernels.as_ref().map_or(true, |given| cut || given != name), "{name:?}: {kernels:?}");
         return;
     }
     // What exists and is no TAP is told apart later.

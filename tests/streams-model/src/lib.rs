@@ -11,6 +11,17 @@
 //! 2. [`Process`]: one process around a kernel, with real pointers, real descriptors behind the model's, and threads.
 //! 3. [`interpose!`]: the host's `open`, `ioctl`, `read`, ... of a test binary, led to the process while a [`Machine`]
 //!    is booted.
+//!
+//! ```
+//! use streams_model::{Arena, Call, Kernel, Outcome, Place, abi};
+//!
+//! let mut kernel = Kernel::new();
+//! let mut memory = Arena::new();
+//! let path = memory.put_string("/dev/tap");
+//! let open = Call::Open { path, flags: abi::O_RDWR | abi::O_CLOEXEC, place: Place::Lowest(0) };
+//! assert_eq!(kernel.call(&mut memory, open), Outcome::Done(3));
+//! assert_eq!(kernel.trace()[0].to_string(), "open(\"/dev/tap\", O_RDWR|O_CLOEXEC) = 3");
+//! ```
 
 pub mod abi;
 pub mod call;

@@ -28,7 +28,7 @@ pub fn copy_in_string(memory: &dyn Memory, address: u64, limit: usize) -> Result
     let mut text = Vec::new();
     for offset in 0..limit as u64 {
         let mut byte = [0];
-        memory.copy_in(address + offset, &mut byte)?;
+        memory.copy_in(address.wrapping_add(offset), &mut byte)?;
         if byte[0] == 0 {
             return Ok(text);
         }

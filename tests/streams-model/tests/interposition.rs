@@ -133,6 +133,19 @@ fn a_duplicate_keeps_the_stream() {
 }
 
 #[test]
+fn messages_go_down_and_come_up() {
+    let machine = Machine::boot();
+    let tap = host::open("/dev/tap");
+    assert_eq!(host::put_control(&tap, &mut abi::DL_INFO_REQ.to_le_bytes()), 0);
+    let (result, info) = host::get_control(&tap);
+    assert_eq!((result, info.len(), &info[..4]), (0, 90, &abi::DL_INFO_ACK.to_le_bytes()[..]));
+    let file = File::open("/dev/null").expect("opens");
+    assert_eq!(host::get_control(&file).0, -1);
+    assert_eq!(std::io::Error::last_os_error().raw_os_error(), Some(libc::ENOSTR));
+    machine.finish();
+}
+
+#[test]
 fn a_socket_asks_about_interfaces_and_still_is_one() {
     let machine = Machine::boot();
     let plumbed = plumb(4);

@@ -6,7 +6,7 @@
 use std::ffi::CString;
 
 use streams_model::abi::{self, F_GETFD, F_GETFL, F_SETFL, I_STR, O_CLOEXEC, O_NONBLOCK, O_RDWR};
-use streams_model::{Answer, Call, Errno, Family, Machine, Strioctl, process};
+use streams_model::{Answer, Call, Errno, Family, Machine, Moment, Strioctl, Trouble, process};
 
 fn address<T: ?Sized>(pointer: *const T) -> u64 {
     pointer.cast::<u8>().expose_provenance() as u64
@@ -85,4 +85,19 @@ fn poll_sees_streams_by_themselves() {
     machine.kernel(|kernel| kernel.hang_up(tap)).expect("is open");
     assert_eq!((process().poll(&mut fds, 0), fds[0].revents), (Ok(1), abi::POLLIN | abi::POLLHUP));
     assert_eq!(process().close(tap), Ok(0));
+}
+
+#[test]
+fn a_duplicate_onto_a_descriptor_of_the_model_closes_it() {
+    let machine = Machine::boot();
+    let tap = open("/dev/tap", O_RDWR | O_CLOEXEC).expect("opens") as i32;
+    let mux = open("/dev/udp", O_RDWR | O_CLOEXEC).expect("opens") as i32;
+    new_ppa(tap, 0).expect("makes the PPA");
+    machine.fail_nth(1, |record| record.is("close"), Trouble::Errno(Errno::EINTR), Moment::Before);
+    assert_eq!(process().duplicate_onto(mux, tap, true), Ok(i64::from(tap)));
+    assert_eq!(machine.snapshot().ppas, [0; 0]);
+    assert_eq!(machine.snapshot().descriptors[&tap], "udp, close-on-exec");
+    for fd in [tap, mux] {
+        assert_eq!(process().close(fd), Ok(0));
+    }
 }

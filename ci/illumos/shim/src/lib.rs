@@ -35,6 +35,8 @@ mod path;
 mod poll;
 mod process;
 mod signal;
+mod signal_mask;
+mod signal_send;
 mod signal_set;
 mod socket;
 mod socket_address;

@@ -3,10 +3,9 @@
 // UNSAFETY: C functions with raw arguments, each passed on to the host or read as its illumos prototype says.
 #![expect(unsafe_code, reason = "exported to the generated libraries")]
 
-use crate::errno::{EINVAL, errno, fail, number, to_illumos};
+use crate::errno::{EINVAL, errno, fail, to_illumos};
 use crate::signal_set::{SIGNAL_COUNT, SIGNALS, SignalSet};
-use crate::thread::host_thread;
-use crate::translate::{Flags, Numbers};
+use crate::translate::Flags;
 use std::ffi::{c_int, c_void};
 use std::mem::MaybeUninit;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -23,11 +22,6 @@ const ACTION_FLAGS: Flags = Flags {
         (0x1_0000, libc::SA_NOCLDWAIT),
         (0x2_0000, libc::SA_NOCLDSTOP),
     ],
-};
-/// `sys/iso/signal_iso.h`: how a mask is changed.
-const MASK_CHANGES: Numbers = Numbers {
-    what: "sigprocmask request",
-    pairs: &[(1, libc::SIG_BLOCK), (2, libc::SIG_UNBLOCK), (3, libc::SIG_SETMASK)],
 };
 /// SIG_DFL and SIG_IGN agree; SIG_ERR is what `signal` fails with.
 const SIG_ERR: usize = usize::MAX;
@@ -217,86 +211,6 @@ extern "C" fn signal(signal: c_int, handler: usize) -> usize {
     let mut old = Action { flags: 0, handler: 0, mask: SignalSet::default() };
     // SAFETY: two structures of this stack.
     if unsafe { sigaction(signal, &raw const new, &raw mut old) } < 0 { SIG_ERR } else { old.handler }
-}
-
-/// Changes the mask by the host's function, which says whether it went well.
-///
-/// # Safety
-/// `set` is null or the caller's set, `old` null or a place for one.
-unsafe fn mask(
-    how: c_int,
-    set: *const SignalSet,
-    old: *mut SignalSet,
-    change: impl FnOnce(c_int, *const libc::sigset_t, *mut libc::sigset_t) -> c_int,
-) -> c_int {
-    // SAFETY: as the caller promises.
-    let set = unsafe { set.as_ref() }.map(SignalSet::host);
-    let how = if set.is_some() { MASK_CHANGES.to_host(how) } else { libc::SIG_BLOCK };
-    let mut host_old = SignalSet::default().host();
-    let result = change(how, set.as_ref().map_or(std::ptr::null(), std::ptr::from_ref), &raw mut host_old);
-    if result == 0 && !old.is_null() {
-        // SAFETY: as the caller promises.
-        unsafe { old.write(SignalSet::of_host(&host_old)) };
-    }
-    result
-}
-
-#[unsafe(export_name = "illumos_pthread_sigmask")]
-unsafe extern "C" fn pthread_sigmask(how: c_int, set: *const SignalSet, old: *mut SignalSet) -> c_int {
-    // SAFETY: the sets `mask` makes.
-    let change = |how, set, old| unsafe { libc::pthread_sigmask(how, set, old) };
-    // SAFETY: the caller's sets.
-    number(unsafe { mask(how, set, old, change) })
-}
-
-#[unsafe(export_name = "illumos_sigprocmask")]
-unsafe extern "C" fn sigprocmask(how: c_int, set: *const SignalSet, old: *mut SignalSet) -> c_int {
-    // SAFETY: the sets `mask` makes.
-    let change = |how, set, old| unsafe { libc::sigprocmask(how, set, old) };
-    // SAFETY: the caller's sets.
-    errno(unsafe { mask(how, set, old, change) })
-}
-
-#[unsafe(export_name = "illumos_sigwait")]
-unsafe extern "C" fn sigwait(set: *const SignalSet) -> c_int {
-    // SAFETY: the caller's set.
-    let set = unsafe { &*set }.host();
-    let mut signal = 0;
-    // SAFETY: a set and a number of this stack.
-    let result = unsafe { libc::sigwait(&raw const set, &raw mut signal) };
-    if result == 0 { SIGNALS.to_illumos(signal) } else { fail(to_illumos(result)) }
-}
-
-#[unsafe(export_name = "illumos_kill")]
-extern "C" fn kill(pid: c_int, signal: c_int) -> c_int {
-    // SAFETY: takes numbers.
-    with_signal(signal, |host| errno(unsafe { libc::kill(pid, host) })).unwrap_or_else(|| fail(EINVAL))
-}
-
-#[unsafe(export_name = "illumos_killpg")]
-extern "C" fn killpg(group: c_int, signal: c_int) -> c_int {
-    // SAFETY: takes numbers.
-    with_signal(signal, |host| errno(unsafe { libc::killpg(group, host) })).unwrap_or_else(|| fail(EINVAL))
-}
-
-#[unsafe(export_name = "illumos_raise")]
-extern "C" fn raise(signal: c_int) -> c_int {
-    // SAFETY: takes a number.
-    with_signal(signal, |host| errno(unsafe { libc::raise(host) })).unwrap_or_else(|| fail(EINVAL))
-}
-
-#[unsafe(export_name = "illumos_pthread_kill")]
-pub(crate) extern "C" fn pthread_kill(thread: u32, signal: c_int) -> c_int {
-    let Some(thread) = host_thread(thread) else {
-        return to_illumos(libc::ESRCH);
-    };
-    // SAFETY: a thread that has not been joined or detached, by the caller's promise.
-    with_signal(signal, |host| number(unsafe { libc::pthread_kill(thread, host) })).unwrap_or(EINVAL)
-}
-
-/// Signal 0 asks whether the process is there.
-fn with_signal(illumos: c_int, send: impl FnOnce(c_int) -> c_int) -> Option<c_int> {
-    if illumos == 0 { Some(send(0)) } else { SIGNALS.find_host(illumos).map(send) }
 }
 
 impl Stack {

@@ -32,6 +32,9 @@ const INTERFACE_GROUPS: [u8; 2] = [b'i', b's'];
 /// How often the machine is told what time it is.
 const TICK: Duration = Duration::from_millis(5);
 
+/// `sys/fcntl.h`. No device of the model is a terminal, and the model does not know the flag.
+const O_NOCTTY: c_int = 0x800;
+
 /// The machine, once it is booted; never freed.
 static MACHINE: AtomicPtr<Machine> = AtomicPtr::new(ptr::null_mut());
 
@@ -103,7 +106,7 @@ pub(crate) unsafe fn open(path: *const c_char, flags: c_int) -> Option<c_int> {
     }
     boot();
     // SAFETY: as the caller promises.
-    Some(given(unsafe { process().open(address(path), flags) }))
+    Some(given(unsafe { process().open(address(path), flags & !O_NOCTTY) }))
 }
 
 /// A datagram socket of the running machine; None as long as no machine runs, or for another kind.
@@ -173,16 +176,13 @@ pub(crate) fn dup_to(fd: c_int, to: c_int, close_on_exec: bool) -> Option<c_int>
 /// `argument` is what the request says.
 pub(crate) unsafe fn ioctl(fd: c_int, request: c_int, argument: *mut c_void) -> Option<c_int> {
     let [_, group, ..] = request.to_le_bytes();
+    let about_interfaces = INTERFACE_GROUPS.contains(&group);
+    if !owns(fd) && !about_interfaces {
+        return None;
+    }
     if !process().owns(fd) {
         // SAFETY: as the caller promises.
-        return if INTERFACE_GROUPS.contains(&group) {
-            unsafe { ask_for(fd, request, argument) }
-        } else {
-            None
-        };
-    }
-    if !owns(fd) && !INTERFACE_GROUPS.contains(&group) {
-        return None;
+        return unsafe { ask_for(fd, request, argument) };
     }
     // SAFETY: as the caller promises.
     Some(given(unsafe { model_ioctl(fd, request, argument) }))

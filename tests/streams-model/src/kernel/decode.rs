@@ -1,7 +1,7 @@
 //! Turns a system call into the line the trace shows. Nothing in it depends on addresses.
 
 use crate::abi::{self, request_name};
-use crate::call::{Call, Hang, Outcome};
+use crate::call::{Call, Hang, Outcome, Place};
 use crate::image::{Bytes, Lifreq, POLLFD_EVENTS, POLLFD_LEN, Strioctl};
 use crate::kernel::Kernel;
 use crate::kernel::descriptors::PATH_LIMIT;
@@ -20,12 +20,24 @@ impl Line {
 
 impl Kernel {
     pub(super) fn decode(&self, memory: &dyn Memory, call: &Call) -> Record {
-        let Line(operation, subject, fd, arguments) = line(memory, call);
+        let Line(operation, subject, fd, arguments) = match *call {
+            Call::Dup { fd, close_on_exec, place } if self.taken(place).is_some() => {
+                dup3_line(fd, place, close_on_exec)
+            }
+            _ => line(memory, call),
+        };
         // What the record of a call says that panics the machine.
         let outcome =
             Outcome::Hang(Hang { interruptible: false, reason: "the machine panicked", ticket: None });
         Record { number: self.calls + 1, operation, subject, fd, arguments, outcome, injected: false }
     }
+}
+
+/// A duplicate onto a descriptor that is open.
+fn dup3_line(fd: i32, place: Place, close_on_exec: bool) -> Line {
+    let (Place::At(onto) | Place::Lowest(onto)) = place;
+    let flags = if close_on_exec { "O_CLOEXEC" } else { "0" };
+    Line::plain("dup3", fd, format!("{fd}, {onto}, {flags}"))
 }
 
 fn line(memory: &dyn Memory, call: &Call) -> Line {
@@ -190,7 +202,7 @@ fn address_text(lifreq: &Lifreq) -> String {
 
 fn poll_line(memory: &dyn Memory, fds: u64, count: u64) -> Line {
     let entries = (0..count.min(64)).filter_map(|index| {
-        let entry = copy_in_vec(memory, fds + index * POLLFD_LEN as u64, POLLFD_LEN).ok()?;
+        let entry = copy_in_vec(memory, fds.wrapping_add(index * POLLFD_LEN as u64), POLLFD_LEN).ok()?;
         Some(format!("{}:{:#x}", entry.i32_at(0), entry.u16_at(POLLFD_EVENTS)))
     });
     let entries: Vec<_> = entries.collect();

@@ -54,8 +54,19 @@ impl Kernel {
 
     pub(super) fn duplicate(&mut self, fd: i32, close_on_exec: bool, place: Place) -> Sys {
         let file = self.files.descriptor(fd)?.file;
-        self.check_descriptor_limit()?;
+        match self.taken(place) {
+            Some(onto) => self.close(onto).map(drop)?,
+            None => self.check_descriptor_limit()?,
+        }
         Ok(i64::from(self.files.add_descriptor(file, close_on_exec, place)))
+    }
+
+    /// The descriptor that a duplicate takes the place of.
+    pub(super) fn taken(&self, place: Place) -> Option<i32> {
+        match place {
+            Place::At(onto) if self.files.descriptors.contains_key(&onto) => Some(onto),
+            _ => None,
+        }
     }
 
     pub(super) fn fcntl(&mut self, fd: i32, command: i32, argument: i64) -> Sys {

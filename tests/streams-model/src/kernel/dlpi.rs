@@ -55,7 +55,7 @@ impl Kernel {
         let (driver, state, ppa) = (stream.driver, stream.dl.state, stream.dl.ppa);
         match primitive {
             abi::DL_INFO_REQ => Ok(Some(self.info_ack(id))),
-            abi::DL_ATTACH_REQ => self.attach_ppa(id, control.u32_at(4)).map_err(dlpi_error).and(ok),
+            abi::DL_ATTACH_REQ => self.attach_ppa(id, control.u32_at(4)).and(ok),
             abi::DL_DETACH_REQ => {
                 require(state == DlState::Unbound, abi::DL_OUTSTATE)?;
                 self.set_dl(id, DlState::Unattached, 0, None);
@@ -163,14 +163,6 @@ impl Kernel {
 
 fn require(holds: bool, error: u32) -> Result<(), u32> {
     if holds { Ok(()) } else { Err(error) }
-}
-
-fn dlpi_error(name: &str) -> u32 {
-    match name {
-        "DL_OUTSTATE" => abi::DL_OUTSTATE,
-        "DL_BADPPA" => abi::DL_BADPPA,
-        _ => abi::DL_SYSERR,
-    }
 }
 
 fn words(words: &[u32]) -> Vec<u8> {

@@ -36,7 +36,7 @@ impl Kernel {
     pub(super) fn read(&mut self, memory: &mut dyn Memory, fd: i32, slices: &[Slice]) -> Sys {
         let id = self.data_stream_of(fd)?;
         let nonblocking = self.is_nonblocking(fd)?;
-        let room = slices.iter().map(|slice| slice.1).sum();
+        let room = total(slices)?;
         let stream = self.stream_mut(id)?;
         if let Some(errno) = stream.error {
             return Err(errno.into());
@@ -58,13 +58,15 @@ impl Kernel {
     pub(super) fn write(&mut self, memory: &dyn Memory, fd: i32, slices: &[Slice]) -> Sys {
         let id = self.data_stream_of(fd)?;
         let mut bytes = Vec::new();
-        let length = slices.iter().map(|slice| slice.1).sum();
+        let length = total(slices)?;
         let stream = self.stream(id)?;
         if stream.hung_up {
             return Err(Errno::EIO.into());
         }
         stream.check_write(length)?;
-        for &(address, length) in slices {
+        // Where nothing lies that takes data, none is copied in: only the tap driver limits the length.
+        let taken = if stream.writes_to_tuntap() { slices } else { &[] };
+        for &(address, length) in taken {
             bytes.extend(copy_in_vec(memory, address, length)?);
         }
         self.send_data(id, &bytes);
@@ -144,6 +146,12 @@ impl Message {
         bytes.extend(self.data.unwrap_or_default());
         Self::data(bytes)
     }
+}
+
+/// Bytes of all slices; more than a `ssize_t` can count is refused.
+fn total(slices: &[Slice]) -> Result<usize, Errno> {
+    let sum = slices.iter().try_fold(0_usize, |sum, slice| sum.checked_add(slice.1));
+    sum.filter(|&sum| isize::try_from(sum).is_ok()).ok_or(Errno::EINVAL)
 }
 
 fn scatter(memory: &mut dyn Memory, slices: &[Slice], mut bytes: &[u8]) -> Result<(), Errno> {

@@ -138,7 +138,7 @@ impl Kernel {
             bytes.extend_from_slice(&lifreq.0);
         }
         memory.copy_out(lifconf.u64_at(LIFCONF_BUF), &bytes)?;
-        memory.copy_out(at + LIFCONF_LENGTH as u64, &(bytes.len() as i32).to_le_bytes())?;
+        memory.copy_out(at.wrapping_add(LIFCONF_LENGTH as u64), &(bytes.len() as i32).to_le_bytes())?;
         Ok(Reply::value(0))
     }
 
@@ -148,7 +148,7 @@ impl Kernel {
         let wanted = Family::of_number(i32::from(lifnum.u16_at(0)));
         let units = self.sorted_units();
         let count = units.iter().filter(|(family, ..)| wanted.is_none_or(|wanted| wanted == *family)).count();
-        memory.copy_out(at + 8, &(count as i32).to_le_bytes())?;
+        memory.copy_out(at.wrapping_add(8), &(count as i32).to_le_bytes())?;
         Ok(Reply::value(0))
     }
 

@@ -9,6 +9,8 @@ use crate::memory::{Memory, copy_in_vec};
 
 /// Largest control part (`strctlsz`).
 const MAX_CONTROL: usize = 1024;
+/// Largest data part (`strmsgsz`).
+const MAX_DATA: usize = 65536;
 
 impl Kernel {
     pub(super) fn getmsg(
@@ -58,8 +60,8 @@ impl Kernel {
         flags: i32,
     ) -> Sys {
         let id = self.message_stream(fd)?;
-        let control = put_part(memory, control)?;
-        let data = put_part(memory, data)?;
+        let control = Part::copy_in(memory, control)?;
+        let data = Part::copy_in(memory, data)?;
         if (flags != 0 && flags != RS_HIPRI) || (flags == RS_HIPRI && control.is_none()) {
             return Err(Errno::EINVAL.into());
         }
@@ -67,14 +69,19 @@ impl Kernel {
         if stream.hung_up {
             return Err(Errno::ENXIO.into());
         }
-        if control.as_ref().is_some_and(|control| control.len() > MAX_CONTROL) {
+        if control.as_ref().is_some_and(|control| control.length > MAX_CONTROL) {
             return Err(Errno::ERANGE.into());
         }
         if let Some(data) = &data {
-            stream.check_write(data.len())?;
+            stream.check_write(data.length)?;
+            if data.length > MAX_DATA {
+                return Err(Errno::ERANGE.into());
+            }
         } else if let Some(errno) = stream.error {
             return Err(errno.into());
         }
+        let control = control.map(|part| part.bytes(memory)).transpose()?;
+        let data = data.map(|part| part.bytes(memory)).transpose()?;
         match (control, data) {
             (None, None) => {}
             (None, Some(data)) => self.send_data(id, &data),
@@ -101,7 +108,7 @@ impl Kernel {
 fn no_message(memory: &mut dyn Memory, stream: &Stream, nonblocking: bool, control: u64, data: u64) -> Sys {
     if stream.hung_up {
         for part in [control, data].into_iter().filter(|&part| part != 0) {
-            memory.copy_out(part + Strbuf::LENGTH as u64, &0_i32.to_le_bytes())?;
+            memory.copy_out(part.wrapping_add(Strbuf::LENGTH as u64), &0_i32.to_le_bytes())?;
         }
         return Ok(0);
     }
@@ -114,7 +121,7 @@ fn copy_part(memory: &mut dyn Memory, address: u64, part: Option<Vec<u8>>) -> Re
         return Ok(part);
     }
     let strbuf = Strbuf::copy_in(memory, address)?;
-    let length_at = address + Strbuf::LENGTH as u64;
+    let length_at = address.wrapping_add(Strbuf::LENGTH as u64);
     let Some(part) = part else {
         memory.copy_out(length_at, &(-1_i32).to_le_bytes())?;
         return Ok(None);
@@ -129,13 +136,22 @@ fn copy_part(memory: &mut dyn Memory, address: u64, part: Option<Vec<u8>>) -> Re
     Ok((length < part.len()).then(|| part[length..].to_vec()))
 }
 
-fn put_part(memory: &dyn Memory, address: u64) -> Result<Option<Vec<u8>>, Errno> {
-    if address == 0 {
-        return Ok(None);
+/// A part of a message the caller sends, not yet copied in.
+struct Part {
+    length: usize,
+    buffer: u64,
+}
+
+impl Part {
+    fn copy_in(memory: &dyn Memory, address: u64) -> Result<Option<Self>, Errno> {
+        if address == 0 {
+            return Ok(None);
+        }
+        let strbuf = Strbuf::copy_in(memory, address)?;
+        Ok(usize::try_from(strbuf.len).ok().map(|length| Self { length, buffer: strbuf.buf }))
     }
-    let strbuf = Strbuf::copy_in(memory, address)?;
-    match usize::try_from(strbuf.len) {
-        Ok(length) => copy_in_vec(memory, strbuf.buf, length).map(Some),
-        Err(_) => Ok(None),
+
+    fn bytes(&self, memory: &dyn Memory) -> Result<Vec<u8>, Errno> {
+        copy_in_vec(memory, self.buffer, self.length)
     }
 }

@@ -1,6 +1,6 @@
 //! Giving a stream with ip or arp its interface: `SIOCSLIFNAME` and `IF_UNITSEL`, `if(4P)`.
 
-use crate::abi::{Errno, IFF_BROADCAST, IFF_IPV4, IFF_IPV6, IFF_NOLINKLOCAL};
+use crate::abi::{self, Errno, IFF_BROADCAST, IFF_IPV4, IFF_IPV6, IFF_NOLINKLOCAL};
 use crate::call::{Stop, Sys};
 use crate::image::{Bytes, Lifreq};
 use crate::kernel::Kernel;
@@ -8,6 +8,7 @@ use crate::kernel::interface::{Family, Interface, InterfaceId, ppa_of_name};
 use crate::kernel::ioctl::{Carrier, Reply};
 use crate::kernel::ndp;
 use crate::kernel::stream::{DlState, Module, StreamId};
+use crate::kernel::tap::PPA_COUNT;
 use crate::memory::{Memory, copy_in_vec};
 
 /// A PPA of this value asks IP to choose one.
@@ -93,8 +94,11 @@ impl Kernel {
         let name =
             self.interfaces.get(&interface).map_or_else(String::new, |interface| interface.name.clone());
         if let Err(refusal) = self.attach_ppa(id, ppa) {
-            self.log(format!("{name}: DL_ATTACH_REQ failed: {refusal}"));
-            if refusal == "DL_BADPPA" {
+            // IP sends the rest of its requests all the same; on a stream that stays unattached they fail in turn.
+            let bad_ppa = refusal == abi::DL_BADPPA;
+            let reason = if bad_ppa { "DL_BADPPA" } else { "DL_OUTSTATE" };
+            self.log(format!("{name}: DL_ATTACH_REQ failed: {reason}"));
+            if bad_ppa {
                 self.log(format!("{name}: DL_BIND_REQ failed: DL_OUTSTATE"));
                 self.log(format!("{name}: DL_PHYS_ADDR_REQ failed: DL_SYSERR (errno 0)"));
                 self.log(format!("{name}: DL_UNBIND_REQ failed: DL_OUTSTATE"));
@@ -113,15 +117,20 @@ impl Kernel {
         Ok(())
     }
 
-    /// `DL_ATTACH_REQ`.
-    pub(super) fn attach_ppa(&mut self, id: StreamId, ppa: u32) -> Result<(), &'static str> {
+    /// `DL_ATTACH_REQ`, with the DLPI error of a refusal.
+    pub(super) fn attach_ppa(&mut self, id: StreamId, ppa: u32) -> Result<(), u32> {
+        if ppa as usize == PPA_COUNT {
+            self.crash(
+                "attaching to PPA 20 passes the driver's range check and reads beyond its table of 20",
+            );
+        }
         let known = self.ppas.get(ppa as usize).is_some();
-        let stream = self.stream_mut(id).map_err(|_| "DL_SYSERR")?;
+        let stream = self.stream_mut(id).map_err(|_| abi::DL_SYSERR)?;
         if stream.dl.state != DlState::Unattached {
-            return Err("DL_OUTSTATE");
+            return Err(abi::DL_OUTSTATE);
         }
         if !known {
-            return Err("DL_BADPPA");
+            return Err(abi::DL_BADPPA);
         }
         stream.dl.ppa = Some(ppa as usize);
         stream.dl.state = DlState::Unbound;

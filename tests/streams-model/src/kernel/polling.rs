@@ -7,6 +7,9 @@ use crate::kernel::Kernel;
 use crate::kernel::stream::Driver;
 use crate::memory::{Memory, copy_in_vec};
 
+/// `OPEN_MAX`
+const MAX_ENTRIES: u64 = 65536;
+
 impl Kernel {
     /// What `poll(2)` says about one descriptor now.
     pub fn poll_events(&self, fd: i32, events: i16) -> i16 {
@@ -37,12 +40,12 @@ impl Kernel {
     /// One look at every descriptor of a `pollfd` array; never sleeps.
     pub(super) fn poll(&mut self, memory: &mut dyn Memory, fds: u64, count: u64) -> Sys {
         let mut ready = 0;
-        for at in (0..count).map(|index| fds + index * POLLFD_LEN as u64) {
+        for at in entries(fds, count)? {
             let entry = copy_in_vec(memory, at, POLLFD_LEN)?;
             let fd = entry.i32_at(0);
             let revents =
                 if fd < 0 { 0 } else { self.poll_events(fd, entry.u16_at(POLLFD_EVENTS).cast_signed()) };
-            memory.copy_out(at + POLLFD_REVENTS as u64, &revents.to_le_bytes())?;
+            memory.copy_out(at.wrapping_add(POLLFD_REVENTS as u64), &revents.to_le_bytes())?;
             ready += i64::from(revents != 0);
         }
         Ok(ready)
@@ -52,10 +55,10 @@ impl Kernel {
     pub(super) fn answer_poll(&mut self, memory: &mut dyn Memory, call: Call, events: i16) -> Sys {
         let Call::Poll { fds, count } = call else { return self.execute(memory, call) };
         self.poll(memory, fds, count)?;
-        for at in (0..count).map(|index| fds + index * POLLFD_LEN as u64) {
+        for at in entries(fds, count)? {
             let fd = copy_in_vec(memory, at, POLLFD_LEN)?.i32_at(0);
             if self.files.descriptor(fd).is_ok() {
-                memory.copy_out(at + POLLFD_REVENTS as u64, &events.to_le_bytes())?;
+                memory.copy_out(at.wrapping_add(POLLFD_REVENTS as u64), &events.to_le_bytes())?;
                 return Ok(1);
             }
         }
@@ -77,4 +80,12 @@ impl Kernel {
         let idle = stream.queue.is_empty() && !stream.hung_up && !stream.linked && stream.error.is_none();
         Ok(idle && self.is_stream(fd) && !self.is_nonblocking(fd)?)
     }
+}
+
+/// Where the entries of a `pollfd` array lie; more of them than a process can have descriptors is refused.
+fn entries(fds: u64, count: u64) -> Result<impl Iterator<Item = u64>, Errno> {
+    if count > MAX_ENTRIES {
+        return Err(Errno::EINVAL);
+    }
+    Ok((0..count).map(move |index| fds.wrapping_add(index * POLLFD_LEN as u64)))
 }

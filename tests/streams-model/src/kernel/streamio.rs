@@ -67,7 +67,7 @@ impl Kernel {
     pub(super) fn look(&mut self, memory: &mut dyn Memory, id: StreamId, argument: u64) -> Sys {
         let module = self.stream(id)?.modules.first().ok_or(Errno::EINVAL)?;
         memory.copy_out(argument, module.name().as_bytes())?;
-        memory.copy_out(argument + module.name().len() as u64, &[0])?;
+        memory.copy_out(argument.wrapping_add(module.name().len() as u64), &[0])?;
         Ok(0)
     }
 
@@ -94,7 +94,7 @@ impl Kernel {
         for (index, name) in names.iter().take(count).enumerate() {
             let mut entry = [0; STR_MLIST_LEN];
             put(&mut entry, 0, name.as_bytes());
-            memory.copy_out(list.u64_at(8) + (index * STR_MLIST_LEN) as u64, &entry)?;
+            memory.copy_out(list.u64_at(8).wrapping_add((index * STR_MLIST_LEN) as u64), &entry)?;
         }
         memory.copy_out(argument, &(count as i32).to_le_bytes())?;
         Ok(0)

@@ -32,6 +32,11 @@ impl Watch {
 impl Kernel {
     /// Looks at a call before it is carried out.
     pub(super) fn watch_call(&mut self, memory: &dyn Memory, call: &Call) {
+        if let Call::Dup { place, .. } = *call
+            && let Some(onto) = self.taken(place)
+        {
+            self.watch_close(onto);
+        }
         match *call {
             Call::Open { flags, .. } if flags & abi::O_CLOEXEC == 0 => {
                 self.suspect(2, "an open without O_CLOEXEC")

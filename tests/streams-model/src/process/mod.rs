@@ -162,15 +162,16 @@ impl Process {
         if fd == onto {
             return if self.owns(fd) { Ok(i64::from(fd)) } else { Err(Errno::EBADF) };
         }
-        let was_owned = self.owns(fd);
-        if self.owns(onto) {
+        if !self.owns(fd) {
             self.close(onto)?;
+            return host::duplicate_onto(fd, onto, close_on_exec).map(i64::from);
         }
+        let owned = usize::try_from(onto).ok().and_then(|onto| self.owned.get(onto)).ok_or(Errno::EBADF)?;
+        // One call, as it is one on a real machine: when it fails, `onto` is what it was.
+        let answer = self.answer(Call::Dup { fd, close_on_exec, place: Place::At(onto) })?;
         host::duplicate_onto(fd, onto, close_on_exec)?;
-        if !was_owned {
-            return Ok(i64::from(onto));
-        }
-        self.make(onto, Call::Dup { fd, close_on_exec, place: Place::At(onto) })
+        owned.store(true, Ordering::Release);
+        Ok(answer)
     }
 
     /// Makes the model's descriptor for a number the host has chosen, or gives the number back.

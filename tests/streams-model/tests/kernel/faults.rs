@@ -27,6 +27,16 @@ fn a_call_is_hit_by_its_number() {
 }
 
 #[test]
+fn a_call_is_hit_by_its_place_among_its_like() {
+    let mut caller = Caller::default();
+    plan(&mut caller, nth(2, "open"), Trouble::Errno(Errno::ENXIO), Moment::Before);
+    let fd = caller.must_open("/dev/tap");
+    assert_eq!(caller.push(fd, "ip"), done(0));
+    assert_eq!(caller.open("/dev/tap", abi::O_RDWR), failed(Errno::ENXIO));
+    assert_eq!(caller.open("/dev/tap", abi::O_RDWR), done(4), "once");
+}
+
+#[test]
 fn before_leaves_nothing_and_after_leaves_the_effect_unseen() {
     for (moment, ppas) in [(Moment::Before, vec![]), (Moment::After, vec![0])] {
         let mut caller = Caller::default();

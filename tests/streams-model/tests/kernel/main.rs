@@ -17,6 +17,7 @@ mod names;
 mod observed;
 mod panics;
 mod privileges;
+mod random;
 mod read_modes;
 mod stream_head;
 mod suspicions;

@@ -42,6 +42,23 @@ fn a_ppa_beyond_the_table() {
 }
 
 #[test]
+#[should_panic(expected = "attaching to PPA 20")]
+fn a_name_beyond_the_table() {
+    let mut caller = Caller::default();
+    let fd = caller.must_open("/dev/tap");
+    caller.push(fd, "ip");
+    caller.lif(fd, SIOCSLIFNAME, &lifreq("tap20", 20, IFF_IPV4));
+}
+
+#[test]
+#[should_panic(expected = "TUNSETPPA of PPA 20")]
+fn an_attachment_beyond_the_table() {
+    let mut caller = Caller::default();
+    let fd = caller.must_open("/dev/tap");
+    caller.str_ioctl(fd, TUNSETPPA, 4, &20_i32.to_le_bytes());
+}
+
+#[test]
 #[should_panic(expected = "second TUNNEWPPA")]
 fn a_second_ppa_on_a_stream() {
     let mut caller = Caller::default();

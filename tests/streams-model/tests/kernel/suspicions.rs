@@ -67,6 +67,9 @@ fn a_written_back_strioctl_passed_again() {
 fn a_control_stream_closed_under_its_interface() {
     let mut caller = Caller::default();
     let plumbed = caller.plumb("tap0", 0, I_LINK);
+    let twin = caller.call(Call::Dup { fd: plumbed.control, close_on_exec: true, place: Place::Lowest(0) });
+    caller.close(crate::caller::fd_of(&twin));
+    assert_eq!(invariants(&caller), [0; 0], "only the last reference counts");
     caller.close(plumbed.control);
     assert_eq!(invariants(&caller), [7]);
     let mut caller = Caller::default();

@@ -106,3 +106,33 @@ pub(crate) fn poll(fds: &[&dyn AsRawFd], timeout_ms: i32) -> (i32, Vec<i16>) {
     let ready = unsafe { libc::poll(entries.as_mut_ptr(), entries.len() as u64, timeout_ms) };
     (ready, entries.iter().map(|entry| entry.revents).collect())
 }
+
+/// A `strbuf` of `stropts.h`.
+#[repr(C)]
+struct Strbuf {
+    maxlen: i32,
+    len: i32,
+    buf: *mut u8,
+}
+
+unsafe extern "C" {
+    fn getmsg(fd: i32, control: *mut Strbuf, data: *mut Strbuf, flags: *mut i32) -> i32;
+    fn putmsg(fd: i32, control: *const Strbuf, data: *const Strbuf, flags: i32) -> i32;
+}
+
+/// putmsg(2) of a control part.
+pub(crate) fn put_control(file: &impl AsRawFd, control: &mut [u8]) -> i32 {
+    let strbuf = Strbuf { maxlen: 0, len: control.len() as i32, buf: control.as_mut_ptr() };
+    // SAFETY: the strbuf and the bytes it points at live until the call returns; there is no data part.
+    unsafe { putmsg(file.as_raw_fd(), &raw const strbuf, std::ptr::null(), 0) }
+}
+
+/// getmsg(2): what it returns, and the control part.
+pub(crate) fn get_control(file: &impl AsRawFd) -> (i32, Vec<u8>) {
+    let mut buffer = [0; 256];
+    let mut strbuf = Strbuf { maxlen: 256, len: 0, buf: buffer.as_mut_ptr() };
+    let mut flags = 0;
+    // SAFETY: the strbuf, its 256 bytes and the flags live until the call returns; there is no data part.
+    let result = unsafe { getmsg(file.as_raw_fd(), &raw mut strbuf, std::ptr::null_mut(), &raw mut flags) };
+    (result, buffer[..strbuf.len.max(0) as usize].to_vec())
+}
