@@ -144,3 +144,49 @@ pub(crate) fn fold(sum: u64) -> u16 {
     let sum = (sum.wrapping_add(sum.rotate_left(32)) >> 32) as u32;
     (sum.wrapping_add(sum.rotate_left(16)) >> 16) as u16
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Sum, complete_in_place};
+    use crate::reject::RejectReason;
+
+    #[test]
+    fn a_received_frame_is_completed_in_place() {
+        let mut frame: Vec<u8> = (0..61).collect();
+        let mut sum = Sum::default();
+        sum.bytes(&frame[34..]);
+        complete_in_place(&mut frame, 34, 6).unwrap();
+        assert_eq!(frame[40..42], sum.checksum().to_be_bytes());
+        assert!(frame[..40].iter().chain(&frame[42..]).eq((0..40).chain(42..61).collect::<Vec<u8>>().iter()));
+    }
+
+    #[test]
+    fn a_sum_of_zero_is_stored_as_all_ones() {
+        let mut frame = vec![0; 60];
+        frame[40..42].copy_from_slice(&[0xff, 0xff]);
+        complete_in_place(&mut frame, 34, 20).unwrap();
+        assert_eq!(frame[54..56], [0xff, 0xff]);
+    }
+
+    #[test]
+    fn a_field_outside_the_frame_is_refused() {
+        let mut frame = vec![0; 60];
+        for (start, offset) in [(34, 25), (33, 0), (60, 0), (u16::MAX, u16::MAX)] {
+            assert_eq!(complete_in_place(&mut frame, start, offset), Err(RejectReason::ChecksumRange));
+        }
+        assert_eq!(complete_in_place(&mut frame, 34, 24), Ok(()));
+    }
+
+    #[test]
+    fn pieces_of_odd_length_keep_their_place() {
+        let bytes: Vec<u8> = (1..=200).collect();
+        let mut whole = Sum::default();
+        whole.bytes(&bytes);
+        for cut in 0..bytes.len() {
+            let mut sum = Sum::default();
+            sum.bytes(&bytes[..cut]);
+            sum.bytes(&bytes[cut..]);
+            assert_eq!(sum.folded(), whole.folded(), "{cut}");
+        }
+    }
+}

@@ -86,8 +86,8 @@ pub(crate) fn deliver_whole<E>(
     };
     with_front(body, |mut scratch| {
         let train = Train::whole(validate(&gso, work.checksum, scratch.front())?);
-        let mut prototype = Prototype::new(scratch.buffer(), train);
-        Ok(emit(&body, &train, &mut prototype, fill, Port::BARE, 0, &mut sink))
+        let prototype = Prototype::new(scratch.buffer(), train);
+        Ok(emit(&body, prototype, fill, Port::BARE, 0, &mut sink))
     })?
 }
 
@@ -100,26 +100,27 @@ fn cut<B: Body, E>(
     sink: &mut impl FnMut(&[B::Slice<'_>]) -> Result<(), E>,
 ) -> Result<u32, CarveError<E>> {
     let mut prototype = Prototype::new(scratch.buffer(), train);
+    // A train that was begun in segments is finished in segments.
     if port.offload
-        && let Some(header) = vnet_header::for_train(&train, &prototype)
+        && first == 0
+        && let Some(header) = vnet_header::for_train(&prototype)
     {
-        let train = Train::whole(train.layout);
-        prototype.restart(train);
+        prototype.make_whole();
         prototype.precede(&header, port.header_len);
-        return emit(body, &train, &mut prototype, Fill::Pseudo, port, first, sink);
+        return emit(body, prototype, Fill::Pseudo, port, first, sink);
     }
-    emit(body, &train, &mut prototype, Fill::Full, port, first, sink)
+    emit(body, prototype, Fill::Full, port, first, sink)
 }
 
 fn emit<B: Body, E>(
     body: &B,
-    train: &Train,
-    prototype: &mut Prototype<'_>,
+    mut prototype: Prototype<'_>,
     fill: Fill,
     port: Port,
     first: u32,
     sink: &mut impl FnMut(&[B::Slice<'_>]) -> Result<(), E>,
 ) -> Result<u32, CarveError<E>> {
+    let train = prototype.train;
     let mut cursor = Cursor::default();
     cursor.skip(body, train.span(first.min(train.count)).payload.start);
     for index in first..train.count {

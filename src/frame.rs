@@ -163,7 +163,8 @@ impl<'a> Frame<'a> {
     /// go as a copy with lengths and checksums put right, so that the host sees what was validated. What a host has no form
     /// for (IP fragments, tunnels, more datagrams than Linux takes) is carved, each segment behind a header of zeros.
     ///
-    /// Carving starts with segment `first`. Returns the number of writes the whole frame makes.
+    /// With a `first` other than 0 the train has been begun in segments, and the rest of it is carved too. Returns the
+    /// number of writes the whole frame makes.
     ///
     /// # Errors
     /// As for [`carve`](Self::carve); a `header_len` other than 10 and 12 gives

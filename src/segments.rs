@@ -82,7 +82,7 @@ impl Train {
 pub(crate) struct Prototype<'h> {
     /// Room for a virtio-net header, then the frame's headers.
     buffer: &'h mut [u8],
-    train: Train,
+    pub(crate) train: Train,
     identification: u16,
     sequence: u32,
     flags: u8,
@@ -114,9 +114,9 @@ impl<'h> Prototype<'h> {
         }
     }
 
-    /// Goes over to another way to cut the same frame. To be called before the first rewrite.
-    pub(crate) fn restart(&mut self, train: Train) {
-        self.train = train;
+    /// Leaves the frame in one piece after all. To be called before the first rewrite.
+    pub(crate) fn make_whole(&mut self) {
+        self.train = Train::whole(self.train.layout);
     }
 
     /// Puts the first `len` bytes of a virtio-net header before the headers.
@@ -138,52 +138,47 @@ impl<'h> Prototype<'h> {
         self.flags
     }
 
-    /// Writes the headers of segment `index`. `payload` is the sum over `train.checksummed(index)`, asked for when a
-    /// full checksum needs it.
+    /// Writes the headers of segment `index`. `payload` adds the sum over `train.checksummed(index)`; it is asked for when
+    /// a full checksum needs it.
     pub(crate) fn rewrite(&mut self, index: u32, fill: Fill, payload: impl FnOnce(Range<usize>, &mut Sum)) {
-        let span = self.train.span(index);
-        self.network_headers(index, span.len());
+        self.network_headers(index, self.train.span(index).len());
         let Some(covered) = self.train.checksummed(index) else { return };
         let Layout { kind, header_len, transport, .. } = self.train.layout;
-        let datagram_len = header_len - transport + covered.len();
+        let len = length(header_len - transport + covered.len());
         if kind.is_tcp() {
             self.tcp_header(index);
         } else {
-            put_word(self.header(), transport + udp::LENGTH, length(datagram_len));
+            put_word(self.header(), transport + udp::LENGTH, len);
         }
         let mut sum = self.addresses;
-        sum.number(length(datagram_len).into());
+        sum.number(len.into());
         let field = transport + self.train.layout.checksum_offset();
         put_word(self.header(), field, 0);
-        let value = match fill {
-            Fill::Pseudo => sum.folded(),
-            Fill::Full => {
-                sum.bytes(&self.header()[transport..header_len]);
-                payload(covered, &mut sum);
-                self.checksum_value(sum)
-            }
-        };
+        if fill == Fill::Full {
+            sum.bytes(&self.header()[transport..header_len]);
+            payload(covered, &mut sum);
+        }
+        let value = self.checksum_value(fill, sum);
         put_word(self.header(), field, value);
     }
 
     /// A frame that stays whole is no segment to Linux, which then completes any checksum as if it were UDP's.
-    fn checksum_value(&self, sum: Sum) -> u16 {
-        if self.train.layout.kind.is_tcp() && self.train.count > 1 {
-            sum.checksum()
-        } else {
-            sum.checksum_not_zero()
+    fn checksum_value(&self, fill: Fill, sum: Sum) -> u16 {
+        match fill {
+            Fill::Pseudo => sum.folded(),
+            Fill::Full if self.train.layout.kind.is_tcp() && self.train.count > 1 => sum.checksum(),
+            Fill::Full => sum.checksum_not_zero(),
         }
     }
 
     fn network_headers(&mut self, index: u32, segment_len: usize) {
-        let Layout { kind, network, inner, .. } = self.train.layout;
+        let Layout { kind, inner, .. } = self.train.layout;
         if !kind.outer_is_ipv6() {
             self.ipv4_header(index, segment_len);
         }
         if kind.outer_is_ipv6() || kind.is_tunnel() {
             put_word(self.header(), inner + ipv6::PAYLOAD_LENGTH, length(segment_len - inner - ipv6::LEN));
         }
-        debug_assert!(network <= inner);
     }
 
     fn ipv4_header(&mut self, index: u32, segment_len: usize) {

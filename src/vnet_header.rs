@@ -149,7 +149,8 @@ pub(crate) fn for_checksum(checksum: Checksum) -> [u8; LONGEST] {
 ///
 /// The pseudo-header sum must stand in the checksum field. A single segment is left out of segmentation: the kernel
 /// drops some frames that are marked and need no cutting.
-pub(crate) fn for_train(train: &Train, prototype: &Prototype<'_>) -> Option<[u8; LONGEST]> {
+pub(crate) fn for_train(prototype: &Prototype<'_>) -> Option<[u8; LONGEST]> {
+    let train = &prototype.train;
     let layout = &train.layout;
     let segmented = if train.count == 1 { kind::NONE } else { kernel_kind(train)? };
     // Without the mark a network card that cuts may repeat CWR on each segment.

@@ -123,9 +123,20 @@ fn a_frame_of_one_write_has_nothing_to_resume() {
     );
     let (bytes, gso) = Recipe::plain(GsoKind::Tcp4, 3000, 1448).build();
     let slices = [IoSlice::new(&bytes)];
-    assert_eq!(Frame::new(&slices).gso(gso).offload(12, 1, gone), Ok(1));
     assert_eq!(Frame::new(&slices).gso(gso).carve(3, gone), Ok(3));
     assert_eq!(Frame::new(&slices).gso(gso).carve(u32::MAX, gone), Ok(3));
+}
+
+#[test]
+fn b07_a_train_begun_in_segments_ends_in_segments() {
+    let (bytes, gso) = Recipe::plain(GsoKind::Tcp4, 3000, 1448).build();
+    let slices = [IoSlice::new(&bytes)];
+    let frame = Frame::new(&slices).gso(gso);
+    let (mut all, mut rest) = (Vec::new(), Vec::new());
+    frame.carve(0, keep(&mut all)).unwrap();
+    assert_eq!(frame.offload(12, 1, keep(&mut rest)), Ok(3));
+    let expected: Vec<Vec<u8>> = all[1..].iter().map(|segment| [&[0; 12], &segment[..]].concat()).collect();
+    assert_eq!(rest, expected);
 }
 
 #[test]
