@@ -1,4 +1,3 @@
-#![cfg(target_os = "linux")]
 //! The STREAMS code over the model of the kernel.
 //!
 //! The crate's own files are compiled into this binary, so that their system calls are the ones that the model answers;
