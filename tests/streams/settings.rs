@@ -119,8 +119,9 @@ fn what_is_up_already_stays_up() {
     let udp = std::fs::File::options().read(true).write(true).open("/dev/udp").unwrap();
     // SAFETY: the argument points at the 376 bytes of a lifreq, which outlives the call.
     #[expect(unsafe_code, reason = "the test plays another program")]
-    let taken =
-        unsafe { libc::ioctl(std::os::fd::AsRawFd::as_raw_fd(&udp), 0x8078_6974, request.0.as_mut_ptr()) };
+    let taken = unsafe {
+        libc::ioctl(std::os::fd::AsRawFd::as_raw_fd(&udp), 0x8078_6974_u32 as _, request.0.as_mut_ptr())
+    };
     assert_eq!((taken, tap.is_up().unwrap()), (0, false));
     machine.advance(std::time::Duration::from_secs(1));
     tap.set_up(true).unwrap();

@@ -92,8 +92,9 @@ fn store_mux_ids(name: &str, ip: i32, arp: i32) {
     let udp = std::fs::File::options().read(true).write(true).open("/dev/udp").unwrap();
     // SAFETY: the argument points at the 376 bytes of a lifreq, which outlives the call.
     #[expect(unsafe_code, reason = "the test plays another program")]
-    let stored =
-        unsafe { libc::ioctl(std::os::fd::AsRawFd::as_raw_fd(&udp), 0x8078_6984, request.0.as_mut_ptr()) };
+    let stored = unsafe {
+        libc::ioctl(std::os::fd::AsRawFd::as_raw_fd(&udp), 0x8078_6984_u32 as _, request.0.as_mut_ptr())
+    };
     assert_eq!(stored, 0);
 }
 
