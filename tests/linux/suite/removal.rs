@@ -25,6 +25,9 @@ pub(crate) fn the_same_descriptor_is_bound_again() {
         assert_eq!(backend.as_fd().as_raw_fd(), number);
         assert!(ip("link show again0").contains("mtu 1400"));
     }
+    let less = Offload::with_header(12).unwrap();
+    backend.reattach(&config().offload(less)).unwrap();
+    assert_eq!(backend.tap().offload(), less);
     drop(backend);
     vanishes("again0");
 }
