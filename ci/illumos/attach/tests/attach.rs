@@ -40,7 +40,12 @@ fn child() {
 
 fn in_child(kind: &str, trace: &str) -> Output {
     let mut command = Command::new(env::current_exe().unwrap());
-    command.args(["child", "--exact", "--nocapture"]).env("ATTACH", kind).env("STREAMS_TRACE", trace).output().unwrap()
+    command
+        .args(["child", "--exact", "--nocapture"])
+        .env("ATTACH", kind)
+        .env("STREAMS_TRACE", trace)
+        .output()
+        .unwrap()
 }
 
 /// Call by call what the native build does over the same model.
