@@ -117,6 +117,15 @@ fn a_frame_of_the_host_arrives() {
 }
 
 #[test]
+fn an_interface_has_a_number_as_long_as_it_is_there() {
+    let index = |name| nix::net::if_::if_nametoindex(name);
+    let tap = named("tap11").attach().unwrap();
+    assert!(index("tap11").unwrap() > 0);
+    tap.detach().unwrap();
+    assert!(index("tap11").is_err());
+}
+
+#[test]
 fn settings_are_kept_by_the_kernel() {
     let tap = named("tap10").attach().unwrap();
     tap.set_mtu(1300).unwrap();
