@@ -7,8 +7,9 @@
 
 use crate::errno::{EINVAL, ENOTTY, errno, fail};
 use crate::path::directory;
-use crate::solaris::{illumos_fcntl_request, iov_max};
+use crate::solaris::illumos_fcntl_request;
 use crate::streams;
+use crate::system::iov_max;
 use crate::translate::{Flags, Numbers};
 use libc::{iovec, mode_t, off_t};
 use std::ffi::{c_char, c_int, c_long, c_void};
