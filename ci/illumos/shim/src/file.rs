@@ -69,6 +69,12 @@ forward! { errno:
     fn flock(fd: c_int, operation: c_int) -> c_int;
 }
 
+forward! { number:
+    fn posix_fallocate(fd: c_int, offset: off_t, length: off_t) -> c_int;
+    // sys/fcntl.h: advice 0 to 5 agrees
+    fn posix_fadvise(fd: c_int, offset: off_t, length: off_t, advice: c_int) -> c_int;
+}
+
 fn host_open_flags(illumos: c_int) -> c_int {
     (illumos & ACCESS_MODE) | OPEN_FLAGS.to_host(illumos & !ACCESS_MODE)
 }
