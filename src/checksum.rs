@@ -33,10 +33,8 @@ impl Sum {
     }
 
     /// Adds a number of a pseudo header. The bytes before it must be even in number.
-    pub(crate) fn number(&mut self, value: u32) {
-        let bytes = value.to_be_bytes();
-        self.words += u64::from(u16::from_ne_bytes([bytes[0], bytes[1]]));
-        self.words += u64::from(u16::from_ne_bytes([bytes[2], bytes[3]]));
+    pub(crate) fn number(&mut self, value: u16) {
+        self.words += u64::from(u16::from_ne_bytes(value.to_be_bytes()));
     }
 
     /// The sum itself, as a partial checksum wants it.

@@ -47,7 +47,7 @@ impl GsoKind {
     fn ip_header_fits(self, len: usize) -> bool {
         match (self.is_tunnel(), self.outer_is_ipv6()) {
             (true, _) => len >= ipv4::LEN + ipv6::LEN && len.is_multiple_of(4),
-            (_, true) => len >= ipv6::LEN && (len - ipv6::LEN).is_multiple_of(ipv6::UNIT),
+            (_, true) => len >= ipv6::LEN && len.is_multiple_of(ipv6::UNIT),
             _ => (ipv4::LEN..=ipv4::LONGEST).contains(&len) && len.is_multiple_of(4),
         }
     }

@@ -103,7 +103,7 @@ impl<'h> Prototype<'h> {
         } else {
             &header[inner..][ipv4::ADDRESSES]
         });
-        addresses.number(u32::from(train.layout.transport_protocol()));
+        addresses.number(train.layout.transport_protocol().into());
         Self {
             identification: word(network + ipv4::IDENTIFICATION),
             sequence: if tcp { u32::from(word(sequence)) << 16 | u32::from(word(sequence + 2)) } else { 0 },
@@ -151,7 +151,7 @@ impl<'h> Prototype<'h> {
             put_word(self.header(), transport + udp::LENGTH, len);
         }
         let mut sum = self.addresses;
-        sum.number(len.into());
+        sum.number(len);
         let field = transport + self.train.layout.checksum_offset();
         put_word(self.header(), field, 0);
         if fill == Fill::Full {

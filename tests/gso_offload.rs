@@ -102,6 +102,7 @@ fn a_frame_left_whole_goes_behind_a_header() {
     let bytes: Vec<u8> = (0..100).collect();
     let slices: Vec<IoSlice<'_>> = bytes.chunks(7).map(IoSlice::new).collect();
     let plain = Frame::new(&slices);
+    assert_eq!(plain.total_len(), 100);
     assert_eq!(writes(&plain, 12), [[&[0; 12], &bytes[..]].concat()]);
     assert_eq!(writes(&plain, 10), [[&[0; 10], &bytes[..]].concat()]);
     let partial = plain.checksum(Checksum::Partial { start: 40, offset: 300 - 256 });
@@ -159,6 +160,16 @@ fn segments_over_many_slices_are_built_and_over_too_many_are_an_error() {
         assert_eq!(carve(&scattered(len), gso), (Ok(2), whole.clone()), "{len}");
     }
     let (outcome, segments) = carve(&scattered(1), gso);
+    // Pairs of bytes, and all that is left in the last slice: the most that one write takes, and one slice more.
+    let of_count = |count: usize| -> Vec<IoSlice<'_>> {
+        let (first, second) = payload.split_at(2500);
+        let (pairs, rest) = second.split_at(2 * (count - 1));
+        let many = pairs.chunks(2).map(IoSlice::new).chain([IoSlice::new(rest)]);
+        [IoSlice::new(headers), IoSlice::new(first)].into_iter().chain(many).collect()
+    };
+    assert_eq!(carve(&of_count(1023), gso), (Ok(2), whole.clone()));
+    let one_more = Err(CarveError::TooManySlices { sent: 1, slices: 1025, limit: 1024 });
+    assert_eq!(carve(&of_count(1024), gso).0, one_more);
     assert_eq!(outcome, Err(CarveError::TooManySlices { sent: 1, slices: 2501, limit: 1024 }));
     assert_eq!(segments, whole[..1]);
 }
