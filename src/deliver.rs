@@ -91,6 +91,8 @@ pub(crate) fn deliver_whole<E>(
     })?
 }
 
+#[inline]
+
 fn cut<B: Body, E>(
     body: &B,
     mut scratch: Scratch<'_>,
@@ -111,6 +113,8 @@ fn cut<B: Body, E>(
     }
     emit(body, prototype, Fill::Full, port, first, sink)
 }
+
+#[inline]
 
 fn emit<B: Body, E>(
     body: &B,
