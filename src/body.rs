@@ -145,7 +145,6 @@ impl<B: Body> Body for Behind<B> {
 }
 
 #[inline]
-
 pub(crate) fn total_len(body: impl Body) -> usize {
     (0..body.count()).fold(0, |total: usize, index| total.saturating_add(body.len(index)))
 }

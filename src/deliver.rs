@@ -92,7 +92,6 @@ pub(crate) fn deliver_whole<E>(
 }
 
 #[inline]
-
 fn cut<B: Body, E>(
     body: &B,
     mut scratch: Scratch<'_>,
@@ -115,7 +114,6 @@ fn cut<B: Body, E>(
 }
 
 #[inline]
-
 fn emit<B: Body, E>(
     body: &B,
     mut prototype: Prototype<'_>,

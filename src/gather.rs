@@ -68,7 +68,6 @@ fn long_list<B: Body, E>(
 }
 
 #[inline]
-
 fn list<B: Body, E, const ROOM: usize>(
     body: &B,
     cursor: &mut Cursor,

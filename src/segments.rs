@@ -63,7 +63,6 @@ impl Train {
     }
 
     #[inline]
-
     pub(crate) fn span(&self, index: u32) -> Span {
         let from = self.split + index as usize * self.size;
         let to = self.layout.frame_len.min(from + self.size);
@@ -171,7 +170,6 @@ impl<'h> Prototype<'h> {
     }
 
     #[inline]
-
     fn header(&mut self) -> &mut [u8] {
         &mut self.buffer[vnet_header::LONGEST..]
     }
@@ -219,7 +217,6 @@ impl<'h> Prototype<'h> {
     }
 
     #[inline]
-
     fn network_headers(&mut self, index: u32, segment_len: usize) {
         let Layout { kind, inner, .. } = self.train.layout;
         if !kind.outer_is_ipv6() {
@@ -231,7 +228,6 @@ impl<'h> Prototype<'h> {
     }
 
     #[inline]
-
     fn ipv4_header(&mut self, index: u32, segment_len: usize) {
         let network = self.train.layout.network;
         let (field, value) = if self.train.fragments() {
@@ -250,7 +246,6 @@ impl<'h> Prototype<'h> {
     }
 
     #[inline]
-
     fn tcp_header(&mut self, index: u32, changed: &mut Sum) {
         let transport = self.train.layout.transport;
         let size = u32::try_from(self.train.size).unwrap_or(u32::MAX);
