@@ -34,7 +34,7 @@ fn each_thread_has_its_own_and_drops_it() {
         }
     }
     thread_local! {
-        static OWN: Own = Own(Cell::new(std::hint::black_box(0)));
+        static OWN: Own = Own(Cell::default());
     }
     let set = |value| {
         OWN.with(|own| own.0.set(own.0.get() + value));
