@@ -164,6 +164,12 @@ fn b01_a_packet_has_at_most_65535_bytes() {
         bytes.push(7);
         assert_eq!(verdict(&bytes, gso), Err(RejectReason::PacketTooLong), "{kind:?}");
     }
+    let (mut bytes, _) = Recipe::plain(GsoKind::Tcp4, 1, 1400).build();
+    for (len, expected) in [(65_535, Ok(())), (65_536, Err(RejectReason::PacketTooLong))] {
+        bytes.resize(14 + len, 7);
+        let header = [0, 1, 0, 0, 100, 0, 0, 0, 0, 0];
+        assert_eq!(Frame::from_virtio(&header, &[IoSlice::new(&bytes)]).map(drop), expected);
+    }
 }
 
 #[test]
