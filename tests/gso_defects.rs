@@ -71,6 +71,12 @@ fn d02_a_tcp_checksum_of_zero_stays_zero() {
     let missing = carve(&bytes, gso).unwrap()[0][field..field + 2].to_vec();
     bytes[at..at + 2].copy_from_slice(&missing);
     assert_eq!(word(&carve(&bytes, gso).unwrap()[0], field), 0);
+    // One that is left whole is no segment to Linux, which completes every checksum alike.
+    let whole = Gso { segment_size: 128, ..gso };
+    bytes[at..at + 2].fill(0);
+    let missing = carve(&bytes, whole).unwrap()[0][field..field + 2].to_vec();
+    bytes[at..at + 2].copy_from_slice(&missing);
+    assert_eq!(word(&carve(&bytes, whole).unwrap()[0], field), 0xffff);
 }
 
 #[test]

@@ -60,6 +60,13 @@ fn b16_the_header_has_room_for_a_buffer_count_where_there_is_one() {
 fn b16_what_is_offered_needs_nothing_that_is_not() {
     assert_eq!(Offload::NONE.virtio_features(), TRANSMIT);
     assert_eq!(Offload::ALL.virtio_features(), TRANSMIT | RECEIVE);
+    let mut ecn = Offload::NONE;
+    (ecn.checksum, ecn.tcp_ecn, ecn.tcp4) = (true, true, true);
+    assert_eq!(
+        ecn.virtio_features(),
+        TRANSMIT | GUEST_CSUM | GUEST_TSO4 | GUEST_ECN,
+        "one kind of TCP is enough"
+    );
     for bits in 0..32_u8 {
         let has = |bit: u8| bits & 1 << bit != 0;
         let mut offload = Offload::NONE;
@@ -71,5 +78,16 @@ fn b16_what_is_offered_needs_nothing_that_is_not() {
         assert_eq!(back.checksum, offload.checksum);
         assert_eq!(offered & (GUEST_UFO | HOST_UFO), 0, "fragments are never offered");
         assert_eq!(offered & TRANSMIT, TRANSMIT, "software does what the host cannot");
+    }
+}
+
+#[test]
+fn a_header_of_its_own_has_one_of_two_lengths() {
+    for len in [10, 12] {
+        let offload = Offload::with_header(len).unwrap();
+        assert_eq!((offload.header_len, flags(offload)), (len, [false; 5]));
+    }
+    for len in [0, 9, 11, 13, 20] {
+        assert_eq!(Offload::with_header(len), None);
     }
 }

@@ -136,6 +136,25 @@ fn b01_frames_must_hold_their_headers_and_something_more() {
     }
 }
 
+/// Without a context the frame's own headers tell where they end, also those that are fetched in a second try.
+#[test]
+fn b01_headers_cut_short_are_told_from_headers_without_payload() {
+    let long = Recipe { extensions: vec![(0, 40), (60, 40)], ..Recipe::plain(GsoKind::Tcp6, 300, 100) };
+    for recipe in [Recipe::plain(GsoKind::Tcp6, 300, 100), long] {
+        let (bytes, gso) = recipe.build();
+        let verdict = |len: usize| {
+            let header = [0, 4, 0, 0, 100, 0, 0, 0, 0, 0];
+            Frame::from_virtio(&header, &[IoSlice::new(&bytes[..len])]).map(drop)
+        };
+        let header_len = usize::from(gso.header_len);
+        for len in 0..header_len {
+            assert_eq!(verdict(len), Err(RejectReason::Truncated), "{len}");
+        }
+        assert_eq!(verdict(header_len), Err(RejectReason::NoPayload));
+        assert_eq!(verdict(header_len + 1), Ok(()));
+    }
+}
+
 #[test]
 fn b01_a_packet_has_at_most_65535_bytes() {
     for kind in support::frames::KINDS {
@@ -144,6 +163,12 @@ fn b01_a_packet_has_at_most_65535_bytes() {
         assert_eq!(verdict(&bytes, gso), Ok(()), "{kind:?}");
         bytes.push(7);
         assert_eq!(verdict(&bytes, gso), Err(RejectReason::PacketTooLong), "{kind:?}");
+    }
+    let (mut bytes, _) = Recipe::plain(GsoKind::Tcp4, 1, 1400).build();
+    for (len, expected) in [(65_535, Ok(())), (65_536, Err(RejectReason::PacketTooLong))] {
+        bytes.resize(14 + len, 7);
+        let header = [0, 1, 0, 0, 100, 0, 0, 0, 0, 0];
+        assert_eq!(Frame::from_virtio(&header, &[IoSlice::new(&bytes)]).map(drop), expected);
     }
 }
 
