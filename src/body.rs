@@ -144,11 +144,13 @@ impl<B: Body> Body for Behind<B> {
     }
 }
 
+#[inline]
 pub(crate) fn total_len(body: impl Body) -> usize {
     (0..body.count()).fold(0, |total: usize, index| total.saturating_add(body.len(index)))
 }
 
 /// Fills `target` with the first bytes of the frame; returns how many there were.
+#[inline]
 pub(crate) fn copy_front(body: impl Body, target: &mut [u8]) -> usize {
     let mut filled = 0;
     for index in 0..body.count() {
@@ -166,6 +168,7 @@ pub(crate) struct Cursor {
 
 impl Cursor {
     /// Steps over `len` bytes and tells `visit` each slice and range on the way. Stops early at the end of the frame.
+    #[inline]
     pub(crate) fn advance<B: Body>(
         &mut self,
         body: &B,
@@ -191,6 +194,7 @@ impl Cursor {
 }
 
 /// Sums `len` bytes from `from` on.
+#[inline]
 pub(crate) fn sum_range<B: Body>(body: &B, mut from: Cursor, len: usize, sum: &mut Sum) {
     from.advance(body, len, |index, range| body.sum(index, range, sum));
 }

@@ -1,5 +1,8 @@
 //! Picks the widest vector unit at run time for the one body in `checksum`.
-#![expect(unsafe_code, reason = "a function built for AVX2 may only be called where AVX2 exists")]
+#![cfg_attr(
+    target_arch = "x86_64",
+    expect(unsafe_code, reason = "a function built for AVX2 may only be called where AVX2 exists")
+)]
 // UNSAFETY: one call, made under the check that makes it sound. The body itself is safe code, built twice.
 
 use crate::checksum::wide;

@@ -106,13 +106,15 @@ impl Config {
         self
     }
 
-    /// Fails when there is no interface of that name yet.
+    /// Fails when there is no interface of that name yet. illumos and Solaris: always
+    /// [`AttachError::Unsupported`], since a device there lives only as long as its owner's descriptor.
     pub fn must_exist(mut self) -> Self {
         self.creation = Creation::MustExist;
         self
     }
 
-    /// Fails when there is an interface of that name already.
+    /// Fails when there is an interface of that name already. illumos and Solaris: that is so in any case, but it excludes
+    /// [`replace_stale`](Self::replace_stale).
     pub fn create_exclusive(mut self) -> Self {
         self.creation = Creation::Exclusive;
         self
@@ -198,14 +200,16 @@ impl Config {
         self
     }
 
-    /// illumos and Solaris: only makes the device; `ifconfig NAME plumb`, run by an administrator or the setup
-    /// program, does the rest. Elsewhere it changes nothing.
+    /// illumos and Solaris: only makes the device, which must be named `tap` and its PPA. `ifconfig tap3 plumb`, run by
+    /// whoever is told of the device, does the rest, so that no address, MTU or `up` can be asked for here; and
+    /// `ifconfig tap3 unplumb` must come before the detach. Elsewhere it changes nothing.
     pub fn external_plumbing(mut self) -> Self {
         self.external_plumbing = true;
         self
     }
 
-    /// illumos and Solaris: unplumbs a left-over interface of the same name first. Never touches one whose owner lives.
+    /// illumos and Solaris: unplumbs a left-over interface of the same name, `tap` and its PPA, where one is in the way.
+    /// Never touches one whose owner lives. With [`any`](Self::any) another name is taken instead. Elsewhere it changes nothing.
     pub fn replace_stale(mut self) -> Self {
         self.replace_stale = true;
         self

@@ -91,6 +91,7 @@ pub(crate) fn deliver_whole<E>(
     })?
 }
 
+#[inline]
 fn cut<B: Body, E>(
     body: &B,
     mut scratch: Scratch<'_>,
@@ -112,6 +113,7 @@ fn cut<B: Body, E>(
     emit(body, prototype, Fill::Full, port, first, sink)
 }
 
+#[inline]
 fn emit<B: Body, E>(
     body: &B,
     mut prototype: Prototype<'_>,

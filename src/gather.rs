@@ -3,6 +3,8 @@
 use crate::body::{Body, Cursor};
 use crate::frame::CarveError;
 
+/// Slices a write has when the guest's frame lies in one or two; a short list costs less to lay out.
+const FEW_SLICES: usize = 4;
 /// Slices a write has in the common case: headers and 64 KiB in pages of 4 KiB.
 const USUAL_SLICES: usize = 18;
 /// `IOV_MAX` of Linux and illumos; no host takes more.
@@ -36,6 +38,7 @@ impl<E> Stop<E> {
 }
 
 /// Gives `sink` the slices of `pieces`, and leaves `cursor` behind what they took of the frame.
+#[inline]
 pub(crate) fn gather<B: Body, E>(
     body: &B,
     cursor: &mut Cursor,
@@ -43,7 +46,9 @@ pub(crate) fn gather<B: Body, E>(
     limit: usize,
     sink: &mut impl FnMut(&[B::Slice<'_>]) -> Result<(), E>,
 ) -> Result<(), Stop<E>> {
-    if body.count() + pieces.len() <= USUAL_SLICES {
+    if body.count() + pieces.len() <= FEW_SLICES {
+        list::<B, E, FEW_SLICES>(body, cursor, pieces, limit, sink)
+    } else if body.count() + pieces.len() <= USUAL_SLICES {
         list::<B, E, USUAL_SLICES>(body, cursor, pieces, limit, sink)
     } else {
         long_list(body, cursor, pieces, limit, sink)
@@ -62,6 +67,7 @@ fn long_list<B: Body, E>(
     list::<B, E, MOST_SLICES>(body, cursor, pieces, limit, sink)
 }
 
+#[inline]
 fn list<B: Body, E, const ROOM: usize>(
     body: &B,
     cursor: &mut Cursor,

@@ -106,6 +106,7 @@ impl Front<'_> {
 }
 
 /// Overwrites 16 bits of a header whose length has been checked.
+#[inline]
 pub(crate) fn put_word(header: &mut [u8], at: usize, value: u16) {
     header[at..at + 2].copy_from_slice(&value.to_be_bytes());
 }

@@ -36,6 +36,7 @@ pub(crate) struct Span {
 }
 
 impl Span {
+    #[inline]
     fn len(&self) -> usize {
         self.header_len + self.payload.len()
     }
@@ -56,10 +57,12 @@ impl Train {
     }
 
     /// Whether the segments are IP fragments of one datagram. A datagram that fits in one is not a fragment.
+    #[inline]
     fn fragments(&self) -> bool {
         self.layout.kind.is_fragments() && self.count > 1
     }
 
+    #[inline]
     pub(crate) fn span(&self, index: u32) -> Span {
         let from = self.split + index as usize * self.size;
         let to = self.layout.frame_len.min(from + self.size);
@@ -68,6 +71,7 @@ impl Train {
     }
 
     /// The bytes behind the headers that segment `index`'s transport checksum covers; none where it has no such field.
+    #[inline]
     pub(crate) fn checksummed(&self, index: u32) -> Option<Range<usize>> {
         match (self.fragments(), index) {
             (false, _) => Some(self.span(index).payload),
@@ -86,6 +90,10 @@ pub(crate) struct Prototype<'h> {
     identification: u16,
     sequence: u32,
     flags: u8,
+    /// What each segment's checksums have in common: the IPv4 header and the transport header without the fields that
+    /// differ, and the pseudo header without the length.
+    network_sum: Sum,
+    transport_sum: Sum,
     addresses: Sum,
 }
 
@@ -104,18 +112,49 @@ impl<'h> Prototype<'h> {
             &header[inner..][ipv4::ADDRESSES]
         });
         addresses.number(train.layout.transport_protocol().into());
-        Self {
+        let mut prototype = Self {
             identification: word(network + ipv4::IDENTIFICATION),
             sequence: if tcp { u32::from(word(sequence)) << 16 | u32::from(word(sequence + 2)) } else { 0 },
             flags: if tcp { header[transport + tcp::FLAGS] } else { 0 },
+            network_sum: Sum::default(),
+            transport_sum: Sum::default(),
             addresses,
             buffer,
             train,
+        };
+        prototype.sum_what_stays();
+        prototype
+    }
+
+    /// Clears the fields that differ from segment to segment, and sums the rest once.
+    fn sum_what_stays(&mut self) {
+        let Layout { kind, network, transport, header_len, .. } = self.train.layout;
+        let checksum = transport + self.train.layout.checksum_offset();
+        put_word(self.header(), checksum, 0);
+        if kind.is_tcp() {
+            self.header()[transport + tcp::SEQUENCE..][..4].fill(0);
+            self.header()[transport + tcp::FLAGS] = 0;
+        } else {
+            put_word(self.header(), transport + udp::LENGTH, 0);
+        }
+        let mut sum = Sum::default();
+        sum.bytes(&self.header()[transport..header_len]);
+        self.transport_sum = sum;
+        if !kind.outer_is_ipv6() {
+            let differs = if self.train.fragments() { ipv4::FRAGMENT } else { ipv4::IDENTIFICATION };
+            for field in [ipv4::TOTAL_LENGTH, ipv4::CHECKSUM, differs] {
+                put_word(self.header(), network + field, 0);
+            }
+            let end = network + 4 * usize::from(self.header()[network] & 0x0f);
+            let mut sum = Sum::default();
+            sum.bytes(&self.header()[network..end]);
+            self.network_sum = sum;
         }
     }
 
     /// Leaves the frame in one piece after all. To be called before the first rewrite.
     pub(crate) fn make_whole(&mut self) {
+        debug_assert!(!self.train.fragments(), "what differs between fragments is another field");
         self.train = Train::whole(self.train.layout);
     }
 
@@ -125,10 +164,12 @@ impl<'h> Prototype<'h> {
     }
 
     /// The first `header_len` bytes of the rewritten headers, and the `preceding` bytes before them.
+    #[inline]
     pub(crate) fn bytes(&self, preceding: usize, header_len: usize) -> &[u8] {
         &self.buffer[vnet_header::LONGEST - preceding..vnet_header::LONGEST + header_len]
     }
 
+    #[inline]
     fn header(&mut self) -> &mut [u8] {
         &mut self.buffer[vnet_header::LONGEST..]
     }
@@ -140,29 +181,33 @@ impl<'h> Prototype<'h> {
 
     /// Writes the headers of segment `index`. `payload` adds the sum over `train.checksummed(index)`; it is asked for when
     /// a full checksum needs it.
+    #[inline]
     pub(crate) fn rewrite(&mut self, index: u32, fill: Fill, payload: impl FnOnce(Range<usize>, &mut Sum)) {
         self.network_headers(index, self.train.span(index).len());
         let Some(covered) = self.train.checksummed(index) else { return };
         let Layout { kind, header_len, transport, .. } = self.train.layout;
         let len = length(header_len - transport + covered.len());
+        let mut changed = Sum::default();
         if kind.is_tcp() {
-            self.tcp_header(index);
+            self.tcp_header(index, &mut changed);
         } else {
             put_word(self.header(), transport + udp::LENGTH, len);
+            changed.number(len);
         }
         let mut sum = self.addresses;
         sum.number(len);
-        let field = transport + self.train.layout.checksum_offset();
-        put_word(self.header(), field, 0);
         if fill == Fill::Full {
-            sum.bytes(&self.header()[transport..header_len]);
+            sum.add(changed);
+            sum.add(self.transport_sum);
             payload(covered, &mut sum);
         }
         let value = self.checksum_value(fill, sum);
+        let field = transport + self.train.layout.checksum_offset();
         put_word(self.header(), field, value);
     }
 
     /// A frame that stays whole is no segment to Linux, which then completes any checksum as if it were UDP's.
+    #[inline]
     fn checksum_value(&self, fill: Fill, sum: Sum) -> u16 {
         match fill {
             Fill::Pseudo => sum.folded(),
@@ -171,6 +216,7 @@ impl<'h> Prototype<'h> {
         }
     }
 
+    #[inline]
     fn network_headers(&mut self, index: u32, segment_len: usize) {
         let Layout { kind, inner, .. } = self.train.layout;
         if !kind.outer_is_ipv6() {
@@ -181,29 +227,31 @@ impl<'h> Prototype<'h> {
         }
     }
 
+    #[inline]
     fn ipv4_header(&mut self, index: u32, segment_len: usize) {
         let network = self.train.layout.network;
-        put_word(self.header(), network + ipv4::TOTAL_LENGTH, length(segment_len - network));
-        if self.train.fragments() {
+        let (field, value) = if self.train.fragments() {
             let more = if index + 1 < self.train.count { ipv4::MORE_FRAGMENTS } else { 0 };
-            let offset = length(index as usize * self.train.size / ipv4::FRAGMENT_UNIT);
-            put_word(self.header(), network + ipv4::FRAGMENT, more | offset);
+            (ipv4::FRAGMENT, more | length(index as usize * self.train.size / ipv4::FRAGMENT_UNIT))
         } else {
-            let identification = self.identification.wrapping_add(low_word(index));
-            put_word(self.header(), network + ipv4::IDENTIFICATION, identification);
-        }
-        let end = network + 4 * usize::from(self.header()[network] & 0x0f);
-        put_word(self.header(), network + ipv4::CHECKSUM, 0);
-        let mut sum = Sum::default();
-        sum.bytes(&self.header()[network..end]);
+            (ipv4::IDENTIFICATION, self.identification.wrapping_add(low_word(index)))
+        };
+        let total = length(segment_len - network);
+        let mut sum = self.network_sum;
+        sum.number(total);
+        sum.number(value);
+        put_word(self.header(), network + ipv4::TOTAL_LENGTH, total);
+        put_word(self.header(), network + field, value);
         put_word(self.header(), network + ipv4::CHECKSUM, sum.checksum());
     }
 
-    fn tcp_header(&mut self, index: u32) {
+    #[inline]
+    fn tcp_header(&mut self, index: u32, changed: &mut Sum) {
         let transport = self.train.layout.transport;
         let size = u32::try_from(self.train.size).unwrap_or(u32::MAX);
         let sequence = self.sequence.wrapping_add(index.wrapping_mul(size));
-        self.header()[transport + tcp::SEQUENCE..][..4].copy_from_slice(&sequence.to_be_bytes());
+        let bytes = sequence.to_be_bytes();
+        self.header()[transport + tcp::SEQUENCE..][..4].copy_from_slice(&bytes);
         let mut flags = self.flags;
         if index > 0 {
             // The sender has reduced its window once, not once a segment (RFC 3168 6.1.2).
@@ -213,17 +261,23 @@ impl<'h> Prototype<'h> {
             flags &= !(tcp::FIN | tcp::PSH);
         }
         self.header()[transport + tcp::FLAGS] = flags;
+        changed.number(u16::from_be_bytes([bytes[0], bytes[1]]));
+        changed.number(u16::from_be_bytes([bytes[2], bytes[3]]));
+        // The flags are the second byte of their word.
+        changed.number(flags.into());
     }
 }
 
 /// A length inside a packet. None is above `LONGEST_PACKET`, which the validator has made sure of.
 #[expect(clippy::cast_possible_truncation, reason = "the validator bounds the packet to 65535 bytes")]
+#[inline]
 fn length(value: usize) -> u16 {
     debug_assert!(value <= crate::gso::LONGEST_PACKET);
     value as u16
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "the identification counts modulo 65536")]
+#[inline]
 fn low_word(index: u32) -> u16 {
     index as u16
 }

@@ -1,6 +1,7 @@
 //! The transmit lock and the threads' state machine under every interleaving that loom can think of.
 //!
 //! The very files of the crate are compiled here, over loom's primitives.
+#![cfg(target_os = "linux")]
 #![expect(dead_code, reason = "the crate's modules are used in parts here")]
 
 mod sync {

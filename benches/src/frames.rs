@@ -45,7 +45,11 @@ pub fn receive(rig: &Rig, len: usize, report: &mut Report) {
     let mut bare = || {
         rig.fill(len).expect("fill");
         let mut frames = 0;
-        let time = timed(|| while read(&rig.backend, &mut bare_buffer).is_ok() { frames += 1 });
+        let time = timed(|| {
+            while read(&rig.backend, &mut bare_buffer).is_ok() {
+                frames += 1
+            }
+        });
         assert_eq!(frames, QUEUE);
         time
     };

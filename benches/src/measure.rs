@@ -67,7 +67,11 @@ pub fn compare(subject: Arm<'_>, peer: Arm<'_>) -> Comparison {
         times.push(middle);
         // Against the mean of both, so that a drift within the round cancels.
         ratio.push(middle.as_secs_f64() * 2.0 / (first + last).as_secs_f64());
-        control.push(if round % 2 == 0 { first.as_secs_f64() / last.as_secs_f64() } else { last.as_secs_f64() / first.as_secs_f64() });
+        control.push(if round % 2 == 0 {
+            first.as_secs_f64() / last.as_secs_f64()
+        } else {
+            last.as_secs_f64() / first.as_secs_f64()
+        });
     }
     times.sort();
     Comparison { time: times[times.len() / 2], ratio: Ratios(ratio), control: Ratios(control) }

@@ -6,6 +6,8 @@ use crate::measure::Comparison;
 #[derive(Clone, Copy)]
 pub enum Bound {
     AtMost(f64),
+    /// Shown only.
+    None,
 }
 
 /// Collects the verdicts.
@@ -19,19 +21,19 @@ impl Report {
     pub fn line(&mut self, name: &str, result: &Comparison, count: usize, peer: &str, bound: Bound) {
         let nanos = result.time.as_nanos() as f64 / count as f64;
         let (ratio, control) = (result.ratio.median(), result.control.median());
-        let Bound::AtMost(limit) = bound;
         let steady = (control - 1.0).abs() <= 0.01;
-        let verdict = match (ratio <= limit, steady) {
-            (true, _) => "met",
-            (false, true) => "MISSED",
-            (false, false) => "unsteady",
+        let (limit, verdict) = match bound {
+            Bound::None => (String::from("none"), ""),
+            Bound::AtMost(limit) if ratio <= limit => (format!("{limit:.3}"), ": met"),
+            Bound::AtMost(limit) if steady => (format!("{limit:.3}"), ": MISSED"),
+            Bound::AtMost(limit) => (format!("{limit:.3}"), ": unsteady"),
         };
         println!(
-            "{name} {nanos:.0} ns {ratio:.3} {peer}  # {:.3}..{:.3}, A/A {control:.3}, bound {limit}: {verdict}",
+            "{name} {nanos:.1} ns {ratio:.3} {peer}  # {:.3}..{:.3}, A/A {control:.3}, bound {limit}{verdict}",
             result.ratio.least(),
             result.ratio.most(),
         );
-        if verdict == "MISSED" {
+        if verdict == ": MISSED" {
             self.missed.push(format!("{name}/{peer}"));
         }
     }

@@ -8,7 +8,7 @@ use std::{fs, io};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::{CloneFlags, CpuSet, sched_setaffinity, unshare};
 use nix::unistd::{Pid, getgid, getuid};
-use tap_plumb::{Backend, Config};
+use tap_plumb::{Backend, Config, Offload};
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
@@ -47,11 +47,12 @@ pub struct Rig {
 pub const QUEUE: usize = 1000;
 
 impl Rig {
-    pub fn new(number: u8) -> Outcome<Self> {
+    pub fn new(number: u8, offload: Offload) -> Outcome<Self> {
         let name = format!("tap{number}");
         let tap = Config::new()
             .name(&*name)
             .address([10, 0, number, 1].into(), 24)
+            .offload(offload)
             .hardware_address([2, 0, 0, 0, number, 1])
             .up()
             .attach()?;

@@ -9,6 +9,7 @@ targets is $CARGO with its variables as `prepare` prints them, the native one is
 """
 
 import collections
+import concurrent.futures
 import fnmatch
 import json
 import os
@@ -131,8 +132,9 @@ def main():
         # both at once: two processors are kept busy by two targets better than by one
         programs = build(os.environ["CARGO"], None, [word for target in targets for word in ("--target", target)])
         native = list_tests(build("cargo", native_environment(), []), [])
-        for target in targets:
-            check(target, programs, native, patterns)
+        # at once as well: tests wait more than they work
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            list(pool.map(lambda target: check(target, programs, native, patterns), targets))
     except Failed as failure:
         sys.exit(str(failure))
 

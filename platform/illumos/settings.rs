@@ -81,13 +81,13 @@ pub(crate) fn set_address(
     foreign(fd, family, |interface| interface.give_address(address, prefix).map(drop))
 }
 
-/// The driver has no offloads to grant.
+/// The driver has none to grant. With a header it is a socket, whose peer alone knows what it sends.
 pub(crate) fn set_offload(
     _fd: BorrowedFd<'_>,
     _plumbing: Option<&Plumbing>,
-    _wanted: Offload,
+    wanted: Offload,
 ) -> io::Result<Offload> {
-    Ok(Offload::NONE)
+    Ok(if wanted.header_len == 0 { Offload::NONE } else { wanted })
 }
 
 /// A device has one control stream, and a frame no choice of queue.

@@ -46,9 +46,6 @@ impl Bound {
     /// # Errors
     /// `EIO` from a kernel before 5.1 when the interface is down.
     pub(super) fn packet_info(&self, fd: BorrowedFd<'_>) -> Result<bool, Failure> {
-        if !self.has(NO_PACKET_INFO) {
-            return Ok(true);
-        }
         let least = if self.has(HEADER) { header_len(fd)? } else { ETHERNET_HEADER };
         let answer = ioctl::write_unreadable(fd, least);
         match answer.raw_os_error() {

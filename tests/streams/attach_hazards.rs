@@ -23,8 +23,20 @@ fn failing(
     error
 }
 
+/// Set in the process that closes its standard input, which no other test may then share.
+const ALONE: &str = "TAP_PLUMB_TEST_ALONE";
+
 #[test]
 fn hazard_06_b35_a_descriptor_of_number_0_is_a_descriptor() {
+    if std::env::var_os(ALONE).is_none() {
+        let test = "attach_hazards::hazard_06_b35_a_descriptor_of_number_0_is_a_descriptor";
+        let this = std::env::current_exe().unwrap();
+        let output =
+            std::process::Command::new(this).args(["--exact", test]).env(ALONE, "1").output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && text.contains("1 passed"), "{text}");
+        return;
+    }
     let machine = Machine::boot();
     let stdin = std::io::stdin();
     let saved = nix::unistd::dup(&stdin).unwrap();
@@ -119,7 +131,7 @@ fn hazard_11_b36_a_failure_never_unlinks_what_is_not_its_own() {
     assert_eq!(machine.snapshot().interfaces[0].name, "tap5");
 }
 
-fn machine_calls_of_an_attach() -> usize {
+pub(crate) fn machine_calls_of_an_attach() -> usize {
     // Another machine cannot run beside the one of the test; the checked-in trace has a line a call.
     include_str!("attach_settings.trace").lines().position(|line| line == "# detach").unwrap()
 }
@@ -295,49 +307,4 @@ fn hazard_29_what_is_set_already_stays_set() {
     let _tap = attach(named("tap3"));
     let set = calls_about(&machine, "fcntl", "F_SETFL").remove(0);
     assert!(set.arguments.ends_with("O_RDWR|O_NONBLOCK"), "{set}");
-}
-
-#[test]
-fn an_automatic_name_that_is_taken_gives_way_to_another() {
-    let machine = Machine::boot();
-    for name in ["tap0", "tap1"] {
-        machine.kernel(|kernel| kernel.plumb_elsewhere(name));
-    }
-    let before = machine.snapshot();
-    let tap = attach(impatient().replace_stale());
-    assert_eq!(tap.name().unwrap().as_str(), Some("tap2"));
-    let state = machine.snapshot();
-    // What was rejected on the way was kept until another device was found, and is free again.
-    assert_eq!((state.ppas.as_slice(), state.interfaces.len()), ([2].as_slice(), 3));
-    assert_eq!(state.descriptors.len(), before.descriptors.len() + 2);
-    assert!(calls(&machine, "I_PUNLINK").is_empty(), "where any name will do, nobody's is replaced");
-    tap.detach().unwrap();
-    assert_unchanged(&machine, &before);
-}
-
-#[test]
-fn twenty_taken_names_end_the_search() {
-    let machine = Machine::boot();
-    for ppa in 0..20 {
-        machine.kernel(|kernel| kernel.plumb_elsewhere(&format!("tap{ppa}")));
-    }
-    let error = refused(&machine, impatient());
-    assert_eq!(errno_of(error), host(Errno::ENOMEM));
-    assert_eq!(calls_about(&machine, "I_STR", "TUNNEWPPA").len(), 21);
-}
-
-#[test]
-fn a_driver_that_gives_one_number_for_ever_ends_the_search() {
-    let machine = Machine::boot();
-    machine.kernel(|kernel| kernel.plumb_elsewhere("tap7"));
-    machine.plan_fault(streams_model::Fault {
-        when: streams_model::When::Every(Box::new(|record| record.is_about("I_STR", "TUNNEWPPA"))),
-        trouble: Trouble::Answer(7),
-        moment: Moment::Before,
-    });
-    let before = machine.snapshot();
-    let error = impatient().attach().expect_err("there is an end");
-    assert!(matches!(error, AttachError::WrongKind { .. }), "{error:?}");
-    assert_eq!(machine.snapshot(), before);
-    assert_eq!(calls_about(&machine, "I_STR", "TUNNEWPPA").len(), 21);
 }

@@ -9,6 +9,7 @@ use streams_model::{DEFAULT_MAC, Errno, Machine, Moment, Trouble};
 use crate::bench::{address, assert_nothing_wrong, attach, calls, calls_about, host, impatient, named};
 use crate::config::Config;
 use crate::error::AdoptError;
+use crate::offload::Offload;
 use crate::platform::Tap;
 
 fn open(node: &str) -> OwnedFd {
@@ -169,6 +170,16 @@ fn a_datagram_socket_is_a_tap_here_too() {
     assert_eq!(nix::unistd::read(&tap, &mut frame), Ok(70));
     assert!(tap.name().is_err() && tap.mtu().is_err());
     assert_eq!(machine.calls(), 0, "{:?}", machine.trace_lines());
+}
+
+#[test]
+fn a_socket_s_offloads_are_between_the_caller_and_its_peer() {
+    let _machine = Machine::boot();
+    let (ours, _theirs) = UnixDatagram::pair().unwrap();
+    let tap = Config::new().inherited(ours.into()).offload(Offload::ALL).attach().unwrap();
+    assert_eq!(tap.offload(), Offload::ALL);
+    let header_only = Offload::with_header(12).unwrap();
+    assert_eq!(tap.set_offload(header_only).unwrap(), header_only);
 }
 
 #[test]

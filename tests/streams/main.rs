@@ -1,9 +1,9 @@
-#![cfg(target_os = "linux")]
 //! The STREAMS code over the model of the kernel.
 //!
 //! The crate's own files are compiled into this binary, so that their system calls are the ones that the model answers;
 //! the platform is always `platform/illumos`. One module a topic; a name that begins with `hazard_NN`, `invariant_NN`,
 //! `fNN` or `bNN` says which row of `tests/FEATURES.md` it proves.
+#![cfg(target_os = "linux")]
 #![expect(
     dead_code,
     unused_imports,
@@ -88,9 +88,11 @@ mod calls;
 
 mod attach_hazards;
 mod attach_trace;
+mod automatic;
 mod faults;
 mod frames;
 mod inherited;
+mod invariants;
 mod killed;
 mod lifecycle;
 mod names;

@@ -154,7 +154,7 @@ fn a_failure_at_any_call_can_be_tried_again() {
         start + 1..=machine.calls()
     };
     let mut injected = 0;
-    for config in [everything as fn(&str) -> Config, everything_v6] {
+    for (config, links) in [(everything as fn(&str) -> Config, 2), (everything_v6, 3)] {
         for number in calls_of(config) {
             let machine = Machine::boot();
             let before = machine.snapshot();
@@ -165,7 +165,8 @@ fn a_failure_at_any_call_can_be_tried_again() {
             assert_nothing_wrong(&machine);
             backend.reattach(&config("tap3")).unwrap();
             assert_eq!(backend.tap().name().unwrap().as_str(), Some("tap3"));
-            assert_eq!(machine.snapshot().ppas, [3]);
+            assert_eq!((machine.snapshot().ppas, machine.snapshot().links.len()), (vec![3], links));
+            assert!(backend.tap().is_up().unwrap(), "call {number}");
             end(backend).detach().unwrap();
             assert_unchanged(&machine, &before);
         }

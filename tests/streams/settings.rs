@@ -109,6 +109,26 @@ fn down_and_up_take_every_unit_along_and_leave_other_flags() {
 }
 
 #[test]
+fn what_is_up_already_stays_up() {
+    let machine = Machine::boot();
+    let tap = attach(everything_v6("tap3"));
+    let up = machine.snapshot().interfaces;
+    // Another program takes the IPv4 side down, and nothing else.
+    let mut request = streams_model::Lifreq::default();
+    request.set_name("tap3").set_flags(interface(&machine, "tap3", Family::V4).flags.unwrap() & !IFF_UP);
+    let udp = std::fs::File::options().read(true).write(true).open("/dev/udp").unwrap();
+    // SAFETY: the argument points at the 376 bytes of a lifreq, which outlives the call.
+    #[expect(unsafe_code, reason = "the test plays another program")]
+    let taken = unsafe {
+        libc::ioctl(std::os::fd::AsRawFd::as_raw_fd(&udp), 0x8078_6974_u32 as _, request.0.as_mut_ptr())
+    };
+    assert_eq!((taken, tap.is_up().unwrap()), (0, false));
+    machine.advance(std::time::Duration::from_secs(1));
+    tap.set_up(true).unwrap();
+    assert_eq!(machine.snapshot().interfaces, up);
+}
+
+#[test]
 fn what_is_so_already_is_not_set_again() {
     let machine = Machine::boot();
     let tap = attach(everything("tap3"));

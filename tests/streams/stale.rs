@@ -92,8 +92,9 @@ fn store_mux_ids(name: &str, ip: i32, arp: i32) {
     let udp = std::fs::File::options().read(true).write(true).open("/dev/udp").unwrap();
     // SAFETY: the argument points at the 376 bytes of a lifreq, which outlives the call.
     #[expect(unsafe_code, reason = "the test plays another program")]
-    let stored =
-        unsafe { libc::ioctl(std::os::fd::AsRawFd::as_raw_fd(&udp), 0x8078_6984, request.0.as_mut_ptr()) };
+    let stored = unsafe {
+        libc::ioctl(std::os::fd::AsRawFd::as_raw_fd(&udp), 0x8078_6984_u32 as _, request.0.as_mut_ptr())
+    };
     assert_eq!(stored, 0);
 }
 
@@ -167,4 +168,40 @@ fn external_plumbing_makes_the_device_alone() {
     assert_unchanged(&machine, &before);
     let tap = attach(impatient().external_plumbing());
     assert_eq!(tap.name().unwrap().as_str(), Some("tap0"));
+}
+
+/// Set in the child that runs in a mount namespace of its own.
+const WITH_DATALINK: &str = "TAP_PLUMB_TEST_DATALINK";
+
+/// Lays a node where the host's datalinks are, and runs this very test there.
+const NAMESPACE: &str = "mount -t tmpfs none /dev/net && : > /dev/net/tap3 && exec \"$0\" --exact \"$1\"";
+
+#[test]
+fn a_datalink_s_interface_is_no_left_over() {
+    if std::env::var_os(WITH_DATALINK).is_none() {
+        return run_with_datalink("stale::a_datalink_s_interface_is_no_left_over");
+    }
+    let machine = Machine::boot();
+    machine.kernel(|kernel| kernel.plumb_elsewhere("tap3"));
+    let error = refused(&machine, named("tap3").replace_stale());
+    assert!(
+        matches!(error, AttachError::WrongKind { .. }) && error.to_string().contains("datalink"),
+        "{error}"
+    );
+    assert!(calls(&machine, "I_PUNLINK").is_empty());
+}
+
+fn run_with_datalink(test: &str) {
+    let this = std::env::current_exe().unwrap();
+    let mut child = std::process::Command::new("unshare");
+    child.args(["-Urm", "sh", "-c", NAMESPACE]).arg(this).arg(test).env(WITH_DATALINK, "1");
+    match child.output() {
+        Ok(output) if String::from_utf8_lossy(&output.stdout).contains("running 1 test") => {
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+        }
+        obstacle => {
+            eprintln!("skipped: no mount namespace can be had here: {obstacle:?}");
+            assert!(std::env::var("CI").as_deref() != Ok("true"), "a skipped test is an error where CI=true");
+        }
+    }
 }

@@ -3,6 +3,7 @@
 use std::net::Ipv4Addr;
 use std::os::unix::net::UnixDatagram;
 
+use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 use tap_plumb::{Config, Offload, Tap};
 
 pub(crate) fn by_name_settings_are_applied_and_read_back() {
@@ -16,6 +17,14 @@ pub(crate) fn by_name_settings_are_applied_and_read_back() {
     assert_eq!(tap.offload(), Offload::ALL);
     tap.set_up(false).unwrap();
     assert!(!tap.is_up().unwrap());
+}
+
+pub(crate) fn b30_the_descriptor_is_non_blocking_and_close_on_exec() {
+    for tap in Config::new().name("flag0").attach_queues(2).unwrap() {
+        let status = OFlag::from_bits_retain(fcntl(&tap, FcntlArg::F_GETFL).unwrap());
+        assert!(status.contains(OFlag::O_NONBLOCK | OFlag::O_RDWR), "{status:?}");
+        assert_eq!(fcntl(&tap, FcntlArg::F_GETFD).unwrap(), FdFlag::FD_CLOEXEC.bits());
+    }
 }
 
 pub(crate) fn the_kernel_chooses_a_name_or_a_number() {

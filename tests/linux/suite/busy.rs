@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use nix::sched::{CloneFlags, unshare};
 use tap_plumb::{AttachError, Config};
 
 use super::host::vanishes;
@@ -18,6 +19,19 @@ pub(crate) fn the_holder_is_named_after_the_deadline() {
     assert_eq!((name.as_str(), source.raw_os_error()), ("held0", Some(libc::EBUSY)));
     assert!(holder.starts_with(&format!("process {} (", child.id())), "{holder}");
     end(child);
+}
+
+pub(crate) fn the_holder_of_a_namesake_elsewhere_is_not_named() {
+    let elsewhere = std::thread::spawn(|| {
+        unshare(CloneFlags::CLONE_NEWNET).unwrap();
+        process::start("hold", "held0")
+    });
+    let (stranger, holder) = (elsewhere.join().unwrap(), process::start("hold", "held0"));
+    let error = Config::new().name("held0").busy_timeout(Duration::ZERO).attach().unwrap_err();
+    let AttachError::Busy { holder: named, .. } = &error else { panic!("{error}") };
+    assert!(named.starts_with(&format!("process {} (", holder.id())) && !named.contains(" and "), "{named}");
+    end(stranger);
+    end(holder);
 }
 
 pub(crate) fn this_process_is_named_too_and_without_waiting_when_told_so() {

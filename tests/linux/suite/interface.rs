@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use nix::sched::{CloneFlags, unshare};
-use tap_plumb::{Config, Tap};
+use tap_plumb::{Backend, Config, Tap};
 
 use super::host::ip;
 use super::raw_tap::{self, BARE, TAP};
@@ -50,6 +50,7 @@ pub(crate) fn an_interface_elsewhere_is_not_mistaken_for_a_namesake() {
     assert_eq!(tap.name().unwrap().as_str(), Some("same0"));
     tap.set_hardware_address([2, 0, 0, 0, 0, 3]).unwrap();
     assert_eq!(tap.hardware_address().unwrap(), [2, 0, 0, 0, 0, 3]);
+    assert_eq!(Backend::new(tap).statistics().dropped_by_host, None, "the namesake's count is not its own");
     holder.kill().unwrap();
     holder.wait().unwrap();
 }

@@ -26,6 +26,10 @@ pub(crate) fn what_cannot_be_had_is_left_out_and_said() {
     let granted = tap.set_offload(wanted).unwrap();
     assert!(granted.checksum && !granted.tcp_ecn && !granted.tcp4, "{granted:?}");
     assert_eq!(tap.offload(), granted);
+    // What comes after a refused step is tried on top of what came before it.
+    wanted.udp = true;
+    let granted = tap.set_offload(wanted).unwrap();
+    assert!(granted.checksum && granted.udp && !granted.tcp_ecn, "{granted:?}");
 }
 
 pub(crate) fn the_headers_length_stays() {
@@ -33,6 +37,10 @@ pub(crate) fn the_headers_length_stays() {
     let error = tap.set_offload(Offload::ALL).unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
     assert_eq!(tap.set_offload(Offload::NONE).unwrap(), Offload::NONE);
+    // The kernel would do this, and nothing would tell that a frame is unfinished.
+    let mut unmarked = Offload::NONE;
+    (unmarked.checksum, unmarked.tcp4) = (true, true);
+    assert_eq!(tap.set_offload(unmarked).unwrap(), Offload::NONE);
 }
 
 pub(crate) fn a_failed_change_leaves_what_was_recorded() {

@@ -25,6 +25,9 @@ pub(crate) fn the_same_descriptor_is_bound_again() {
         assert_eq!(backend.as_fd().as_raw_fd(), number);
         assert!(ip("link show again0").contains("mtu 1400"));
     }
+    let less = Offload::with_header(12).unwrap();
+    backend.reattach(&config().offload(less)).unwrap();
+    assert_eq!(backend.tap().offload(), less);
     drop(backend);
     vanishes("again0");
 }
@@ -62,7 +65,8 @@ pub(crate) fn several_queues_come_back_as_one_interface() {
     let queues: Vec<_> = config().attach_queues(3).unwrap().into_iter().map(Backend::new).collect();
     ip("link del many0");
     for queue in &queues {
-        queue.reattach(&config()).unwrap();
+        // The first makes the interface; that it exists then is no reason to turn the others away.
+        queue.reattach(&config().create_exclusive()).unwrap();
     }
     for queue in &queues {
         assert_eq!(events(queue) & PollFlags::POLLOUT, PollFlags::POLLOUT);

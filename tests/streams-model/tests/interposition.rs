@@ -120,6 +120,28 @@ fn a_blocking_read_waits_for_a_frame() {
 }
 
 #[test]
+fn another_threads_call_wakes_a_blocking_read() {
+    let machine = Machine::boot();
+    let plumbed = plumb(0);
+    let mut reader = plumbed.control.try_clone().expect("duplicates");
+    let (ready, read) = mpsc::channel();
+    thread::scope(|scope| {
+        scope.spawn(move || ready.send(reader.read(&mut [0; 2048]).ok()));
+        assert!(read.recv_timeout(Duration::from_millis(50)).is_err(), "reads while nothing is there");
+        // Solicitations of an IPv6 interface leave while the call that brings it up is made.
+        let mux = host::open("/dev/udp6");
+        host::name_ip(0, abi::IFF_IPV6, |_ip| {
+            let mut request = Lifreq::default();
+            request.set_name("tap0").set_flags(IFF_UP);
+            assert_eq!(ioctl_bytes(&mux, abi::SIOCSLIFFLAGS, &mut request.0), 0);
+            assert_eq!(read.recv_timeout(Duration::from_secs(5)), Ok(Some(78)));
+        });
+    });
+    plumbed.unplumb();
+    machine.finish();
+}
+
+#[test]
 fn a_duplicate_keeps_the_stream() {
     let machine = Machine::boot();
     let tap = control(0);
@@ -188,7 +210,7 @@ fn a_panic_of_the_machine_ends_everything_and_is_kept() {
     let tap = control(0);
     assert_eq!(host::str_ioctl(&tap, abi::TUNNEWPPA, &mut 1_i32.to_le_bytes()), -1);
     assert_eq!(std::io::Error::last_os_error().raw_os_error(), Some(libc::EIO));
-    assert_eq!(poll(&[&tap], 0).0, -1);
+    assert_eq!(poll(&[&tap], -1).0, -1, "and does not wait for ever");
     drop(tap);
     assert!(machine.take_failure().is_some_and(|failure| failure.contains("second TUNNEWPPA")));
 }

@@ -93,11 +93,58 @@ fn a_duplicate_onto_a_descriptor_of_the_model_closes_it() {
     let tap = open("/dev/tap", O_RDWR | O_CLOEXEC).expect("opens") as i32;
     let mux = open("/dev/udp", O_RDWR | O_CLOEXEC).expect("opens") as i32;
     new_ppa(tap, 0).expect("makes the PPA");
-    machine.fail_nth(1, |record| record.is("close"), Trouble::Errno(Errno::EINTR), Moment::Before);
     assert_eq!(process().duplicate_onto(mux, tap, true), Ok(i64::from(tap)));
     assert_eq!(machine.snapshot().ppas, [0; 0]);
     assert_eq!(machine.snapshot().descriptors[&tap], "udp, close-on-exec");
-    for fd in [tap, mux] {
-        assert_eq!(process().close(fd), Ok(0));
+    assert_eq!(process().close(mux), Ok(0));
+    // A descriptor of the host's takes the number over, whatever the close of the model's says.
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("binds");
+    machine.fail_nth(1, |record| record.is("close"), Trouble::Errno(Errno::EINTR), Moment::Before);
+    assert_eq!(
+        process().duplicate_onto(std::os::fd::AsRawFd::as_raw_fd(&socket), tap, true),
+        Ok(i64::from(tap))
+    );
+    assert!(!process().owns(tap));
+    assert_eq!(process().close(tap), Err(Errno::EBADF));
+}
+
+/// Whether the host itself finds a descriptor readable. This binary interposes nothing.
+fn host_readable(fd: i32) -> bool {
+    let mut entry = libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
+    // SAFETY: one initialised pollfd that lives until the call returns.
+    let ready = unsafe { libc::poll(&raw mut entry, 1, 0) };
+    ready == 1
+}
+
+#[test]
+fn the_hosts_descriptor_is_readable_exactly_when_the_stream_is() {
+    let machine = Machine::boot();
+    let tap = open("/dev/tap", O_RDWR | O_CLOEXEC | O_NONBLOCK).expect("opens") as i32;
+    new_ppa(tap, 0).expect("makes the PPA");
+    assert!(!host_readable(tap));
+    machine.inject_frame(0, &[0; 60]);
+    assert!(host_readable(tap));
+    let mut frame = [0_u8; 2048];
+    assert_eq!(call(Call::Read { fd: tap, buffer: address(frame.as_mut_ptr()), length: 2048 }), Ok(60));
+    assert!(!host_readable(tap));
+    assert_eq!(process().close(tap), Ok(0));
+}
+
+#[test]
+fn a_forked_child_is_not_on_the_machine() {
+    let _machine = Machine::boot();
+    let tap = open("/dev/tap", O_RDWR | O_CLOEXEC).expect("opens") as i32;
+    // SAFETY: the child only reads atomics and ends.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        let owned = process().owns(tap);
+        // SAFETY: ends the child at once, running nothing of the parent's.
+        unsafe { libc::_exit(i32::from(owned)) };
     }
+    let mut status = -1;
+    // SAFETY: `status` is an int that lives until the call returns; the child is ours.
+    let waited = unsafe { libc::waitpid(child, &raw mut status, 0) };
+    assert_eq!((waited, status), (child, 0));
+    assert!(process().owns(tap));
+    assert_eq!(process().close(tap), Ok(0));
 }

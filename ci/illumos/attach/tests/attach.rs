@@ -40,7 +40,12 @@ fn child() {
 
 fn in_child(kind: &str, trace: &str) -> Output {
     let mut command = Command::new(env::current_exe().unwrap());
-    command.args(["child", "--exact", "--nocapture"]).env("ATTACH", kind).env("STREAMS_TRACE", trace).output().unwrap()
+    command
+        .args(["child", "--exact", "--nocapture"])
+        .env("ATTACH", kind)
+        .env("STREAMS_TRACE", trace)
+        .output()
+        .unwrap()
 }
 
 /// Call by call what the native build does over the same model.
@@ -109,6 +114,15 @@ fn a_frame_of_the_host_arrives() {
         assert_eq!(buffer[12..14], [0x08, 0x06]);
         break;
     }
+}
+
+#[test]
+fn an_interface_has_a_number_as_long_as_it_is_there() {
+    let index = |name| nix::net::if_::if_nametoindex(name);
+    let tap = named("tap11").attach().unwrap();
+    assert!(index("tap11").unwrap() > 0);
+    tap.detach().unwrap();
+    assert!(index("tap11").is_err());
 }
 
 #[test]

@@ -7,8 +7,9 @@
 
 use crate::errno::{EINVAL, ENOTTY, errno, fail};
 use crate::path::directory;
-use crate::solaris::{illumos_fcntl_request, iov_max};
+use crate::solaris::illumos_fcntl_request;
 use crate::streams;
+use crate::system::iov_max;
 use crate::translate::{Flags, Numbers};
 use libc::{iovec, mode_t, off_t};
 use std::ffi::{c_char, c_int, c_long, c_void};
@@ -66,6 +67,12 @@ forward! { errno:
     fn ftruncate(fd: c_int, length: off_t) -> c_int;
     // sys/file.h: LOCK_SH 1, LOCK_EX 2, LOCK_NB 4 and LOCK_UN 8 agree
     fn flock(fd: c_int, operation: c_int) -> c_int;
+}
+
+forward! { number:
+    fn posix_fallocate(fd: c_int, offset: off_t, length: off_t) -> c_int;
+    // sys/fcntl.h: advice 0 to 5 agrees
+    fn posix_fadvise(fd: c_int, offset: off_t, length: off_t, advice: c_int) -> c_int;
 }
 
 fn host_open_flags(illumos: c_int) -> c_int {

@@ -25,6 +25,7 @@ mod errno;
 mod exec;
 mod file;
 mod handle;
+mod interface;
 mod loader;
 mod math;
 mod memory;

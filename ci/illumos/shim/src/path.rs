@@ -89,6 +89,24 @@ unsafe extern "C" fn mkdirat(at: c_int, path: *const c_char, mode: mode_t) -> c_
     errno(unsafe { libc::mkdirat(directory(at), path, mode) })
 }
 
+#[unsafe(export_name = "illumos_readlinkat")]
+unsafe extern "C" fn readlinkat(at: c_int, path: *const c_char, buffer: *mut c_char, length: usize) -> isize {
+    // SAFETY: the caller's NUL-terminated path, and buffer of `length` writable bytes.
+    errno(unsafe { libc::readlinkat(directory(at), path, buffer, length) })
+}
+
+#[unsafe(export_name = "illumos_symlinkat")]
+unsafe extern "C" fn symlinkat(from: *const c_char, at: c_int, to: *const c_char) -> c_int {
+    // SAFETY: the caller's paths are NUL-terminated strings that live through the call.
+    errno(unsafe { libc::symlinkat(from, directory(at), to) })
+}
+
+#[unsafe(export_name = "illumos_fchmodat")]
+unsafe extern "C" fn fchmodat(at: c_int, path: *const c_char, mode: mode_t, flags: c_int) -> c_int {
+    // SAFETY: the caller's path is a NUL-terminated string that lives through the call.
+    errno(unsafe { libc::fchmodat(directory(at), path, mode, AT_FLAGS.to_host(flags)) })
+}
+
 #[unsafe(export_name = "illumos_renameat")]
 unsafe extern "C" fn renameat(at: c_int, from: *const c_char, to_at: c_int, to: *const c_char) -> c_int {
     // SAFETY: the caller's paths are NUL-terminated strings that live through the call.

@@ -13,9 +13,6 @@ use std::sync::OnceLock;
 
 /// fcntl's requests that have another number on Solaris: Solaris', illumos'. On illumos 47 and 48 are other requests.
 const FCNTL_REQUESTS: [(c_int, c_int); 2] = [(47, 37), (48, 36)];
-const SC_IOV_MAX: c_int = 77;
-/// What POSIX promises and Solaris had for long: a program for Solaris must cope with it.
-const IOV_MAX: c_long = 16;
 
 /// Is the program one for Solaris? Then the libraries it was started with have Solaris' names.
 pub(crate) fn is_solaris() -> bool {
@@ -33,15 +30,10 @@ pub(crate) fn illumos_fcntl_request(request: c_int) -> c_int {
     solaris.filter(|_| is_solaris()).map_or(request, |pair| pair.1)
 }
 
-/// The most slices readv and writev take.
-pub(crate) fn iov_max() -> c_int {
-    c_int::try_from(if is_solaris() { IOV_MAX } else { system::IOV_MAX }).unwrap_or(c_int::MAX)
-}
-
 /// `sysconf` of the standard of 2008.
 #[unsafe(export_name = "illumos___sysconf_xpg7")]
 extern "C" fn sysconf(name: c_int) -> c_long {
-    if name == SC_IOV_MAX { IOV_MAX } else { system::sysconf(name) }
+    system::sysconf(name)
 }
 
 /// `socket` of the standard of 2008.

@@ -35,6 +35,11 @@ const TICK: Duration = Duration::from_millis(5);
 /// `sys/fcntl.h`. No device of the model is a terminal, and the model does not know the flag.
 const O_NOCTTY: c_int = 0x800;
 
+/// `struct lifreq` of `net/if.h`, and the request of `sys/sockio.h` that fills in its number.
+const LIFREQ_LEN: usize = 376;
+const LIFR_INDEX: usize = 40;
+const SIOCGLIFINDEX: c_int = 0xc078_6985_u32.cast_signed();
+
 /// The machine, once it is booted; never freed.
 static MACHINE: AtomicPtr<Machine> = AtomicPtr::new(ptr::null_mut());
 
@@ -215,6 +220,22 @@ unsafe fn ask_for(fd: c_int, request: c_int, argument: *mut c_void) -> Option<c_
     let answer = unsafe { model_ioctl(stand_in, request, argument) };
     close(stand_in);
     Some(given(answer))
+}
+
+/// The number of an interface of the machine, asked for as libsocket does: by a socket of the interface's family.
+pub(crate) fn interface_index(name: &CStr) -> Option<u32> {
+    let name = name.to_str().ok()?;
+    let states = machine().filter(|_| process().is_booted())?.kernel(|kernel| kernel.interface_states());
+    let found = states.into_iter().find(|state| state.name == name)?;
+    let mut request = [0_u8; LIFREQ_LEN];
+    request.get_mut(..name.len())?.copy_from_slice(name.as_bytes());
+    let family = if found.family == Family::V4 { libc::AF_INET } else { libc::AF_INET6 };
+    let fd = socket(family, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0)?;
+    // SAFETY: a `struct lifreq` of this stack, which is what the request takes.
+    let answer = unsafe { model_ioctl(fd, SIOCGLIFINDEX, request.as_mut_ptr().cast()) };
+    close(fd);
+    let index = request[LIFR_INDEX..][..4].try_into().map(u32::from_ne_bytes);
+    answer.ok().and(index.ok())
 }
 
 /// None if no descriptor is the model's.

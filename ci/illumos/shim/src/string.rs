@@ -26,6 +26,13 @@ forward! { same:
     fn strdup(string: *const c_char) -> *mut c_char;
 }
 
+/// `strings.h`: an optimised `memcmp` whose sign nobody looks at; what a release build of std calls.
+#[unsafe(export_name = "illumos_bcmp")]
+unsafe extern "C" fn bcmp(one: *const c_void, other: *const c_void, length: usize) -> c_int {
+    // SAFETY: the caller's blocks of `length` readable bytes.
+    unsafe { libc::memcmp(one, other, length) }
+}
+
 /// The host's text: illumos words some errors otherwise.
 #[unsafe(export_name = "illumos_strerror")]
 extern "C" fn strerror(illumos: c_int) -> *mut c_char {

@@ -29,9 +29,11 @@ const LIMITS: Numbers = Numbers {
     ],
 };
 /// `sys/unistd.h`: limits that are the system's.
-const SYSTEM_LIMITS: [(c_int, c_long); 4] = [(569, 1024), (570, 1024), (573, 8192), (77, IOV_MAX)];
-/// `limits.h`: the most slices readv and writev take.
-pub(crate) const IOV_MAX: c_long = 1024;
+const SYSTEM_LIMITS: [(c_int, c_long); 3] = [(569, 1024), (570, 1024), (573, 8192)];
+const SC_IOV_MAX: c_int = 77;
+/// `limits.h`. POSIX promises 16, which older systems have: the variable lets a program meet one of these.
+const IOV_MAX: c_long = 1024;
+const IOV_MAX_VARIABLE: &str = "ILLUMOS_IOV_MAX";
 /// `sys/pset.h`, and the only processor set there is.
 const PS_MYID: c_int = -3;
 const PS_NONE: c_int = -1;
@@ -40,8 +42,20 @@ forward! { errno:
     fn gethostname(name: *mut c_char, length: usize) -> c_int;
 }
 
+/// The most slices readv and writev take.
+pub(crate) fn iov_max() -> c_int {
+    static LIMIT: OnceLock<c_int> = OnceLock::new();
+    *LIMIT.get_or_init(|| {
+        let given = std::env::var(IOV_MAX_VARIABLE).ok().and_then(|text| text.parse().ok());
+        given.unwrap_or(c_int::try_from(IOV_MAX).unwrap_or(c_int::MAX))
+    })
+}
+
 #[unsafe(export_name = "illumos_sysconf")]
 pub(crate) extern "C" fn sysconf(name: c_int) -> c_long {
+    if name == SC_IOV_MAX {
+        return c_long::from(iov_max());
+    }
     if let Some(&(_, value)) = SYSTEM_LIMITS.iter().find(|pair| pair.0 == name) {
         return value;
     }

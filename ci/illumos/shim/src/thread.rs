@@ -10,12 +10,15 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::ffi::{c_char, c_int, c_void};
 use std::mem::MaybeUninit;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// illumos' `pthread_t` is a 32-bit number, the host's an address: this keeps the one for the other.
 static THREADS: Mutex<BTreeMap<u32, libc::pthread_t>> = Mutex::new(BTreeMap::new());
 /// The first thread is number 1, as on illumos.
 const FIRST: u32 = 1;
+/// Numbers are never given twice: a detached thread keeps its own without being in the map.
+static NEXT: AtomicU32 = AtomicU32::new(FIRST + 1);
 
 thread_local! {
     static SELF: Cell<u32> = const { Cell::new(0) };
@@ -42,10 +45,6 @@ pub(crate) fn host_thread(thread: u32) -> Option<libc::pthread_t> {
         return Some(unsafe { libc::pthread_self() });
     }
     threads().get(&thread).copied()
-}
-
-fn next_number(threads: &BTreeMap<u32, libc::pthread_t>) -> u32 {
-    threads.last_key_value().map_or(FIRST + 1, |(last, _)| last + 1)
 }
 
 #[unsafe(export_name = "illumos_pthread_attr_init")]
@@ -101,7 +100,8 @@ unsafe extern "C" fn pthread_create(
 ) -> c_int {
     // held while the thread starts, so that it is known by the time anyone can ask for it
     let mut threads = threads();
-    let start = Box::into_raw(Box::new(Start { number: next_number(&threads), body, argument }));
+    let number = NEXT.fetch_add(1, Relaxed);
+    let start = Box::into_raw(Box::new(Start { number, body, argument }));
     // SAFETY: null, or attributes initialised by pthread_attr_init.
     let host_attributes = unsafe { Handle::host(attributes) };
     let mut host = MaybeUninit::uninit();
@@ -112,7 +112,6 @@ unsafe extern "C" fn pthread_create(
         drop(unsafe { Box::from_raw(start) });
         return to_illumos(result);
     }
-    let number = next_number(&threads);
     // SAFETY: the host filled it.
     threads.insert(number, unsafe { host.assume_init() });
     // SAFETY: the caller's place for a number.

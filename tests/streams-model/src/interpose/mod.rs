@@ -17,7 +17,7 @@ use self::numbers::{command_of_host, errno_to_host, flags_of_host, flags_to_host
 use crate::abi;
 use crate::call::Call;
 use crate::kernel::interface::Family;
-use crate::process::{Answer, process};
+use crate::process::{Answer, host, process};
 
 /// Gives an answer to a caller in C.
 fn give(answer: Answer) -> c_long {
@@ -237,7 +237,7 @@ pub unsafe fn poll(fds: *mut pollfd, count: nfds_t, timeout: c_int) -> c_int {
         }
     }
     // SAFETY: the arguments of the caller, unchanged.
-    unsafe { libc::syscall(libc::SYS_poll, fds, count, timeout) as c_int }
+    unsafe { host::poll_host(fds, count, timeout) as c_int }
 }
 
 /// `getmsg`: the host has none, so a descriptor of its own is no stream.

@@ -46,6 +46,8 @@ pub(super) fn caller_memory() -> HostMemory {
 
 /// System calls of the host, with illumos error numbers where they can fail.
 pub(crate) mod host {
+    use std::ptr;
+
     use libc::{c_int, c_long};
 
     use crate::abi::Errno;
@@ -122,6 +124,22 @@ pub(crate) mod host {
     /// The host's poll.
     pub(crate) fn poll(fds: &mut [libc::pollfd], timeout_ms: c_int) -> Result<i32, Errno> {
         // SAFETY: `fds` are `fds.len()` pollfd of ours, writable and alive until the call returns.
-        checked(unsafe { libc::syscall(libc::SYS_poll, fds.as_mut_ptr(), fds.len(), timeout_ms) })
+        checked(unsafe { poll_host(fds.as_mut_ptr(), fds.len() as libc::nfds_t, timeout_ms) })
+    }
+
+    /// poll(2) by the call that every architecture has, with the signal mask left alone.
+    ///
+    /// # Safety
+    /// `fds` must be `count` pollfd, writable until the call returns.
+    pub(crate) unsafe fn poll_host(fds: *mut libc::pollfd, count: libc::nfds_t, timeout_ms: c_int) -> i64 {
+        let mut limit = libc::timespec {
+            tv_sec: (timeout_ms / 1000).into(),
+            tv_nsec: (timeout_ms % 1000 * 1_000_000).into(),
+        };
+        let limit = if timeout_ms < 0 { ptr::null_mut() } else { &raw mut limit };
+        let no_mask = ptr::null::<libc::sigset_t>();
+        // SAFETY: the caller's promise about `fds`; `limit` is null or a timespec of ours that lives until the call
+        // returns and that the kernel may overwrite with the time left; there is no mask.
+        unsafe { libc::syscall(libc::SYS_ppoll, fds, count, limit, no_mask, 8_usize) }
     }
 }

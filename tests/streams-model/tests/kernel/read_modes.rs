@@ -62,6 +62,19 @@ fn vectors_are_one_buffer() {
 }
 
 #[test]
+fn slices_longer_than_a_size_can_count_are_refused() {
+    let (mut caller, fd) = two_frames(abi::RMSGD);
+    let mut arena = Arena::new();
+    let entries: Vec<u8> = [0, 1 << 63, 0, 1_u64 << 63].iter().flat_map(|word| word.to_le_bytes()).collect();
+    let vector = arena.put(&entries);
+    for count in [1, 2] {
+        for call in [Call::Readv { fd, vector, count }, Call::Writev { fd, vector, count }] {
+            assert_eq!(caller.kernel.call(&mut arena, call), failed(Errno::EINVAL));
+        }
+    }
+}
+
+#[test]
 fn getmsg_says_when_it_left_something() {
     let (mut caller, fd) = two_frames(abi::RNORM);
     let got = |outcome, data: Option<Vec<u8>>| Got { outcome, control: None, data };

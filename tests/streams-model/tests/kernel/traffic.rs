@@ -74,3 +74,16 @@ fn a_damaged_packet_is_not_answered() {
         assert_eq!(caller.drain(plumbed.control).len(), 0, "byte {at}");
     }
 }
+
+#[test]
+fn a_udp_checksum_of_zero_is_sent_as_all_ones() {
+    let (mut caller, plumbed) = up_and_quiet();
+    introduce(&mut caller, &plumbed);
+    let mut checksum = |data: &[u8]| {
+        assert!(caller.kernel.host_sends_udp(5000, GUEST, 9, data));
+        let frame = caller.drain(plumbed.control).remove(0);
+        [frame[40], frame[41]]
+    };
+    let of_zeros = checksum(&[0, 0]);
+    assert_eq!(checksum(&of_zeros), [0xff, 0xff]);
+}

@@ -44,6 +44,16 @@ pub(crate) fn control(ppa: i32) -> File {
     tap
 }
 
+/// Names a stream with ip for as long as `work` takes.
+pub(crate) fn name_ip(ppa: u32, flags: u64, work: impl FnOnce(&File)) {
+    let mut name = Lifreq::default();
+    name.set_name(&format!("tap{ppa}")).set_ppa(ppa).set_flags(flags);
+    let ip = open("/dev/tap");
+    assert_eq!(push(&ip, "ip"), 0);
+    assert_eq!(ioctl_bytes(&ip, abi::SIOCSLIFNAME, &mut name.0), 0);
+    work(&ip);
+}
+
 /// The mux stream and the control stream of a plumbed interface, with its mux ids.
 pub(crate) struct Plumbed {
     pub(crate) mux: File,

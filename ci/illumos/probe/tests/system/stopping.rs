@@ -37,6 +37,14 @@ fn a_function_that_is_not_there_is_named() {
     assert!(text.contains("function port_create has no implementation"), "{text}");
 }
 
+/// Older systems take 16 slices; a program can be shown one.
+#[test]
+fn the_limit_of_slices_can_be_that_of_an_old_system() {
+    let mut command = Command::new(env::current_exe().unwrap());
+    command.args(["descriptors::more_slices_than_the_system_says_are_refused", "--exact"]);
+    assert!(command.env("ILLUMOS_IOV_MAX", "16").status().unwrap().success());
+}
+
 #[test]
 fn so_are_a_name_and_an_option() {
     for (role, named) in [("sysconf", "sysconf name 12345"), ("socket option", "socket option 16962")] {

@@ -68,7 +68,7 @@ fn hash_maps_have_random_seeds() {
 #[test]
 fn panics_unwind_and_are_caught() {
     let caught = panic::catch_unwind(|| {
-        let _dropped = vec![1];
+        let _dropped = Box::new(1);
         assert_eq!(hint::black_box(1), 2, "on purpose");
     });
     assert!(caught.unwrap_err().downcast_ref::<String>().unwrap().contains("on purpose"));

@@ -33,7 +33,9 @@ fn each_thread_has_its_own_and_drops_it() {
             DROPPED.fetch_add(1, SeqCst);
         }
     }
-    thread_local!(static OWN: Own = const { Own(Cell::new(0)) });
+    thread_local! {
+        static OWN: Own = Own(Cell::default());
+    }
     let set = |value| {
         OWN.with(|own| own.0.set(own.0.get() + value));
         OWN.with(|own| own.0.get())

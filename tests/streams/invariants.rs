@@ -1,0 +1,71 @@
+//! What holds over whole lives of a TAP, each by its number in `tests/FEATURES.md`.
+
+use streams_model::{Errno, Machine, Moment, Trouble};
+
+use crate::bench::{
+    assert_nothing_wrong, assert_unchanged, attach, calls, calls_about, errno_of, everything, everything_v6,
+    host, impatient,
+};
+
+/// Every call of a whole life: an attach with everything, a change of each setting, another life under the same numbers.
+fn whole_life(machine: &Machine) {
+    let backend = crate::backend::Backend::new(attach(everything_v6("tap3")));
+    backend.tap().set_mtu(1300).unwrap();
+    backend.tap().set_up(false).unwrap();
+    backend.reattach(&everything("tap3")).unwrap();
+    backend.into_tap().detach().unwrap();
+    attach(impatient()).detach().unwrap();
+    assert_nothing_wrong(machine);
+}
+
+#[test]
+fn invariant_05_only_own_links_are_undone_and_by_an_id_above_0() {
+    let machine = Machine::boot();
+    let theirs = machine.kernel(|kernel| kernel.plumb_elsewhere("tap5"));
+    whole_life(&machine);
+    assert!(calls(&machine, "I_PUNLINK").is_empty() && calls(&machine, "I_PLINK").is_empty());
+    let undone = calls(&machine, "I_UNLINK");
+    assert_eq!(undone.len(), 3 + 2 + 2);
+    for record in undone {
+        let id: i32 = record.arguments.rsplit_once(' ').unwrap().1.parse().unwrap();
+        assert!(id > theirs.1, "{record}");
+    }
+    assert!(!machine.kernel(|kernel| kernel.host_network_destroyed()));
+    assert_eq!(machine.snapshot().interfaces.len(), 1);
+}
+
+#[test]
+fn invariant_06_one_device_a_stream_and_a_strioctl_of_its_own_for_each_request() {
+    let machine = Machine::boot();
+    whole_life(&machine);
+    let made = calls_about(&machine, "I_STR", "TUNNEWPPA");
+    assert_eq!(made.len(), 3);
+    for record in &made {
+        // The decoded number is there only when the length was 4; the model panics at any other.
+        let ppa: i32 = record.arguments.rsplit_once(' ').unwrap().1.parse().unwrap();
+        assert!((-1..=19).contains(&ppa), "{record}");
+    }
+    // The stream under the number that pollers know is another one after a re-attach.
+    let replaced = calls(&machine, "dup3");
+    assert!(replaced.iter().any(|record| made[0].number < record.number && record.number < made[1].number));
+}
+
+#[test]
+fn invariant_10_the_errno_is_the_failing_step_s_whatever_the_rollback_meets() {
+    for number in 1..=crate::attach_hazards::machine_calls_of_an_attach() {
+        let machine = Machine::boot();
+        let before = machine.snapshot();
+        machine.fail_call(number, Trouble::Errno(Errno::ENOMEM), Moment::Before);
+        machine.plan_fault(streams_model::Fault {
+            when: streams_model::When::Every(Box::new(|record| record.is("close") || record.is("I_UNLINK"))),
+            trouble: Trouble::Errno(Errno::EIO),
+            moment: Moment::After,
+        });
+        if let Err(error) = everything("tap3").attach() {
+            assert_eq!(errno_of(error), host(Errno::ENOMEM), "call {number}");
+        } else {
+            assert!(machine.trace()[number - 1].is("close"), "call {number} failed unnoticed");
+        }
+        assert_unchanged(&machine, &before);
+    }
+}
