@@ -62,6 +62,22 @@ fn b03_one_write_asks_the_host_to_cut() {
 }
 
 #[test]
+fn b16_a_header_that_was_written_reads_the_same() {
+    for kind in [GsoKind::Tcp4, GsoKind::Tcp6, GsoKind::Udp4Datagrams, GsoKind::Udp6Datagrams] {
+        let write = offloaded(&Recipe { tcp_flags: 0x90, ..Recipe::plain(kind, 5000, 1448) }).concat();
+        let (header, bytes) = write.split_at(12);
+        let slices = [IoSlice::new(bytes)];
+        let frame = Frame::from_virtio(header, &slices).unwrap();
+        assert_eq!(writes(&frame, 12), [&write[..]], "{kind:?}");
+    }
+    let bytes = [0; 400];
+    let slices = [IoSlice::new(&bytes)];
+    let header = [1, 0, 0, 0, 0, 0, 0x01, 0x01, 0x20, 0, 0, 0];
+    let frame = Frame::from_virtio(&header, &slices).unwrap();
+    assert_eq!(writes(&frame, 12)[0][..12], header);
+}
+
+#[test]
 fn b03_ten_byte_headers_are_the_same_without_the_tail() {
     let (bytes, gso) = Recipe::plain(GsoKind::Tcp4, 3000, 1448).build();
     let slices = [IoSlice::new(&bytes)];

@@ -123,6 +123,24 @@ fn b01_ipv6_extension_headers_are_followed_or_refused() {
     assert_eq!(with(&[(0, 2)], 54 + 2, 0xc9), Ok(()), "hop by hop it has no meaning");
 }
 
+/// A home address is found wherever it stands among the options, and nowhere else.
+#[test]
+fn b01_options_are_walked_as_they_lie() {
+    let verdict = |changes: &[(usize, u8)]| {
+        let (mut bytes, gso) =
+            Recipe { extensions: vec![(60, 1)], ..Recipe::plain(GsoKind::Tcp6, 300, 100) }.build();
+        for (at, value) in changes {
+            bytes[54 + at] = *value;
+        }
+        verdict(&bytes, gso)
+    };
+    let redirected = Err(RejectReason::SourceRouted);
+    assert_eq!(verdict(&[(2, 0), (3, 0xc9)]), redirected, "behind one byte of padding");
+    assert_eq!(verdict(&[(2, 1), (3, 4), (8, 0xc9)]), redirected, "behind a padding of six");
+    assert_eq!(verdict(&[(2, 1), (3, 4), (7, 0xc9)]), Ok(()), "inside the padding");
+    assert_eq!(verdict(&[(2, 1), (3, 12), (16, 0xc9)]), Ok(()), "in the transport header");
+}
+
 #[test]
 fn b01_frames_must_hold_their_headers_and_something_more() {
     for kind in support::frames::KINDS {
