@@ -210,8 +210,18 @@ impl Backend {
         self.gone.load(Ordering::Acquire)
     }
 
-    pub(crate) fn set_watcher(&self, watcher: Option<Arc<dyn Watcher>>) {
-        self.lock_listeners().watcher = watcher;
+    /// Lets `watcher` answer debts from now on; `false` when somebody does so already.
+    pub(crate) fn add_watcher(&self, watcher: Arc<dyn Watcher>) -> bool {
+        let mut listeners = self.lock_listeners();
+        let free = listeners.watcher.is_none();
+        if free {
+            listeners.watcher = Some(watcher);
+        }
+        free
+    }
+
+    pub(crate) fn remove_watcher(&self) {
+        self.lock_listeners().watcher = None;
     }
 
     /// Ends a session and answers its debts, with no lock of ours held.

@@ -332,6 +332,9 @@ pub enum ThreadsError {
         /// The system's answer.
         source: io::Error,
     },
+    /// Other threads drive the backend; stop them first.
+    #[error("other threads drive this backend already")]
+    AlreadyDriven,
     /// A callback of the frontend held a thread too long.
     #[error("a callback of the frontend does not return")]
     Timeout,

@@ -57,7 +57,8 @@ pub enum Resume {
 #[derive(Debug)]
 pub struct Threads {
     shared: Arc<Shared>,
-    running: Mutex<Vec<JoinHandle<()>>>,
+    /// Taken by whoever stops them: what is done at the end is done once.
+    running: Mutex<Option<Vec<JoinHandle<()>>>>,
     ids: Vec<ThreadId>,
 }
 
@@ -86,7 +87,7 @@ impl Threads {
     /// Starts both threads.
     ///
     /// # Errors
-    /// [`ThreadsError::Start`]: a pipe or a thread could not be had; nothing was started.
+    /// [`ThreadsError::AlreadyDriven`]; [`ThreadsError::Start`]: a pipe or a thread could not be had. Nothing was started.
     pub fn spawn(backend: Arc<Backend>, frontend: Arc<dyn Frontend>) -> Result<Self, ThreadsError> {
         let start = |source| ThreadsError::Start { source };
         let shared = Arc::new(Shared {
@@ -97,11 +98,13 @@ impl Threads {
             transmit_wake: Wake::new().map_err(start)?,
             owed: AtomicU8::new(0),
         });
-        let mut threads = Self { shared, running: Mutex::default(), ids: Vec::new() };
+        if !shared.backend.add_watcher(Arc::clone(&shared) as Arc<dyn Watcher>) {
+            return Err(ThreadsError::AlreadyDriven);
+        }
+        let mut threads = Self { shared, running: Mutex::new(Some(Vec::new())), ids: Vec::new() };
         // When the second one cannot be had, the drop of `threads` ends the first.
         threads.start("tap-receive", Worker::Receive, |shared| ReceiveThread::new(shared).run())?;
         threads.start("tap-transmit", Worker::Transmit, |shared| TransmitThread::new(shared).run())?;
-        threads.shared.backend.set_watcher(Some(Arc::clone(&threads.shared) as Arc<dyn Watcher>));
         Ok(threads)
     }
 
@@ -120,7 +123,8 @@ impl Threads {
         match thread::Builder::new().name(name.into()).spawn(main) {
             Ok(handle) => {
                 self.ids.push(handle.thread().id());
-                self.running.get_mut().unwrap_or_else(PoisonError::into_inner).push(handle);
+                let running = self.running.get_mut().unwrap_or_else(PoisonError::into_inner);
+                running.get_or_insert_default().push(handle);
                 Ok(())
             }
             Err(source) => {
@@ -138,7 +142,8 @@ impl Threads {
     /// [`ThreadsError::Panicked`].
     pub fn suspend(&self) -> Result<(), ThreadsError> {
         self.shared.control.want(Wanted::Suspend);
-        self.settle(Some(SUSPEND_LIMIT))
+        self.settle(Some(SUSPEND_LIMIT))?;
+        self.outcome()
     }
 
     /// Starts delivery again, after dropping what the host queued meanwhile.
@@ -174,12 +179,14 @@ impl Threads {
         self.shared.control.want(Wanted::Stop);
         self.settle(None)?;
         if !self.on_own_thread() {
-            let handles = std::mem::take(&mut *self.running.lock().unwrap_or_else(PoisonError::into_inner));
-            for handle in handles {
-                // Its panic, if any, was caught and noted inside.
-                let _ = handle.join();
+            let handles = self.running.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some(handles) = handles {
+                for handle in handles {
+                    // Its panic, if any, was caught and noted inside.
+                    let _ = handle.join();
+                }
+                self.shared.backend.remove_watcher();
             }
-            self.shared.backend.set_watcher(None);
         }
         self.outcome()
     }

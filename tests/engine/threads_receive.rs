@@ -88,6 +88,28 @@ fn frontend_that_panics_ends_the_threads_and_is_reported() {
 }
 
 #[test]
+fn one_backend_is_driven_once_at_a_time() {
+    let (backend, host) = pair::backend();
+    let device = Arc::new(Device::default());
+    let first = Threads::spawn(Arc::clone(&backend), Arc::clone(&device) as _).unwrap();
+    let second = Threads::spawn(Arc::clone(&backend), Arc::clone(&device) as _);
+    assert!(matches!(second, Err(ThreadsError::AlreadyDriven)));
+    host.send(&pair::frame(60, 0)).unwrap();
+    pair::wait_until("the frame", || device.count() == 1);
+    first.stop().unwrap();
+    let third = Threads::spawn(Arc::clone(&backend), Arc::clone(&device) as _).unwrap();
+    host.send(&pair::frame(60, 0)).unwrap();
+    pair::wait_until("the frame", || device.count() == 2);
+    // Stopped already, it must not take the others' place away.
+    drop(first);
+    let session = backend.begin_transmit();
+    assert!(backend.begin_transmit().is_none());
+    drop(session);
+    pair::wait_until("the call", || device.pending.load(Ordering::SeqCst) == 1);
+    third.stop().unwrap();
+}
+
+#[test]
 fn b12_turned_away_device_is_called_from_the_transmit_thread() {
     let (backend, _host) = pair::backend();
     let device = Arc::new(Device::default());
