@@ -168,7 +168,7 @@ impl<'a> Frame<'a> {
     ///
     /// # Errors
     /// As for [`carve`](Self::carve); a `header_len` other than 10 and 12 gives
-    /// [`RejectReason::ShortVirtioHeader`](crate::RejectReason::ShortVirtioHeader).
+    /// [`RejectReason::ShortVirtioHeader`].
     pub fn offload<E>(
         &self,
         header_len: usize,
