@@ -122,3 +122,8 @@ pub use reject::RejectReason;
 pub use session::{OwnedTransmitter, Transmitter};
 pub use statistics::{ReceiveStatistics, Statistics, TransmitStatistics};
 pub use threads::{Resume, Threads};
+
+/// Compiles what README shows.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
