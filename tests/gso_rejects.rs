@@ -158,7 +158,10 @@ fn b01_frames_must_hold_their_headers_and_something_more() {
 #[test]
 fn b01_headers_cut_short_are_told_from_headers_without_payload() {
     let long = Recipe { extensions: vec![(0, 40), (60, 40)], ..Recipe::plain(GsoKind::Tcp6, 300, 100) };
-    for recipe in [Recipe::plain(GsoKind::Tcp6, 300, 100), long] {
+    // All fields within the first try, the last byte of the TCP options beyond it.
+    let between =
+        Recipe { extensions: vec![(0, 18)], tcp_options: 40, ..Recipe::plain(GsoKind::Tcp6, 300, 100) };
+    for recipe in [Recipe::plain(GsoKind::Tcp6, 300, 100), between, long] {
         let (bytes, gso) = recipe.build();
         let verdict = |len: usize| {
             let header = [0, 4, 0, 0, 100, 0, 0, 0, 0, 0];
