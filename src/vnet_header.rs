@@ -186,3 +186,18 @@ fn offset(value: usize) -> u16 {
     debug_assert!(value <= usize::from(u16::MAX));
     value as u16
 }
+
+#[cfg(test)]
+mod tests {
+    use super::is_inert;
+
+    #[test]
+    fn b16_a_header_is_inert_when_it_asks_for_nothing() {
+        for header in [&[][..], &[0; 10], &[0; 12], &[2, 0, 9, 9, 9, 9, 9, 9, 9, 9], &[4, 0]] {
+            assert!(is_inert(header), "{header:?}");
+        }
+        for header in [&[1, 0][..], &[3, 0], &[0, 1], &[1, 1], &[0, 0x80], &[2, 5]] {
+            assert!(!is_inert(header), "{header:?}");
+        }
+    }
+}
