@@ -54,7 +54,7 @@ struct Listeners {
 /// |---|---|
 /// | `receive` gives a frame | hand it to the guest, call again |
 /// | `receive` gives `None` | wait until the descriptor is readable; level, edge and one-shot pollers all work |
-/// | [`ReceiveError::Truncated`](crate::ReceiveError::Truncated) or `Rejected` | the frame was consumed and counted: call again |
+/// | [`ReceiveError::Truncated`](crate::ReceiveError::Truncated), `Runt` or `Rejected` | the frame was consumed and counted: call again |
 /// | [`TransmitError::WouldBlock`](crate::TransmitError::WouldBlock), `InterfaceDown` | keep the frame, end the session, wait until the descriptor is writable, resume |
 /// | `NoBufferSpace` | keep or drop the frame; retry after a pause, no event tells |
 /// | `LinkDown`, `Rejected`, `Runt`, `Oversize` | the frame is dropped and counted: complete it towards the guest |

@@ -60,7 +60,7 @@ fn ask(stream: &OwnedFd, words: &[u32], tail: &[u8], wanted: u32) -> io::Result<
     await_answer(stream)?;
     let mut answer = Answer { bytes: [0; ANSWER_ROOM], len: 0 };
     answer.len = messages::get_control(stream, &mut answer.bytes)?;
-    answer.expect(wanted)
+    answer.require(wanted)
 }
 
 /// The answer comes before whatever frames the stream gets meanwhile, and alone raises `POLLPRI`.
@@ -79,7 +79,7 @@ struct Answer {
 }
 
 impl Answer {
-    fn expect(self, wanted: u32) -> io::Result<Self> {
+    fn require(self, wanted: u32) -> io::Result<Self> {
         match self.word(0) {
             Some(primitive) if primitive == wanted => Ok(self),
             Some(DL_ERROR_ACK) => Err(self.error()),
@@ -125,12 +125,12 @@ mod tests {
     }
 
     fn errno(words: &[u32]) -> Option<i32> {
-        answer(words).expect(DL_OK_ACK).err().and_then(|error| error.raw_os_error())
+        answer(words).require(DL_OK_ACK).err().and_then(|error| error.raw_os_error())
     }
 
     #[test]
     fn f41_a_refusal_keeps_the_errno_it_has() {
-        assert!(answer(&[DL_OK_ACK, DL_ATTACH_REQ]).expect(DL_OK_ACK).is_ok());
+        assert!(answer(&[DL_OK_ACK, DL_ATTACH_REQ]).require(DL_OK_ACK).is_ok());
         assert_eq!(
             errno(&[DL_ERROR_ACK, DL_ATTACH_REQ, DL_SYSERR, libc::EBUSY.cast_unsigned()]),
             Some(libc::EBUSY)
@@ -138,7 +138,7 @@ mod tests {
         assert_eq!(errno(&[DL_ERROR_ACK, DL_ATTACH_REQ, DL_BADPPA, 0]), Some(libc::ENXIO));
         // No errno says what other refusals mean; their number is in the text.
         let other = answer(&[DL_ERROR_ACK, DL_ATTACH_REQ, 3, 0])
-            .expect(DL_OK_ACK)
+            .require(DL_OK_ACK)
             .err()
             .map(|error| error.to_string());
         assert_eq!(other.as_deref(), Some("DLPI error Some(3)"));
@@ -147,7 +147,7 @@ mod tests {
     #[test]
     fn an_answer_of_another_kind_or_cut_short_is_an_error() {
         for words in [&[][..], &[DL_PHYS_ADDR_ACK, 6, 12], &[DL_ERROR_ACK], &[DL_ERROR_ACK, 0, DL_SYSERR]] {
-            assert!(answer(words).expect(DL_OK_ACK).is_err(), "{words:?}");
+            assert!(answer(words).require(DL_OK_ACK).is_err(), "{words:?}");
         }
     }
 

@@ -33,6 +33,28 @@ fn b13_s8_frame_longer_than_the_buffer_is_counted_and_never_delivered_cut() {
 }
 
 #[test]
+fn b13_s8_buffer_of_the_advised_size_tells_a_frame_that_fills_it_from_a_longer_one() {
+    let (backend, host) = pair::backend();
+    let room = backend.receive_buffer_len();
+    for parts in [1, 2] {
+        for (len, fits) in [(room - 1, true), (room, false), (room + 1000, false)] {
+            host.send(&pair::frame(len, 1)).unwrap();
+            let mut memory = vec![0; room];
+            let mut slices: Vec<IoSliceMut<'_>> =
+                memory.chunks_mut(room.div_ceil(parts)).map(IoSliceMut::new).collect();
+            let result = backend.receive(&mut slices);
+            assert_eq!(
+                result.is_ok_and(|received| received.is_some()),
+                fits,
+                "{len} bytes in {parts} slices"
+            );
+        }
+    }
+    assert_eq!(backend.statistics().receive.truncated, 4);
+    pair::assert_adds_up(&backend);
+}
+
+#[test]
 fn frame_of_exactly_the_buffer_fits() {
     let (backend, host) = pair::backend();
     host.send(&pair::frame(1514, 1)).unwrap();

@@ -19,6 +19,7 @@ pub(crate) fn run() -> std::process::ExitCode {
     namespace::run(tests![
         traffic::f06_f20_a_million_frames_each_way_arrive_equal_and_in_order,
         traffic::s2_frames_that_were_not_read_in_time_are_in_the_hosts_own_count,
+        traffic::b13_s8_frame_of_a_raised_mtu_is_not_cut_to_the_old_buffer,
         link::s2_b23_carrier_follows_the_guests_link_and_frames_stop,
         link::b06_interface_down_parks_transmission_until_it_is_up,
         link::s6_rename_and_another_namespace_do_not_disturb_traffic,

@@ -2,7 +2,7 @@
 
 use std::io::{IoSlice, IoSliceMut};
 
-use tap_plumb::{Config, Frame};
+use tap_plumb::{Config, Frame, ReceiveError};
 
 use super::host::{self, PacketSocket};
 
@@ -89,4 +89,20 @@ pub(crate) fn s2_frames_that_were_not_read_in_time_are_in_the_hosts_own_count() 
     }
     assert_eq!(backend.discard_queued(), 1000, "the host's queue is as long as its transmit queue length");
     assert_eq!(backend.statistics().dropped_by_host, Some(500));
+}
+
+pub(crate) fn b13_s8_frame_of_a_raised_mtu_is_not_cut_to_the_old_buffer() {
+    let backend = host::backend(Config::new());
+    let host = PacketSocket::new("tap0");
+    let mut buffer = vec![0; backend.receive_buffer_len()];
+    backend.tap().set_mtu(9000).unwrap();
+    host.send(&host::frame(4000, 1));
+    let result = backend.receive(&mut [IoSliceMut::new(&mut buffer)]);
+    assert!(matches!(result, Err(ReceiveError::Truncated { .. })), "{result:?}");
+    assert!(backend.receive_buffer_len() > 9000, "the size it advises has grown");
+    let mut buffer = vec![0; backend.receive_buffer_len()];
+    host.send(&host::frame(4000, 2));
+    let received = backend.receive(&mut [IoSliceMut::new(&mut buffer)]).unwrap().expect("a frame");
+    assert_eq!(buffer[..received.len], host::frame(4000, 2));
+    host::assert_adds_up(&backend);
 }
