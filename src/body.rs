@@ -21,6 +21,8 @@ pub(crate) trait Body: Copy {
     fn sum(&self, index: usize, range: Range<usize>, sum: &mut Sum);
     /// Copies slice `index` from `from` on, as far as both sides reach; returns how many bytes.
     fn copy(&self, index: usize, from: usize, target: &mut [u8]) -> usize;
+    /// Fills `target` from slice `index`, where that has enough bytes from `at` on.
+    fn read<const N: usize>(&self, index: usize, at: usize, target: &mut [u8; N]) -> bool;
     /// A slice of our own bytes.
     fn own<'s>(bytes: &'s [u8]) -> Self::Slice<'s>;
     fn slice_len(slice: &Self::Slice<'_>) -> usize;
@@ -37,22 +39,27 @@ pub(crate) struct Borrowed<'f>(pub(crate) &'f [IoSlice<'f>]);
 impl Body for Borrowed<'_> {
     type Slice<'s> = IoSlice<'s>;
 
+    #[inline]
     fn count(&self) -> usize {
         self.0.len()
     }
 
+    #[inline]
     fn len(&self, index: usize) -> usize {
         self.0[index].len()
     }
 
+    #[inline]
     fn cut<'s>(&'s self, index: usize, range: Range<usize>) -> IoSlice<'s> {
         IoSlice::new(&self.0[index][range])
     }
 
+    #[inline]
     fn sum(&self, index: usize, range: Range<usize>, sum: &mut Sum) {
         sum.bytes(&self.0[index][range]);
     }
 
+    #[inline]
     fn copy(&self, index: usize, from: usize, target: &mut [u8]) -> usize {
         let source = &self.0[index][from..];
         let len = source.len().min(target.len());
@@ -60,18 +67,28 @@ impl Body for Borrowed<'_> {
         len
     }
 
+    #[inline]
+    fn read<const N: usize>(&self, index: usize, at: usize, target: &mut [u8; N]) -> bool {
+        let bytes = self.0.get(index).and_then(|slice| slice.get(at..)?.first_chunk());
+        bytes.map(|bytes| *target = *bytes).is_some()
+    }
+
+    #[inline]
     fn own<'s>(bytes: &'s [u8]) -> IoSlice<'s> {
         IoSlice::new(bytes)
     }
 
+    #[inline]
     fn slice_len(slice: &IoSlice<'_>) -> usize {
         slice.len()
     }
 
+    #[inline]
     fn whole<'s>(&'s self) -> Option<&'s [IoSlice<'s>]> {
         Some(self.0)
     }
 
+    #[inline]
     fn write(fd: BorrowedFd<'_>, slices: &[IoSlice<'_>]) -> Result<usize, Errno> {
         if let [one] = slices { write(fd, one) } else { writev(fd, slices) }
     }
@@ -87,16 +104,18 @@ pub(crate) struct Behind<B> {
 }
 
 impl<B: Body> Behind<B> {
+    #[inline]
     pub(crate) fn new(body: B, len: usize) -> Self {
-        let mut start = Cursor::default();
-        start.skip(&body, len);
-        while start.index < body.count() && start.offset == body.len(start.index) {
-            start = Cursor { index: start.index + 1, offset: 0 };
+        let (mut index, mut offset) = (0, len);
+        while index < body.count() && offset >= body.len(index) {
+            offset -= body.len(index);
+            index += 1;
         }
-        Self { body, index: start.index, offset: start.offset }
+        Self { body, index, offset: if index < body.count() { offset } else { 0 } }
     }
 
     /// How far the first slice is cut at its front.
+    #[inline]
     fn shift(&self, index: usize) -> usize {
         if index == 0 { self.offset } else { 0 }
     }
@@ -105,40 +124,54 @@ impl<B: Body> Behind<B> {
 impl<B: Body> Body for Behind<B> {
     type Slice<'s> = B::Slice<'s>;
 
+    #[inline]
     fn count(&self) -> usize {
         self.body.count() - self.index
     }
 
+    #[inline]
     fn len(&self, index: usize) -> usize {
         self.body.len(self.index + index) - self.shift(index)
     }
 
+    #[inline]
     fn cut<'s>(&'s self, index: usize, range: Range<usize>) -> B::Slice<'s> {
         let shift = self.shift(index);
         self.body.cut(self.index + index, range.start + shift..range.end + shift)
     }
 
+    #[inline]
     fn sum(&self, index: usize, range: Range<usize>, sum: &mut Sum) {
         let shift = self.shift(index);
         self.body.sum(self.index + index, range.start + shift..range.end + shift, sum);
     }
 
+    #[inline]
     fn copy(&self, index: usize, from: usize, target: &mut [u8]) -> usize {
         self.body.copy(self.index + index, from + self.shift(index), target)
     }
 
+    #[inline]
+    fn read<const N: usize>(&self, index: usize, at: usize, target: &mut [u8; N]) -> bool {
+        self.body.read(self.index + index, at + self.shift(index), target)
+    }
+
+    #[inline]
     fn own<'s>(bytes: &'s [u8]) -> B::Slice<'s> {
         B::own(bytes)
     }
 
+    #[inline]
     fn slice_len(slice: &B::Slice<'_>) -> usize {
         B::slice_len(slice)
     }
 
+    #[inline]
     fn whole<'s>(&'s self) -> Option<&'s [B::Slice<'s>]> {
         self.body.whole().filter(|_| self.offset == 0)?.get(self.index..)
     }
 
+    #[inline]
     fn write(fd: BorrowedFd<'_>, slices: &[B::Slice<'_>]) -> Result<usize, Errno> {
         B::write(fd, slices)
     }

@@ -67,15 +67,14 @@ pub enum CarveError<E> {
 #[derive(Clone, Copy, Debug)]
 pub struct Frame<'a> {
     pub(crate) slices: &'a [IoSlice<'a>],
-    pub(crate) gso: Option<Gso>,
-    pub(crate) checksum: Checksum,
+    pub(crate) work: Work,
 }
 
 impl<'a> Frame<'a> {
     /// Makes a frame of `slices`, in order, with a complete checksum and no segmentation.
     #[must_use]
     pub fn new(slices: &'a [IoSlice<'a>]) -> Self {
-        Self { slices, gso: None, checksum: Checksum::Complete }
+        Self { slices, work: Work::default() }
     }
 
     /// Makes a frame of `slices` and the virtio-net header that came with it, 10 bytes or more, little endian
@@ -89,19 +88,19 @@ impl<'a> Frame<'a> {
     pub fn from_virtio(header: &[u8], slices: &'a [IoSlice<'a>]) -> Result<Self, RejectReason> {
         let (gso, checksum) =
             with_front(Borrowed(slices), |scratch| vnet_header::interpret(header, scratch.front()))?;
-        Ok(Self { slices, gso, checksum })
+        Ok(Self { slices, work: Work { gso, checksum } })
     }
 
     /// Asks for segmentation by `gso`.
     #[must_use]
     pub fn gso(self, gso: Gso) -> Self {
-        Self { gso: Some(gso), ..self }
+        Self { work: Work { gso: Some(gso), ..self.work }, ..self }
     }
 
     /// States what is left to do on the transport checksum. An oversized frame's is always computed anew.
     #[must_use]
     pub fn checksum(self, checksum: Checksum) -> Self {
-        Self { checksum, ..self }
+        Self { work: Work { checksum, ..self.work }, ..self }
     }
 
     /// Bytes of the whole frame, with the Ethernet header and without FCS.
@@ -115,7 +114,7 @@ impl<'a> Frame<'a> {
     /// # Errors
     /// The first contradiction found.
     pub fn validate(&self) -> Result<(), RejectReason> {
-        check(Borrowed(self.slices), self.work())
+        check(Borrowed(self.slices), self.work)
     }
 
     /// Cuts the frame into segments, which `sink` gets one after the other, each as a list of slices: the segment's own
@@ -155,7 +154,7 @@ impl<'a> Frame<'a> {
         first: u32,
         sink: impl FnMut(&[IoSlice<'_>]) -> Result<(), E>,
     ) -> Result<u32, CarveError<E>> {
-        deliver(Borrowed(self.slices), self.work(), Port::BARE, first, sink)
+        deliver(Borrowed(self.slices), self.work, Port::BARE, first, sink)
     }
 
     /// Gives `sink` what a host that cuts frames and completes checksums itself is to be given: as a rule the whole frame
@@ -180,7 +179,7 @@ impl<'a> Frame<'a> {
         }
         deliver(
             Borrowed(self.slices),
-            self.work(),
+            self.work,
             Port { header_len, offload: true, ..Port::BARE },
             first,
             sink,
@@ -201,10 +200,6 @@ impl<'a> Frame<'a> {
             Completion::Full => Fill::Full,
             Completion::Pseudo => Fill::Pseudo,
         };
-        deliver_whole(Borrowed(self.slices), self.work(), fill, sink).map(drop)
-    }
-
-    pub(crate) fn work(&self) -> Work {
-        Work { gso: self.gso, checksum: self.checksum }
+        deliver_whole(Borrowed(self.slices), self.work, fill, sink).map(drop)
     }
 }

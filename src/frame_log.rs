@@ -25,6 +25,12 @@ impl FrameLog {
         Self { epoch: Instant::now(), transmitted: AtomicU64::new(0), received: AtomicU64::new(0) }
     }
 
+    /// Whether frames may be logged; what the logger itself leaves out is not asked.
+    #[inline]
+    pub(crate) fn is_on(&self) -> bool {
+        log::max_level() >= Level::Trace
+    }
+
     #[inline]
     pub(crate) fn transmit(&self, body: impl Body, len: usize) {
         if log_enabled!(target: TARGET, Level::Trace) {

@@ -85,6 +85,7 @@ mod pairs;
 #[path = "../platform/mod.rs"]
 mod platform;
 mod program;
+mod quick;
 mod raw;
 mod receive;
 mod receive_thread;

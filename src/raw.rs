@@ -90,31 +90,22 @@ impl<'f> Guest<'f> {
         // `repr(transparent)`, and that its bytes can be read for that long is the caller's promise.
         Self(unsafe { &*parts })
     }
-
-    /// Reads `N` bytes once, each. Beyond the end of the slice there are only zeros.
-    fn read<const N: usize>(&self, index: usize, at: usize) -> [u8; N] {
-        let slice = self.0[index].0;
-        if at.checked_add(N).is_none_or(|end| end > slice.len()) {
-            return [0; N];
-        }
-        let bytes = slice.as_ptr().wrapping_add(at).cast::<[u8; N]>();
-        // SAFETY: points at `N` bytes, alignment 1, inside a slice of guest memory, as just checked; whoever made this
-        // `Guest` promised that it is readable for as long as the `Guest` is used. Any bytes make a valid array.
-        unsafe { bytes.read_volatile() }
-    }
 }
 
 impl Body for Guest<'_> {
     type Slice<'s> = Part<'s>;
 
+    #[inline]
     fn count(&self) -> usize {
         self.0.len()
     }
 
+    #[inline]
     fn len(&self, index: usize) -> usize {
         self.0[index].0.len()
     }
 
+    #[inline]
     fn cut<'s>(&'s self, index: usize, range: Range<usize>) -> Part<'s> {
         let slice = self.0[index].0;
         let start = range.start.min(slice.len());
@@ -126,11 +117,13 @@ impl Body for Guest<'_> {
         let words = range.len() / WORD;
         let mut total = 0;
         for word in 0..words {
-            total += halves(u64::from_ne_bytes(self.read(index, range.start + word * WORD)));
+            let mut bytes = [0; WORD];
+            self.read(index, range.start + word * WORD, &mut bytes);
+            total += halves(u64::from_ne_bytes(bytes));
         }
         let mut rest = [0; WORD];
         for (at, byte) in (range.start + words * WORD..range.end).zip(&mut rest) {
-            [*byte] = self.read(index, at);
+            self.read(index, at, std::array::from_mut(byte));
         }
         sum.piece(fold(total + halves(u64::from_ne_bytes(rest))), range.len());
     }
@@ -138,23 +131,41 @@ impl Body for Guest<'_> {
     fn copy(&self, index: usize, from: usize, target: &mut [u8]) -> usize {
         let len = target.len().min(self.len(index).saturating_sub(from));
         for (at, byte) in (from..).zip(&mut target[..len]) {
-            [*byte] = self.read(index, at);
+            self.read(index, at, std::array::from_mut(byte));
         }
         len
     }
 
+    /// Reads each of them once.
+    #[inline]
+    fn read<const N: usize>(&self, index: usize, at: usize, target: &mut [u8; N]) -> bool {
+        let Some(Part(slice, _)) = self.0.get(index) else { return false };
+        if at.checked_add(N).is_none_or(|end| end > slice.len()) {
+            return false;
+        }
+        let bytes = slice.as_ptr().wrapping_add(at).cast::<[u8; N]>();
+        // SAFETY: points at `N` bytes, alignment 1, inside a slice of guest memory, as just checked; whoever made this
+        // `Guest` promised that it is readable for as long as the `Guest` is used. Any bytes make a valid array.
+        *target = unsafe { bytes.read_volatile() };
+        true
+    }
+
+    #[inline]
     fn own<'s>(bytes: &'s [u8]) -> Part<'s> {
         Part(RawSlice::new(bytes.as_ptr().cast_mut(), bytes.len()), PhantomData)
     }
 
+    #[inline]
     fn slice_len(part: &Part<'_>) -> usize {
         part.0.len()
     }
 
+    #[inline]
     fn whole<'s>(&'s self) -> Option<&'s [Part<'s>]> {
         Some(self.0)
     }
 
+    #[inline]
     fn write(fd: BorrowedFd<'_>, parts: &[Part<'_>]) -> Result<usize, Errno> {
         let count = slice_count(parts.len())?;
         // SAFETY: an array of `count` `Part`, each an `iovec` by `repr(transparent)`, the caller's and alive during the
@@ -304,7 +315,7 @@ impl Transmitter<'_> {
     ) -> Result<(), TransmitError> {
         // SAFETY: the caller promises the same, for at least as long.
         let guest = unsafe { Guest::new(slices) };
-        self.backend().send(guest, Work { gso, checksum }, 0)
+        self.backend().send(guest, &Work { gso, checksum })
     }
 
     /// [`send_with_header`](Self::send_with_header) from guest memory.

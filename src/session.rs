@@ -20,7 +20,7 @@ macro_rules! session {
         /// [`TransmitError`] says whether the frame was dropped or can be sent again later, and how many segments of
         /// it went out.
         pub fn send(&mut self, frame: &Frame<'_>) -> Result<(), TransmitError> {
-            self.backend.send(Borrowed(frame.slices), frame.work(), 0)
+            self.backend.send(Borrowed(frame.slices), &frame.work)
         }
 
         /// Sends what is left of an oversized frame of which the host took `sent` segments before.
@@ -28,7 +28,7 @@ macro_rules! session {
         /// # Errors
         /// As [`send`](Self::send); `sent` in the error counts from the frame's start.
         pub fn resume(&mut self, frame: &Frame<'_>, sent: u32) -> Result<(), TransmitError> {
-            self.backend.send(Borrowed(frame.slices), frame.work(), sent)
+            self.backend.send_rest(Borrowed(frame.slices), frame.work, sent)
         }
 
         /// Sends one frame from a virtio driver: the first `header_len` bytes of `slices` are its virtio-net header, 10
@@ -58,7 +58,7 @@ macro_rules! session {
         /// As [`send`](Self::send).
         pub fn send_buffer(&mut self, buffer: TransmitBuffer, gso: Option<Gso>) -> Result<(), TransmitError> {
             let slices = [IoSlice::new(&buffer)];
-            self.backend.send(Borrowed(&slices), Work { gso, checksum: Checksum::Complete }, 0)
+            self.backend.send(Borrowed(&slices), &Work { gso, checksum: Checksum::Complete })
         }
     };
 }

@@ -13,52 +13,157 @@ use crate::deliver::{Port, Work, deliver};
 use crate::error::TransmitError;
 use crate::frame::{CarveError, Checksum};
 use crate::platform::{self, WriteFault};
+use crate::quick::{Ask, FEW_SLICES, Host, OWN, USUAL_SLICES, lay_out};
+use crate::reject::RejectReason;
 use crate::transmit_lock::{BLOCKED, STARVED};
 use crate::vnet_header;
 
 impl Backend {
-    /// Sends a frame from segment `first` on, and counts what came of it. The caller holds the transmit session.
-    #[inline]
-    pub(crate) fn send<B: Body>(&self, body: B, work: Work, first: u32) -> Result<(), TransmitError> {
-        let start = self.timed.load(Ordering::Relaxed).then(Instant::now);
-        let len = total_len(body);
-        let result = self.try_send(body, work, len, first);
-        self.counters.transmit.frames_offered.one_alone();
-        match &result {
-            Ok(()) => self.count_sent(len),
-            Err(error) => self.count_refused(error),
+    /// Sends a frame, and counts what came of it. The caller holds the transmit session.
+    pub(crate) fn send<B: Body>(&self, body: B, work: &Work) -> Result<(), TransmitError> {
+        if let Some(ask) = Ask::of(work)
+            && let Some(result) = self.send_straight(&body, ask)
+        {
+            return result;
         }
-        if let Some(start) = start {
-            let nanos = u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
-            self.counters.transmit_nanos.add(nanos);
-        }
-        result
+        self.send_rest(body, *work, 0)
+    }
+
+    /// Sends a frame from segment `first` on.
+    pub(crate) fn send_rest<B: Body>(&self, body: B, work: Work, first: u32) -> Result<(), TransmitError> {
+        self.send_generally(body, first, || Ok(work))
     }
 
     /// Sends a frame whose first `header_len` bytes are a virtio driver's header.
     pub(crate) fn send_with_header<B: Body>(&self, body: B, header_len: usize) -> Result<(), TransmitError> {
-        let mut header = [0; vnet_header::LONGEST];
-        let header = &mut header[..header_len.min(vnet_header::LONGEST)];
-        let filled = copy_front(body, header);
         let frame = Behind::new(body, header_len);
-        match vnet_header::interpret_behind(&header[..filled], frame) {
-            Ok((gso, checksum)) => self.send(frame, Work { gso, checksum }, 0),
-            Err(reason) => {
-                self.counters.transmit.frames_offered.one_alone();
-                self.count_refused(&reason.into());
-                Err(reason.into())
-            }
+        if let Some(ask) = Ask::of_header(&body, header_len)
+            && let Some(result) = self.send_straight(&frame, ask)
+        {
+            return result;
+        }
+        self.send_generally(frame, 0, || {
+            let mut header = [0; vnet_header::LONGEST];
+            let header = &mut header[..header_len.min(vnet_header::LONGEST)];
+            let filled = copy_front(body, header);
+            let (gso, checksum) = vnet_header::interpret_behind(&header[..filled], frame)?;
+            Ok(Work { gso, checksum })
+        })
+    }
+
+    /// Hands the host a frame of the usual kinds in one straight line, or leaves it to the general way.
+    #[inline(always)]
+    fn send_straight<B: Body>(&self, body: &B, ask: Ask) -> Option<Result<(), TransmitError>> {
+        // One branch, since none of them is true as a rule.
+        let unusual = self.timed.load(Ordering::Relaxed)
+            | self.is_gone()
+            | !self.link.is_up()
+            | !self.host_offload.load(Ordering::Relaxed)
+            | (self.header_len != vnet_header::LONGEST)
+            | self.log.is_on();
+        if unusual {
+            return None;
+        }
+        match body.count() {
+            ..FEW_SLICES => self.send_laid_out::<B, FEW_SLICES>(body, ask),
+            count if count < USUAL_SLICES.min(self.most_slices) => self.send_scattered(body, ask),
+            // So many are rare, and cost more to list than this saves.
+            _ => None,
         }
     }
 
+    /// Kept apart so that its longer list is not laid out in the common case.
+    #[inline(never)]
+    fn send_scattered<B: Body>(&self, body: &B, ask: Ask) -> Option<Result<(), TransmitError>> {
+        self.send_laid_out::<B, USUAL_SLICES>(body, ask)
+    }
+
+    #[inline(always)]
+    fn send_laid_out<B: Body, const ROOM: usize>(
+        &self,
+        body: &B,
+        ask: Ask,
+    ) -> Option<Result<(), TransmitError>> {
+        let host = Host { shortest: self.limits.shortest, longest: self.limits.longest };
+        let (mut own, mut slices) = ([0; OWN], [B::own(&[]); ROOM]);
+        let (used, len) = lay_out(body, ask, host, &mut own, &mut slices)?;
+        let slices = &slices[..used];
+        Some(match B::write(self.tap.as_fd(), slices) {
+            Ok(written) if written == vnet_header::LONGEST + len => {
+                self.counters.transmit.frames_offered.one_alone();
+                self.counters.transmit.segments_sent.one_alone();
+                self.count_sent(len);
+                Ok(())
+            }
+            outcome => self.write_again::<B>(outcome, slices, len),
+        })
+    }
+
+    /// What a first write that did not succeed comes to.
+    #[cold]
+    #[inline(never)]
+    fn write_again<B: Body>(
+        &self,
+        outcome: Result<usize, Errno>,
+        slices: &[B::Slice<'_>],
+        len: usize,
+    ) -> Result<(), TransmitError> {
+        let result = match outcome {
+            Err(Errno::EINTR) => self.write_frame::<B>(slices, len, 0),
+            outcome => self.written(outcome, len, 0),
+        };
+        self.count(&result, len);
+        result
+    }
+
+    #[inline(never)]
+    fn send_generally<B: Body>(
+        &self,
+        body: B,
+        first: u32,
+        work: impl FnOnce() -> Result<Work, RejectReason>,
+    ) -> Result<(), TransmitError> {
+        let start = self.timed.load(Ordering::Relaxed).then(Instant::now);
+        let len = total_len(body);
+        let result = self.try_send(body, work, len, first);
+        self.count(&result, len);
+        if let Some(start) = start {
+            self.count_time(start);
+        }
+        result
+    }
+
+    /// Counts a frame of `len` bytes that was offered.
     #[inline]
-    fn try_send<B: Body>(&self, body: B, work: Work, len: usize, first: u32) -> Result<(), TransmitError> {
+    fn count(&self, result: &Result<(), TransmitError>, len: usize) {
+        self.counters.transmit.frames_offered.one_alone();
+        match result {
+            Ok(()) => self.count_sent(len),
+            Err(error) => self.count_refused(error),
+        }
+    }
+
+    #[cold]
+    fn count_time(&self, start: Instant) {
+        let nanos = u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.counters.transmit_nanos.add(nanos);
+    }
+
+    #[inline]
+    fn try_send<B: Body>(
+        &self,
+        body: B,
+        work: impl FnOnce() -> Result<Work, RejectReason>,
+        len: usize,
+        first: u32,
+    ) -> Result<(), TransmitError> {
         if self.is_gone() {
             return Err(TransmitError::Gone);
         }
         if !self.link.is_up() {
             return Err(TransmitError::LinkDown);
         }
+        let work = work()?;
         if len < self.limits.shortest {
             return Err(TransmitError::Runt { len, limit: self.limits.shortest });
         }
@@ -108,15 +213,23 @@ impl Backend {
             return Err(TransmitError::Oversize { len, limit });
         }
         loop {
-            return match B::write(self.tap.as_fd(), slices) {
-                Ok(written) if written == self.header_len + len => {
-                    self.counters.transmit.segments_sent.one_alone();
-                    Ok(())
-                }
-                Ok(_) => Err(TransmitError::Io { sent, source: io::ErrorKind::WriteZero.into() }),
-                Err(Errno::EINTR) => continue,
-                Err(errno) => Err(self.write_failed(errno, len, sent)),
-            };
+            let outcome = B::write(self.tap.as_fd(), slices);
+            if outcome != Err(Errno::EINTR) {
+                return self.written(outcome, len, sent);
+            }
+        }
+    }
+
+    /// What the write of a frame of `len` bytes, the one after `sent` others, came to.
+    #[inline]
+    fn written(&self, outcome: Result<usize, Errno>, len: usize, sent: u32) -> Result<(), TransmitError> {
+        match outcome {
+            Ok(written) if written == self.header_len + len => {
+                self.counters.transmit.segments_sent.one_alone();
+                Ok(())
+            }
+            Ok(_) => Err(TransmitError::Io { sent, source: io::ErrorKind::WriteZero.into() }),
+            Err(errno) => Err(self.write_failed(errno, len, sent)),
         }
     }
 
@@ -135,6 +248,7 @@ impl Backend {
         }
     }
 
+    #[inline]
     fn count_sent(&self, len: usize) {
         let counters = &self.counters.transmit;
         counters.frames_sent.one_alone();
@@ -216,6 +330,10 @@ mod tests {
             self.0.copy(index, from, target)
         }
 
+        fn read<const N: usize>(&self, index: usize, at: usize, target: &mut [u8; N]) -> bool {
+            self.0.read(index, at, target)
+        }
+
         fn own<'s>(bytes: &'s [u8]) -> IoSlice<'s> {
             IoSlice::new(bytes)
         }
@@ -239,7 +357,7 @@ mod tests {
         let (ours, _host) = UnixDatagram::pair().unwrap();
         let backend = Backend::new(Tap::from_fd(ours.into()).unwrap());
         let slices = [IoSlice::new(&[7; 60])];
-        let result = backend.send(TakenInPart(Borrowed(&slices)), Work::default(), 0);
+        let result = backend.send(TakenInPart(Borrowed(&slices)), &Work::default());
         assert!(matches!(result, Err(TransmitError::Io { sent: 0, .. })), "{result:?}");
         assert_eq!(WRITES.get(), 1);
         let all = backend.statistics().transmit;

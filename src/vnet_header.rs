@@ -14,7 +14,7 @@ use crate::validate::{Layout, network_header, survey};
 /// The longer of the two forms, in bytes.
 pub(crate) const LONGEST: usize = 12;
 /// The fields that both forms have, in bytes.
-const FIELDS: usize = 10;
+pub(crate) const FIELDS: usize = 10;
 /// `UDP_MAX_SEGMENTS` of Linux: it refuses to cut a frame into more datagrams.
 const MOST_DATAGRAMS: u32 = 128;
 
@@ -47,16 +47,20 @@ struct VirtioHeader {
 
 impl VirtioHeader {
     fn parse(bytes: &[u8]) -> Result<Self, RejectReason> {
-        let fields: &[u8; FIELDS] = bytes.first_chunk().ok_or(RejectReason::ShortVirtioHeader)?;
+        bytes.first_chunk().map(Self::of).ok_or(RejectReason::ShortVirtioHeader)
+    }
+
+    #[inline]
+    fn of(fields: &[u8; FIELDS]) -> Self {
         let word = |at: usize| u16::from_le_bytes([fields[at], fields[at + 1]]);
-        Ok(Self {
+        Self {
             flags: fields[0],
             kind: fields[1],
             header_len: word(2),
             segment_size: word(4),
             checksum_start: word(6),
             checksum_offset: word(8),
-        })
+        }
     }
 
     fn to_bytes(self) -> [u8; LONGEST] {
@@ -67,6 +71,7 @@ impl VirtioHeader {
         [self.flags, self.kind, hl, hh, sl, sh, cl, ch, ol, oh, 0, 0]
     }
 
+    #[inline]
     fn checksum(self) -> Checksum {
         if self.flags & NEEDS_CHECKSUM == 0 {
             return Checksum::Complete;
@@ -132,6 +137,7 @@ fn context(layout: &Layout, segment_size: u16) -> Gso {
 }
 
 /// The header that asks the kernel to complete a checksum.
+#[inline]
 pub(crate) fn for_checksum(checksum: Checksum) -> [u8; LONGEST] {
     match checksum {
         Checksum::Complete => [0; LONGEST],
@@ -166,6 +172,43 @@ pub(crate) fn for_train(prototype: &Prototype<'_>) -> Option<[u8; LONGEST]> {
         }
         .to_bytes(),
     )
+}
+
+/// What is left to be done on the checksum, where a driver's header asks for nothing else.
+#[inline]
+pub(crate) fn checksum_alone(fields: &[u8; FIELDS]) -> Option<Checksum> {
+    let header = VirtioHeader::of(fields);
+    (header.kind == kind::NONE).then(|| header.checksum())
+}
+
+/// The segment size a driver's header states, where it asks for TCP over IPv4 to be cut and for a checksum at these places.
+#[inline]
+pub(crate) fn tcp4_segment_size(fields: &[u8; FIELDS], checksum: (usize, usize)) -> Option<u16> {
+    let header = VirtioHeader::of(fields);
+    let asked = (header.flags & NEEDS_CHECKSUM != 0)
+        & (header.kind & !kind::ECN == kind::TCP4)
+        & (usize::from(header.checksum_start) == checksum.0)
+        & (usize::from(header.checksum_offset) == checksum.1);
+    asked.then_some(header.segment_size)
+}
+
+/// The header that has the kernel cut TCP over IPv4.
+#[inline]
+pub(crate) fn for_tcp4(
+    header_len: usize,
+    segment_size: u16,
+    checksum: (usize, usize),
+    ecn: bool,
+) -> [u8; LONGEST] {
+    VirtioHeader {
+        flags: NEEDS_CHECKSUM,
+        kind: if ecn { kind::TCP4 | kind::ECN } else { kind::TCP4 },
+        header_len: offset(header_len),
+        segment_size,
+        checksum_start: offset(checksum.0),
+        checksum_offset: offset(checksum.1),
+    }
+    .to_bytes()
 }
 
 fn kernel_kind(train: &Train) -> Option<u8> {

@@ -46,6 +46,7 @@ mod source {
     #[path = "../tests/support/streams_platform.rs"]
     pub(crate) mod platform;
     pub(crate) mod program;
+    pub(crate) mod quick;
     pub(crate) mod raw;
     pub(crate) mod receive;
     pub(crate) mod receive_thread;
