@@ -1,89 +1,84 @@
-//! The numbers and layouts of the crate beside the table that a compiler printed from the system's headers.
+//! The numbers and layouts of the crate beside the table that a compiler printed from the system's headers, and the C
+//! program that compares them with the headers themselves.
 
-use std::mem::{align_of, size_of};
+use std::collections::BTreeSet;
 
 #[path = "../platform/illumos/abi.rs"]
 mod abi;
+#[path = "../ci/illumos/headers/list.rs"]
+mod list;
 
-use abi::Request;
+use list::{Fact, Kind, facts};
 
 const TABLE: &str = include_str!("streams-model/data/illumos-abi.txt");
+const ABI: &str = include_str!("../platform/illumos/abi.rs");
+
+/// What the table was printed without; `sys/stropts.h`, by streamio(4I).
+const NOT_PRINTED: [&str; 3] = [
+    "alignof(struct str_list)",
+    "offsetof(struct str_list, sl_nmods)",
+    "offsetof(struct str_list, sl_modlist)",
+];
 
 /// The value of a line `name value`.
-fn printed(name: &str) -> i64 {
-    let value = TABLE.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-    let value = value.unwrap_or_else(|| panic!("the table has no {name}")).trim();
-    value.strip_prefix("0x").map_or_else(|| value.parse(), |hex| i64::from_str_radix(hex, 16)).unwrap()
+fn printed(name: &str) -> Option<u64> {
+    let value = TABLE.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?.trim();
+    let hex = value.strip_prefix("0x").map(|hex| u64::from_str_radix(hex, 16));
+    Some(hex.unwrap_or_else(|| value.parse()).unwrap())
 }
 
 #[test]
-fn every_request_has_the_system_s_number() {
-    let requests = [
-        abi::I_PUSH,
-        abi::I_POP,
-        abi::I_SRDOPT,
-        abi::I_STR,
-        abi::I_LINK,
-        abi::I_UNLINK,
-        abi::I_LIST,
-        abi::I_PUNLINK,
-        abi::TUNNEWPPA,
-        abi::TUNGETPPA,
-        abi::SIOCLIFADDIF,
-        abi::SIOCSLIFADDR,
-        abi::SIOCSLIFFLAGS,
-        abi::SIOCGLIFFLAGS,
-        abi::SIOCSLIFMTU,
-        abi::SIOCGLIFMTU,
-        abi::SIOCSLIFNETMASK,
-        abi::SIOCSLIFNAME,
-        abi::SIOCGLIFMUXID,
-        abi::SIOCSLIFMUXID,
-    ];
-    for Request { name, code } in requests {
-        assert_eq!(i64::from(code), printed(name), "{name}");
+fn every_fact_is_the_system_s() {
+    let mut not_printed = Vec::new();
+    for Fact { c, value, .. } in facts() {
+        match printed(&c) {
+            Some(number) => assert_eq!(value, number, "{c}"),
+            None => not_printed.push(c),
+        }
+    }
+    assert_eq!(not_printed, NOT_PRINTED);
+}
+
+/// The names that a file of constants and structures declares: constants, and members as `Structure.member`.
+fn declared(source: &str) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    let mut structure = None;
+    for line in source.lines().map(str::trim_end) {
+        let item = line.strip_prefix("pub(crate) ");
+        let name = |rest: &str| {
+            rest.split(|end: char| !(end.is_alphanumeric() || end == '_')).next().unwrap().to_owned()
+        };
+        if let Some(rest) = item.and_then(|item| item.strip_prefix("const ")) {
+            names.insert(name(rest));
+        } else if let Some(rest) = item.and_then(|item| item.strip_prefix("struct ")) {
+            structure = Some(name(rest));
+        } else if let (Some(rest), Some(structure)) = (line.strip_prefix("    pub(crate) "), &structure) {
+            names.insert(format!("{structure}.{}", name(rest)));
+        } else if line.ends_with(';') && line.contains(" = 0x") && line.starts_with("    ") {
+            names.insert(name(line.trim_start()));
+        }
+    }
+    names
+}
+
+#[test]
+fn no_declaration_is_forgotten() {
+    let list = include_str!("../ci/illumos/headers/list.rs");
+    let words: BTreeSet<_> = list.split(|end: char| !(end.is_alphanumeric() || end == '_')).collect();
+    let names = declared(ABI);
+    assert!(names.len() > 50 && names.contains("I_STR") && names.contains("LifReq.lifr_type"), "{names:?}");
+    // What a request consists of is no layout of the system's.
+    for name in names.iter().filter(|name| !name.starts_with("Request.")) {
+        assert!(
+            name.split('.').all(|word| words.contains(word)),
+            "{name} is not in ci/illumos/headers/list.rs"
+        );
     }
 }
 
 #[test]
-fn every_other_number_is_the_system_s() {
-    let numbers = [
-        ("RMSGD", i64::from(abi::RMSGD)),
-        ("RS_HIPRI", i64::from(abi::RS_HIPRI)),
-        ("FMNAMESZ", abi::FMNAMESZ as i64),
-        ("IFF_UP", abi::IFF_UP as i64),
-        ("IFF_IPV4", abi::IFF_IPV4 as i64),
-        ("IFF_IPV6", abi::IFF_IPV6 as i64),
-        ("AF_INET", i64::from(abi::AF_INET)),
-        ("AF_INET6", i64::from(abi::AF_INET6)),
-        ("DL_ERROR_ACK", i64::from(abi::DL_ERROR_ACK)),
-        ("DL_OK_ACK", i64::from(abi::DL_OK_ACK)),
-        ("DL_ATTACH_REQ", i64::from(abi::DL_ATTACH_REQ)),
-        ("DL_PHYS_ADDR_REQ", i64::from(abi::DL_PHYS_ADDR_REQ)),
-        ("DL_PHYS_ADDR_ACK", i64::from(abi::DL_PHYS_ADDR_ACK)),
-        ("DL_SET_PHYS_ADDR_REQ", i64::from(abi::DL_SET_PHYS_ADDR_REQ)),
-        ("DL_CURR_PHYS_ADDR", i64::from(abi::DL_CURR_PHYS_ADDR)),
-        ("DL_SYSERR", i64::from(abi::DL_SYSERR)),
-        ("DL_BADPPA", i64::from(abi::DL_BADPPA)),
-    ];
-    for (name, number) in numbers {
-        assert_eq!(number, printed(name), "{name}");
-    }
-}
-
-#[test]
-fn every_structure_has_the_system_s_size() {
-    let sizes = [
-        ("sizeof(struct strioctl)", size_of::<abi::StrIoctl>()),
-        ("alignof(struct strioctl)", align_of::<abi::StrIoctl>()),
-        ("sizeof(struct strbuf)", size_of::<abi::StrBuf>()),
-        ("alignof(struct strbuf)", align_of::<abi::StrBuf>()),
-        ("sizeof(struct lifreq)", size_of::<abi::LifReq>()),
-        ("alignof(struct lifreq)", align_of::<abi::LifReq>()),
-        ("sizeof(struct str_list)", size_of::<abi::StrList>()),
-        ("sizeof(struct str_mlist)", size_of::<abi::StrMlist>()),
-    ];
-    for (name, size) in sizes {
-        assert_eq!(size as i64, printed(name), "{name}");
-    }
+fn no_fact_is_there_twice() {
+    let all = facts();
+    assert_eq!(all.iter().map(|fact| &fact.c).collect::<BTreeSet<_>>().len(), all.len());
+    assert!(all.iter().any(|fact| fact.kind == Kind::Layout));
 }

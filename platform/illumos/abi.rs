@@ -157,6 +157,17 @@ const _: () = {
     assert!(offset_of!(LifReq, lifr_type) == 36 && offset_of!(LifReq, lifr_lifru) == 40);
 };
 
+/// Where members of the union `lifr_lifru` lie, in bytes from its beginning.
+pub(crate) const LIFR_FLAGS: usize = 0;
+pub(crate) const LIFR_MTU: usize = 0;
+pub(crate) const LIFR_IP_MUXID: usize = 0;
+pub(crate) const LIFR_ARP_MUXID: usize = 4;
+pub(crate) const LIFR_ADDR: usize = 0;
+
+/// Where the address lies in a `sockaddr_in` and in a `sockaddr_in6`, which both begin with their family.
+pub(crate) const SIN_ADDR: usize = 4;
+pub(crate) const SIN6_ADDR: usize = 8;
+
 /// Primitives of dlpi(4P).
 pub(crate) const DL_ERROR_ACK: u32 = 0x05;
 pub(crate) const DL_OK_ACK: u32 = 0x06;

@@ -4,7 +4,10 @@
 use std::ffi::c_int;
 use std::net::IpAddr;
 
-use super::abi::{AF_INET, AF_INET6, LifReq};
+use super::abi::{
+    AF_INET, AF_INET6, LIFR_ADDR, LIFR_ARP_MUXID, LIFR_FLAGS, LIFR_IP_MUXID, LIFR_MTU, LifReq, SIN_ADDR,
+    SIN6_ADDR,
+};
 use crate::name::InterfaceName;
 
 impl LifReq {
@@ -22,42 +25,42 @@ impl LifReq {
 
     /// `lifr_flags`: 64 bits.
     pub(super) fn flags(&self) -> u64 {
-        u64::from_ne_bytes(self.at(0))
+        u64::from_ne_bytes(self.at(LIFR_FLAGS))
     }
 
     pub(super) fn set_flags(&mut self, flags: u64) {
-        self.put(0, &flags.to_ne_bytes());
+        self.put(LIFR_FLAGS, &flags.to_ne_bytes());
     }
 
     /// `lifr_mtu`: bytes, without the Ethernet header.
     pub(super) fn mtu(&self) -> u32 {
-        u32::from_ne_bytes(self.at(0))
+        u32::from_ne_bytes(self.at(LIFR_MTU))
     }
 
     pub(super) fn set_mtu(&mut self, mtu: u32) {
-        self.put(0, &mtu.to_ne_bytes());
+        self.put(LIFR_MTU, &mtu.to_ne_bytes());
     }
 
     /// `lifr_ip_muxid` and `lifr_arp_muxid`.
     pub(super) fn mux_ids(&self) -> (c_int, c_int) {
-        (c_int::from_ne_bytes(self.at(0)), c_int::from_ne_bytes(self.at(4)))
+        (c_int::from_ne_bytes(self.at(LIFR_IP_MUXID)), c_int::from_ne_bytes(self.at(LIFR_ARP_MUXID)))
     }
 
     pub(super) fn set_mux_ids(&mut self, ip: c_int, arp: c_int) {
-        self.put(0, &ip.to_ne_bytes());
-        self.put(4, &arp.to_ne_bytes());
+        self.put(LIFR_IP_MUXID, &ip.to_ne_bytes());
+        self.put(LIFR_ARP_MUXID, &arp.to_ne_bytes());
     }
 
-    /// `lifr_addr`: a `sockaddr_in` (address at 4) or a `sockaddr_in6` (address at 8) in a `sockaddr_storage`.
+    /// `lifr_addr`: a `sockaddr_in` or a `sockaddr_in6` in a `sockaddr_storage`.
     pub(super) fn set_address(&mut self, address: IpAddr) {
         match address {
             IpAddr::V4(address) => {
-                self.put(0, &AF_INET.to_ne_bytes());
-                self.put(4, &address.octets());
+                self.put(LIFR_ADDR, &AF_INET.to_ne_bytes());
+                self.put(LIFR_ADDR + SIN_ADDR, &address.octets());
             }
             IpAddr::V6(address) => {
-                self.put(0, &AF_INET6.to_ne_bytes());
-                self.put(8, &address.octets());
+                self.put(LIFR_ADDR, &AF_INET6.to_ne_bytes());
+                self.put(LIFR_ADDR + SIN6_ADDR, &address.octets());
             }
         }
     }
