@@ -25,13 +25,24 @@ guest, fetches a page from it, prints the statistics, and exits with 0 if all we
   --setup P        runs `P [NAME]` first; without --name the first line it prints is the name
   --terminate P    runs `P NAME` at the end
   --address A/P    the host's address, which the interface is given; the guest has the next one
-                   [192.0.2.1/24; with --fd and --setup the interface is left as it is]
+                   [192.0.2.1/24; with --fd and --setup the interface is left as it is]; with none
+                   it is left as it is, and the guest has 192.0.2.2
   --stay           keeps the guest running until Ctrl-C instead of testing it
   --attach-only    attaches, prints the name and detaches; no guest
   --cycles N       does everything N times
   --verbose        shows the library's log; twice: every frame too
   --help           this text
 ";
+
+/// What `--address` says of the host's address.
+#[derive(Clone, Copy)]
+enum Address {
+    /// Nothing.
+    Unsaid,
+    /// That it is not this program's to give.
+    None,
+    Given(Ipv4Cidr),
+}
 
 const HOST: Ipv4Cidr = Ipv4Cidr::new(Ipv4Addr::new(192, 0, 2, 1), 24);
 
@@ -41,7 +52,7 @@ pub(crate) struct Arguments {
     fd: Option<String>,
     setup: Option<PathBuf>,
     terminate: Option<PathBuf>,
-    address: Option<Ipv4Cidr>,
+    address: Address,
     verbose: u32,
     pub(crate) stay: bool,
     pub(crate) attach_only: bool,
@@ -57,7 +68,7 @@ impl Arguments {
             fd: None,
             setup: None,
             terminate: None,
-            address: None,
+            address: Address::Unsaid,
             verbose: 0,
             stay: false,
             attach_only: false,
@@ -69,7 +80,7 @@ impl Arguments {
                 Long("fd") => all.fd = Some(parser.value()?.string()?),
                 Long("setup") => all.setup = Some(parser.value()?.into()),
                 Long("terminate") => all.terminate = Some(parser.value()?.into()),
-                Long("address") => all.address = Some(parser.value()?.parse_with(address)?),
+                Long("address") => all.address = parser.value()?.parse_with(address)?,
                 Long("stay") => all.stay = true,
                 Long("attach-only") => all.attach_only = true,
                 Long("cycles") => all.cycles = parser.value()?.parse()?,
@@ -108,15 +119,17 @@ impl Arguments {
         }
         // A setup program, and whoever opened the descriptor, have made the interface as they want it.
         let prepared = self.setup.is_some() || self.fd.is_some();
-        match self.address.or((!prepared).then_some(HOST)) {
-            Some(host) => Ok(config.address(host.address().into(), host.prefix_len()).up()),
-            None => Ok(config),
-        }
+        let host = match self.address {
+            Address::Given(host) => host,
+            Address::Unsaid if !prepared => HOST,
+            Address::Unsaid | Address::None => return Ok(config),
+        };
+        Ok(config.address(host.address().into(), host.prefix_len()).up())
     }
 
     /// The guest's address: the one after the host's.
     pub(crate) fn guest(&self) -> Ipv4Cidr {
-        let host = self.address.unwrap_or(HOST);
+        let host = if let Address::Given(host) = self.address { host } else { HOST };
         Ipv4Cidr::new((host.address().to_bits() + 1).into(), host.prefix_len())
     }
 
@@ -129,8 +142,11 @@ impl Arguments {
     }
 }
 
-/// Reads `A/P`, where both A and the address after it must be a host's.
-fn address(text: &str) -> Result<Ipv4Cidr, String> {
+/// Reads `none`, or `A/P`, where both A and the address after it must be a host's.
+fn address(text: &str) -> Result<Address, String> {
+    if text == "none" {
+        return Ok(Address::None);
+    }
     let parse = || {
         let (address, prefix) = text.split_once('/')?;
         let (address, prefix): (Ipv4Addr, u8) = (address.parse().ok()?, prefix.parse().ok()?);
@@ -141,7 +157,7 @@ fn address(text: &str) -> Result<Ipv4Cidr, String> {
     let ends = [Some(host.network().address()), host.broadcast()];
     let usable = |address| host.contains_addr(&address) && !ends.contains(&Some(address));
     if usable(host.address()) && usable(guest) {
-        Ok(host)
+        Ok(Address::Given(host))
     } else {
         Err(format!("{text} leaves no address for the guest"))
     }

@@ -61,3 +61,15 @@ pub(crate) fn attach_only_runs_both_programs_in_every_cycle() {
     assert_eq!(output.matches("attached vm9\ndetached\n").count(), 3, "{output}");
     assert_eq!(programs.calls(), ["setup:0:", "terminate:1:vm9"].repeat(3));
 }
+
+pub(crate) fn without_an_address_the_interface_is_left_as_it_is() {
+    // Persistent, so that it can be looked at afterwards.
+    let ip = |words: &str| Command::new("ip").args(words.split(' ')).output().unwrap();
+    assert!(ip("tuntap add vm4 mode tap").status.success());
+    success(&command(&["--attach-only", "--name", "vm4", "--address", "none"]).output().unwrap());
+    let text = String::from_utf8(ip("-o address show vm4").stdout).unwrap();
+    assert_eq!(text, "", "no address");
+    success(&command(&["--attach-only", "--name", "vm4"]).output().unwrap());
+    let text = String::from_utf8(ip("-o address show vm4").stdout).unwrap();
+    assert!(text.contains("192.0.2.1/24"), "{text}");
+}
