@@ -1,0 +1,179 @@
+#![cfg(target_os = "linux")]
+//! `ci/omnios` on a machine of small commands: `bin/` stands for the system's tools and for the example, and each can be
+//! broken. What the script says of a real machine is worth as much as this.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::Mutex;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+/// A machine: what its commands leave, and the script's temporary folder.
+struct Machine(PathBuf);
+
+impl Machine {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("omnios-{}-{name}", std::process::id()));
+        for part in ["state", "tmp"] {
+            fs::create_dir_all(path.join(part)).unwrap();
+        }
+        Self(path)
+    }
+
+    fn script(&self, broken: &str) -> Command {
+        let commands = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/omnios/bin");
+        let path = format!("{}:{}", commands.display(), std::env::var("PATH").unwrap());
+        let mut script = Command::new("ci/omnios");
+        script.env("PATH", path).env("BREAK", broken).env("STATE", self.0.join("state"));
+        script.env("TMPDIR", self.0.join("tmp")).env_remove("GUEST").env("LIMIT", "5").stdin(Stdio::null());
+        script
+    }
+
+    /// What must hold whatever went wrong: no guest runs, and nothing of the script's own is left.
+    #[track_caller]
+    fn assert_clean(&self) {
+        assert_eq!(fs::read_dir(self.0.join("tmp")).unwrap().count(), 0, "its temporary files");
+        for name in ["tap0", "tap19"] {
+            let Ok(owner) = fs::read_to_string(self.0.join("state").join(name)) else { continue };
+            let owner = Pid::from_raw(owner.trim().parse().unwrap());
+            assert!(kill(owner, None).is_err(), "the guest of {name} still runs");
+        }
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// What was said of each step: `ok`, `FAILED` or `skipped`, and the rest of the line.
+fn verdicts(output: &Output) -> BTreeMap<String, (String, String)> {
+    let text = String::from_utf8(output.stdout.clone()).unwrap();
+    let line = |line: &str| {
+        let (verdict, rest) = line.split_once(' ')?;
+        let (step, rest) = rest.trim_start().split_once(": ")?;
+        assert!(rest.starts_with("expected ") && rest.contains("; seen "), "{line}");
+        Some((step.to_owned(), (verdict.to_owned(), rest.to_owned())))
+    };
+    text.lines().map(|text| line(text).unwrap_or_else(|| panic!("not a verdict: {text}"))).collect()
+}
+
+fn steps(output: &Output, wanted: &str) -> Vec<String> {
+    verdicts(output).into_iter().filter(|(_, (verdict, _))| verdict == wanted).map(|(step, _)| step).collect()
+}
+
+/// All steps, in the order of their names.
+const STEPS: [&str; 23] = [
+    "address",
+    "attach",
+    "beyond",
+    "build",
+    "crash",
+    "cycles",
+    "descriptors",
+    "detach",
+    "device",
+    "driver",
+    "guest",
+    "interface",
+    "last",
+    "ping",
+    "privileges",
+    "probe",
+    "proof",
+    "second",
+    "snoop",
+    "teardown",
+    "unplumb",
+    "unprivileged",
+    "up",
+];
+
+#[test]
+fn on_a_machine_where_all_is_well_every_step_is_ok() {
+    let machine = Machine::new("well");
+    let output = machine.script("").output().unwrap();
+    assert_eq!(steps(&output, "ok"), STEPS, "{output:?}");
+    assert_eq!((output.status.code(), output.stderr.len()), (Some(0), 0), "{output:?}");
+    machine.assert_clean();
+}
+
+/// The step that is broken must fail, and the machine be left as it was.
+fn break_step(step: &str) {
+    let machine = Machine::new(step);
+    let output = machine.script(step).output().unwrap();
+    let failed = steps(&output, "FAILED");
+    assert!(failed.iter().any(|failed| failed == step), "{step}: {output:?}");
+    assert_eq!(output.status.code(), Some(1), "{step}: {output:?}");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(said, format!("omnios: {} failed\n", failed.len()), "{step}");
+    // These two leave an interface that is not the script's to remove.
+    let verdicts = verdicts(&output);
+    if !["crash", "teardown"].contains(&step) {
+        assert_eq!(verdicts["teardown"].0, "ok", "{step}: {output:?}");
+    }
+    // What depends on the step is not tried: nothing else fails but what the same defect shows in.
+    let same: &[&str] = match step {
+        "crash" => &["crash", "proof", "teardown"],
+        "up" => &["address", "up"],
+        step => &[step],
+    };
+    assert!(failed.iter().all(|failed| same.contains(&failed.as_str())), "{step}: {failed:?} {output:?}");
+    machine.assert_clean();
+}
+
+#[test]
+fn each_step_fails_when_what_it_looks_at_is_broken() {
+    // They wait more than they work.
+    let left = Mutex::new(STEPS.to_vec());
+    let work = || {
+        while let Some(step) = { left.lock().unwrap().pop() } {
+            break_step(step)
+        }
+    };
+    thread::scope(|scope| (0..12).for_each(|_| drop(scope.spawn(work))));
+}
+
+#[test]
+fn a_tool_that_does_not_end_is_killed() {
+    let machine = Machine::new("hang");
+    let output = machine.script("hang").env("LIMIT", "2").output().unwrap();
+    assert_eq!(steps(&output, "FAILED"), ["snoop"], "{output:?}");
+    assert!(verdicts(&output)["snoop"].1.contains("seen no end after 2 s"), "{output:?}");
+    machine.assert_clean();
+}
+
+#[test]
+fn an_interrupt_leaves_nothing_either() {
+    for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
+        let machine = Machine::new(signal.as_str());
+        let script = machine.script("hang").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let start = Instant::now();
+        while !machine.0.join("state/crashed").exists() {
+            assert!(start.elapsed() < Duration::from_secs(30), "no guest was started");
+            thread::sleep(Duration::from_millis(10));
+        }
+        kill(Pid::from_raw(script.id().try_into().unwrap()), signal).unwrap();
+        let output = script.wait_with_output().unwrap();
+        assert_eq!((output.status.code(), output.status.signal()), (Some(130), None), "{output:?}");
+        assert_eq!(verdicts(&output)["teardown"].0, "ok", "{output:?}");
+        machine.assert_clean();
+    }
+}
+
+#[test]
+fn what_is_missing_is_named_with_what_installs_it() {
+    let output = Command::new("ci/omnios").env("PATH", "/usr/bin:/bin").output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{output:?}");
+    for expected in ["this is Linux", "ppriv: pkg install", "/dev/tap: pkg install driver/tuntap"] {
+        assert!(said.contains(expected), "{said}");
+    }
+}
