@@ -1,6 +1,6 @@
-#![cfg(target_os = "linux")]
 //! `ci/header-check` against headers made of the numbers that a compiler printed from the system's own: it must pass, and
 //! must see every number that is wrong.
+#![cfg(target_os = "linux")]
 
 use std::collections::BTreeMap;
 use std::fmt::Write;

@@ -1,6 +1,6 @@
-#![cfg(target_os = "linux")]
 //! What `ci/illumos-facts` asks a real machine, asked of the model: that the questions can be asked at all, in time, in an
 //! order that crashes nothing, and what the model answers.
+#![cfg(target_os = "linux")]
 
 use std::fs;
 use std::io::Write;

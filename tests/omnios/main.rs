@@ -1,6 +1,6 @@
-#![cfg(target_os = "linux")]
 //! `ci/omnios` on a machine of small commands: `bin/` stands for the system's tools and for the example, and each can be
 //! broken. What the script says of a real machine is worth as much as this.
+#![cfg(target_os = "linux")]
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -31,7 +31,12 @@ impl Machine {
         let path = format!("{}:{}", commands.display(), std::env::var("PATH").unwrap());
         let mut script = Command::new("ci/omnios");
         script.env("PATH", path).env("BREAK", broken).env("STATE", self.0.join("state"));
-        script.env("TMPDIR", self.0.join("tmp")).env_remove("GUEST").env("LIMIT", "5").stdin(Stdio::null());
+        script
+            .env("TMPDIR", self.0.join("tmp"))
+            .env_remove("GUEST")
+            .env_remove("CI")
+            .env("LIMIT", "5")
+            .stdin(Stdio::null());
         script
     }
 
@@ -139,6 +144,20 @@ fn each_step_fails_when_what_it_looks_at_is_broken() {
         }
     };
     thread::scope(|scope| (0..12).for_each(|_| drop(scope.spawn(work))));
+}
+
+#[test]
+fn a_step_that_cannot_be_done_is_skipped_but_not_where_nobody_reads_it() {
+    let machine = Machine::new("taken");
+    let output = machine.script("taken").output().unwrap();
+    assert_eq!(
+        (output.status.code(), steps(&output, "skipped")),
+        (Some(0), vec!["last".into()]),
+        "{output:?}"
+    );
+    let output = machine.script("taken").env("CI", "true").output().unwrap();
+    assert_eq!((output.status.code(), steps(&output, "FAILED").len()), (Some(1), 0), "{output:?}");
+    machine.assert_clean();
 }
 
 #[test]
