@@ -84,7 +84,7 @@ impl<'a> Facts<'a> {
 pub(crate) type Questions = fn(&mut Facts<'_>) -> Result<(), Stopped>;
 
 /// All groups; each begins and ends with a machine as it was.
-pub(crate) const GROUPS: [(&str, Questions); 7] = [
+pub(crate) const GROUPS: [(&str, Questions); 8] = [
     ("device", super::driver::questions),
     ("head", super::head::questions),
     ("reading", super::reading::questions),
@@ -92,4 +92,5 @@ pub(crate) const GROUPS: [(&str, Questions); 7] = [
     ("plumbing", super::plumbing::questions),
     ("up", super::up::questions),
     ("closing", super::closing::questions),
+    ("contention", super::contention::questions),
 ];

@@ -7,6 +7,7 @@
 #[path = "../../../../platform/illumos/abi.rs"]
 mod abi;
 mod closing;
+mod contention;
 mod delivery;
 mod device;
 mod driver;

@@ -1,5 +1,7 @@
 //! Naming, linking and asking: the steps of an attach, and what each refuses.
 
+use std::net::{Ipv4Addr, UdpSocket};
+
 use serde_json::json;
 
 use super::abi::{SIOCGLIFFLAGS, SIOCSLIFNAME};
@@ -127,6 +129,10 @@ fn ids(facts: &mut Facts<'_>) -> Result<(), Stopped> {
     facts.is("persistent_unlink_of_a_link", refused);
     let other = interface::mux()?;
     facts.is("unlink_by_another_stream", value(other.unlink(arp)));
+    // ifconfig(8) asks by a socket.
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).map(|socket| Stream(socket.into()));
+    let flags = socket.is_ok_and(|socket| interface::flags(&socket, &plumbed.name) == plumbed.flags());
+    facts.is("flags_by_a_socket", flags);
     facts.is("muxids_afterwards", plumbed.mux_ids() == Ok([ip, arp]));
     facts.is("mtu", value(plumbed.mtu()));
     for mtu in [67, 68, 1400, 1500, 1501] {
