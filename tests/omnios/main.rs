@@ -75,8 +75,9 @@ fn steps(output: &Output, wanted: &str) -> Vec<String> {
 }
 
 /// All steps, in the order of their names.
-const STEPS: [&str; 23] = [
+const STEPS: [&str; 24] = [
     "address",
+    "alive",
     "attach",
     "beyond",
     "build",

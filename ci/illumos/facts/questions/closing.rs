@@ -26,7 +26,8 @@ fn orders(facts: &mut Facts<'_>) -> Result<(), Stopped> {
     let (name, ppa) = (unlinked.name.clone(), unlinked.control.ppa);
     drop(unlinked.unplumb()?);
     after(facts, "unlink_mux_device", &name, ppa)?;
-    let Plumbed { mux, control, .. } = up(facts)?;
+    let Plumbed { mux, control, name, .. } = up(facts)?;
+    let ppa = control.ppa;
     drop(mux);
     facts.is("interface_when_the_mux_is_closed", value(interface::flags(&interface::mux()?, &name)));
     facts.is("device_when_the_mux_is_closed", control.stream.ppa() == Ok(ppa));

@@ -21,16 +21,17 @@ const RMSGN: i32 = 2;
 const ROOM: usize = 20_000;
 const BURST: usize = 2000;
 
+/// Its fields are dropped in this order: nothing is attached any more when the device goes.
 struct Pair {
-    control: Control,
     sender: Protocol,
+    control: Control,
 }
 
 pub(crate) fn questions(facts: &mut Facts<'_>) -> Result<(), Stopped> {
     let control = Control::new(Control::ANY).step("TUNNEWPPA -1")?;
     let sender = Protocol::attach(control.ppa).step("DL_ATTACH_REQ")?;
     sender.bind(SAP).step("DL_BIND_REQ")?;
-    let pair = Pair { control, sender };
+    let pair = Pair { sender, control };
     let address = pair.sender.address().step("DL_PHYS_ADDR_REQ")?;
     pair.send(42)?;
     facts.is("ready_with_a_frame", pair.stream().ready());
