@@ -35,7 +35,7 @@ impl Machine {
             .env("TMPDIR", self.0.join("tmp"))
             .env_remove("GUEST")
             .env_remove("CI")
-            .env("LIMIT", "5")
+            .env("LIMIT", "8")
             .stdin(Stdio::null());
         script
     }
