@@ -2,6 +2,7 @@
 //! it differs, so that an unprivileged process can use an interface that was made ready for it.
 
 use std::io;
+use std::net::IpAddr;
 use std::os::fd::BorrowedFd;
 
 use super::sys;
@@ -10,15 +11,14 @@ use crate::error::AttachError;
 
 /// Checks the settings that can be wrong whatever the system says.
 pub(super) fn check(config: &Config) -> Result<(), AttachError> {
-    match config.address {
-        Some((address, prefix)) if prefix > if address.is_ipv4() { 32 } else { 128 } => {
-            Err(AttachError::BadOption {
-                option: "address".to_owned(),
-                reason: format!("{address} has no prefix of {prefix} bits"),
-            })
-        }
-        _ => Ok(()),
-    }
+    let Some((address, prefix)) = config.address else { return Ok(()) };
+    check_prefix(address, prefix)
+        .map_err(|reason| AttachError::BadOption { option: "address".to_owned(), reason })
+}
+
+fn check_prefix(address: IpAddr, prefix: u8) -> Result<(), String> {
+    let longest = if address.is_ipv4() { 32 } else { 128 };
+    if prefix > longest { Err(format!("{address} has no prefix of {prefix} bits")) } else { Ok(()) }
 }
 
 /// Applies hardware address, MTU, address and up, in this order: the interface goes up complete.
@@ -66,6 +66,16 @@ pub(super) fn set_up(fd: BorrowedFd<'_>, plumbing: Option<&sys::Plumbing>, up: b
         return Ok(());
     }
     sys::set_up(fd, plumbing, up)
+}
+
+pub(super) fn set_address(
+    fd: BorrowedFd<'_>,
+    plumbing: Option<&sys::Plumbing>,
+    address: IpAddr,
+    prefix: u8,
+) -> io::Result<()> {
+    check_prefix(address, prefix).map_err(|reason| io::Error::new(io::ErrorKind::InvalidInput, reason))?;
+    sys::set_address(fd, plumbing, address, prefix)
 }
 
 fn refused(

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::net::IpAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -158,6 +159,15 @@ impl Tap {
     /// The system's: no unicast address, or no privilege.
     pub fn set_hardware_address(&self, address: [u8; 6]) -> io::Result<()> {
         settings::set_hardware_address(self.fd.as_fd(), self.lock_plumbing().as_ref(), address)
+    }
+
+    /// Gives the host's side an address with a prefix length in bits, unless it has it already. On Linux an IPv4 address
+    /// takes the place of the first one, an IPv6 address joins the others.
+    ///
+    /// # Errors
+    /// Kind `InvalidInput` for a prefix longer than the address; else the system's, as a rule for want of privilege.
+    pub fn set_address(&self, address: IpAddr, prefix: u8) -> io::Result<()> {
+        settings::set_address(self.fd.as_fd(), self.lock_plumbing().as_ref(), address, prefix)
     }
 
     /// Tells whether the interface is administratively up.

@@ -1,6 +1,7 @@
 //! The backend: owns a TAP, the transmit lock and the counters.
 
 use std::fmt;
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,6 +14,7 @@ use crate::config::Config;
 use crate::error::AttachError;
 use crate::frame_log::FrameLog;
 use crate::link::{LinkCell, LinkState};
+use crate::offload::Offload;
 use crate::platform::{FrameLimits, Tap};
 use crate::slices;
 use crate::statistics::{Counters, Statistics};
@@ -187,6 +189,17 @@ impl Backend {
             watcher.reattached();
         }
         Ok(changed)
+    }
+
+    /// [`Tap::set_offload`], after which [`receive_buffer_len`](Self::receive_buffer_len) fits the new offloads: a guest
+    /// that takes no oversized frames needs no room for them.
+    ///
+    /// # Errors
+    /// As [`Tap::set_offload`].
+    pub fn set_offload(&self, wanted: Offload) -> io::Result<Offload> {
+        let granted = self.tap.set_offload(wanted)?;
+        self.look_up_largest();
+        Ok(granted)
     }
 
     /// Reads the MTU, so that only frames that can really come decide how a buffer is checked for truncation.

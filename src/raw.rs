@@ -20,7 +20,7 @@ use crate::gso::Gso;
 use crate::receive::Received;
 use crate::reject::RejectReason;
 use crate::session::Transmitter;
-use crate::slices::{COMMON, MOST, Room};
+use crate::slices::{COMMON, MOST, Room, past_room};
 use crate::vnet_header;
 
 /// A run of bytes in guest memory: what `iovec` is to C, and laid out the same.
@@ -189,6 +189,16 @@ impl<'r> GuestRoom<'r> {
         Self(slices)
     }
 
+    /// Reads one frame into `slices`: those of this room, or these between two that are the caller's own.
+    fn read_into(&self, fd: BorrowedFd<'_>, slices: &[RawSlice]) -> Result<usize, Errno> {
+        let count = slice_count(slices.len())?;
+        // SAFETY: `slices` is an array of `count` `RawSlice`, each an `iovec` by `repr(transparent)`, alive during the
+        // call; the memory behind those of the room may be written by the promise made to `new`, that behind others is
+        // the caller's own and exclusive.
+        let read = unsafe { libc::readv(fd.as_raw_fd(), slices.as_ptr().cast(), count) };
+        usize::try_from(read).map_err(|_| Errno::last())
+    }
+
     fn guest(&self) -> Guest<'_> {
         // SAFETY: who made this room promised more than a `Guest` needs, for longer than this borrow.
         unsafe { Guest::new(self.0) }
@@ -204,19 +214,16 @@ impl Room for GuestRoom<'_> {
         total_len(self.guest())
     }
 
-    fn read(&mut self, fd: BorrowedFd<'_>, header: &mut [u8], _spare: bool) -> Result<usize, Errno> {
+    fn read(&mut self, fd: BorrowedFd<'_>, header: &mut [u8], spare: bool) -> Result<usize, Errno> {
+        if spare && header.is_empty() {
+            let room = self.bytes();
+            return self.read_into(fd, self.0).map(|len| past_room(len, room));
+        }
         let mut overflow = [0; 1];
         let ends =
             [RawSlice::new(header.as_mut_ptr(), header.len()), RawSlice::new(overflow.as_mut_ptr(), 1)];
         let list = [ends[0]].into_iter().chain(self.0.iter().copied()).chain([ends[1]]);
-        with_list(self.0.len() + ends.len(), list, |slices| {
-            let count = slice_count(slices.len())?;
-            // SAFETY: `slices` is an array of `count` `RawSlice`, each an `iovec` by `repr(transparent)`, alive during the
-            // call; the first and the last are ours and exclusive, the memory behind the others may be written by the
-            // promise made to `new`.
-            let read = unsafe { libc::readv(fd.as_raw_fd(), slices.as_ptr().cast(), count) };
-            usize::try_from(read).map_err(|_| Errno::last())
-        })
+        with_list(self.0.len() + ends.len(), list, |slices| self.read_into(fd, slices))
     }
 
     fn interpret(&self, header: &[u8], len: usize) -> Result<(Option<Gso>, Checksum), RejectReason> {

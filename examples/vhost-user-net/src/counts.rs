@@ -1,0 +1,69 @@
+//! What a pair of queues counts beside the crate's own statistics.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A counter. Only the pair's own thread writes it.
+#[derive(Debug, Default)]
+pub struct Count(AtomicU64);
+
+impl Count {
+    /// Adds one.
+    pub fn one(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The count.
+    #[must_use]
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Counters of one direction.
+#[derive(Debug, Default)]
+pub struct Way {
+    /// Frames longer than 1514 bytes that crossed: Ethernet header and 1500.
+    pub longer_than_1514: Count,
+    /// Chains handed back unused, because they were malformed.
+    pub bad_chains: Count,
+    /// Times the ring itself was malformed.
+    pub bad_rings: Count,
+    /// Interrupts to the guest.
+    pub interrupts: Count,
+}
+
+/// Counters of one pair of queues.
+#[derive(Debug, Default)]
+pub struct Counts {
+    /// Guest to host.
+    pub transmit: Way,
+    /// Host to guest.
+    pub receive: Way,
+    /// Received frames dropped because they ask for what the guest did not agree to. The crate counts them as delivered.
+    pub receive_not_agreed: Count,
+    /// Times that received frames waited for room in the guest.
+    pub receive_waits: Count,
+}
+
+/// Ethernet header and the usual MTU.
+const USUAL: usize = 1514;
+
+impl Way {
+    /// Notes the length of a frame that crossed.
+    pub fn crossed(&self, frame_len: usize) {
+        if frame_len > USUAL {
+            self.longer_than_1514.one();
+        }
+    }
+
+    /// Every counter with its name.
+    #[must_use]
+    pub fn entries(&self) -> [(&'static str, u64); 4] {
+        [
+            ("longer_than_1514", self.longer_than_1514.get()),
+            ("bad_chains", self.bad_chains.get()),
+            ("bad_rings", self.bad_rings.get()),
+            ("interrupts", self.interrupts.get()),
+        ]
+    }
+}

@@ -1,0 +1,210 @@
+//! Room in guest memory, gathered for the next frame from the host.
+#![expect(unsafe_code, reason = "the header of a received frame is written to guest memory")]
+// UNSAFETY: one function writes bytes to slices that a batch keeps mapped.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use tap_plumb::RawSlice;
+use virtio_queue::Error;
+
+use crate::chain::{self, Direction};
+use crate::counts::Counts;
+use crate::ring::Ring;
+
+/// The longest virtio-net header, in bytes.
+pub const HEADER: usize = 12;
+/// Where `num_buffers` lies in it.
+const NUM_BUFFERS: usize = 10;
+/// A driver that leaves less room than the longest frame needs is given this long to make more.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+/// One chain, all of whose slices stand in [`Gathered::slices`].
+#[derive(Clone, Copy, Debug)]
+struct Chain {
+    head: u16,
+    bytes: usize,
+    slices: usize,
+}
+
+/// What is asked of the room for a frame.
+#[derive(Clone, Copy, Debug)]
+pub struct Need {
+    /// Bytes with the guest's header, of the longest frame that can come.
+    pub bytes: usize,
+    /// Bytes of the guest's header.
+    pub header_len: usize,
+    /// The frame may fill several chains.
+    pub mergeable: bool,
+}
+
+/// Chains taken from the ring for the frames to come. What one frame leaves is there for the next.
+#[derive(Debug)]
+pub struct Gathered {
+    /// Where the TAP's own header goes, then the chains' slices, the first chain's without the guest's header.
+    slices: Vec<RawSlice>,
+    chains: VecDeque<Chain>,
+    /// The guest's header, at the start of the first chain.
+    header: Vec<RawSlice>,
+    bytes: usize,
+    used: Vec<(u16, u32)>,
+    short_since: Option<Instant>,
+}
+
+impl Default for Gathered {
+    fn default() -> Self {
+        Self {
+            slices: vec![RawSlice::new(std::ptr::null_mut(), 0)],
+            chains: VecDeque::new(),
+            header: Vec::new(),
+            bytes: 0,
+            used: Vec::new(),
+            short_since: None,
+        }
+    }
+}
+
+impl Gathered {
+    /// Gathers until there is room for `need`; `false` when the driver has to offer more first.
+    ///
+    /// # Errors
+    /// The ring is malformed.
+    pub fn gather(&mut self, ring: &mut Ring<'_>, need: Need, counts: &Counts) -> Result<bool, Error> {
+        // Every turn takes a chain or is the last. A driver cannot keep us by bad ones that it offers meanwhile.
+        for _ in 0..=2 * ring.size() {
+            if self.is_enough(ring, need) {
+                self.cut_header(need.header_len);
+                return Ok(true);
+            }
+            let Some(chain) = ring.next()? else {
+                if ring.listen()? {
+                    ring.quiet();
+                    continue;
+                }
+                return Ok(self.make_do(need));
+            };
+            let head = chain.head_index();
+            let before = self.slices.len();
+            match chain::collect(ring.memory(), chain, Direction::Receive, &mut self.slices) {
+                Ok(bytes) if bytes >= need.header_len => self.push(head, bytes, before),
+                _ if self.chains.is_empty() => {
+                    self.slices.truncate(before);
+                    ring.complete([(head, 0)])?;
+                    counts.receive.bad_chains.one();
+                }
+                _ => {
+                    // Handed back in order, which is when the ones before it are gone. Until then they are all there is.
+                    self.slices.truncate(before);
+                    ring.give_back(1);
+                    self.cut_header(need.header_len);
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    fn is_enough(&mut self, ring: &Ring<'_>, need: Need) -> bool {
+        let some = !self.chains.is_empty();
+        // A driver whose ring is all here has nothing more to offer.
+        let enough =
+            some && (self.bytes >= need.bytes || !need.mergeable || self.chains.len() >= ring.size());
+        if enough {
+            self.short_since = None;
+        }
+        enough
+    }
+
+    /// The driver has no more chains to offer, and will kick when it has. When it has not for long, what there is must do.
+    fn make_do(&mut self, need: Need) -> bool {
+        if self.chains.is_empty() {
+            return false;
+        }
+        let since = *self.short_since.get_or_insert_with(Instant::now);
+        if since.elapsed() < PATIENCE {
+            return false;
+        }
+        self.cut_header(need.header_len);
+        true
+    }
+
+    fn push(&mut self, head: u16, bytes: usize, before: usize) {
+        self.chains.push_back(Chain { head, bytes, slices: self.slices.len() - before });
+        self.bytes += bytes;
+    }
+
+    /// Takes the guest's header off the first chain, so that only the frame goes to the rest; a driver may lay it out in
+    /// slices of its own.
+    fn cut_header(&mut self, header_len: usize) {
+        let mut left = if self.header.is_empty() { header_len } else { 0 };
+        for slice in &mut self.slices[1..] {
+            let part = left.min(slice.len());
+            if part > 0 {
+                self.header.push(RawSlice::new(slice.as_ptr(), part));
+                *slice = RawSlice::new(slice.as_ptr().wrapping_add(part), slice.len() - part);
+                left -= part;
+            }
+            if left == 0 {
+                break;
+            }
+        }
+    }
+
+    /// The slices for one frame, behind `header`, where the TAP puts its own; that one is left out if it is empty.
+    pub fn slices(&mut self, header: &mut [u8]) -> &[RawSlice] {
+        self.slices[0] = RawSlice::new(header.as_mut_ptr(), header.len());
+        if header.is_empty() { &self.slices[1..] } else { &self.slices }
+    }
+
+    /// Completes the chains that a frame of `len` bytes has filled; `header` is the guest's.
+    ///
+    /// # Errors
+    /// The ring is malformed.
+    pub fn complete(
+        &mut self,
+        ring: &mut Ring<'_>,
+        mut header: [u8; HEADER],
+        header_len: usize,
+        len: usize,
+    ) -> Result<(), Error> {
+        let mut left = header_len + len;
+        let mut slices = 0;
+        self.used.clear();
+        while let Some(chain) = self.chains.front().filter(|_| left > 0) {
+            let written = left.min(chain.bytes);
+            // A chain has at most 2^32 - 1 bytes, by the standard and by the iterator over it.
+            self.used.push((chain.head, written as u32));
+            left -= written;
+            slices += chain.slices;
+            self.bytes -= chain.bytes;
+            self.chains.pop_front();
+        }
+        let count = self.used.len() as u16;
+        header[NUM_BUFFERS..].copy_from_slice(&count.to_le_bytes());
+        self.write_header(&header[..header_len]);
+        self.slices.drain(1..=slices);
+        ring.complete(self.used.iter().copied())
+    }
+
+    fn write_header(&mut self, bytes: &[u8]) {
+        let places = self
+            .header
+            .drain(..)
+            .flat_map(|part| (0..part.len()).map(move |at| part.as_ptr().wrapping_add(at)));
+        for (place, byte) in places.zip(bytes) {
+            // SAFETY: one byte inside a slice of guest memory, which the batch's `Memory` keeps mapped and writable; Rust has
+            // no reference to it.
+            unsafe { place.write_volatile(*byte) };
+        }
+    }
+
+    /// Forgets the chains that are left, and says how many they were.
+    pub fn clear(&mut self) -> usize {
+        let count = self.chains.len();
+        self.chains.clear();
+        self.slices.truncate(1);
+        self.header.clear();
+        self.bytes = 0;
+        count
+    }
+}

@@ -1,0 +1,78 @@
+//! `tap-plumb-vhost-user`: gives a QEMU guest a network over a TAP.
+
+use std::error::Error;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::thread;
+
+use tap_plumb::Backend;
+use tap_plumb_vhost_user::arguments::{self, Arguments, HELP, Way};
+use tap_plumb_vhost_user::features::offered;
+use tap_plumb_vhost_user::interface::{self, Interface};
+use tap_plumb_vhost_user::pair::Pair;
+use tap_plumb_vhost_user::report;
+use tap_plumb_vhost_user::revive::Reviver;
+use tap_plumb_vhost_user::server::{Service, Socket};
+use tap_plumb_vhost_user::signals;
+use tap_plumb_vhost_user::stop::Stop;
+
+/// The library logs each malformed ring anew, which a guest can do as often as it likes; it is counted here instead.
+const LOG: &str = "info,virtio_queue=off";
+
+fn main() -> ExitCode {
+    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or(LOG)).init();
+    let read = arguments::read(std::env::args_os().skip(1));
+    let arguments = match read {
+        Ok(Some(arguments)) => arguments,
+        Ok(None) => {
+            print!("{HELP}");
+            return ExitCode::SUCCESS;
+        }
+        Err(error) => {
+            eprintln!("tap-plumb-vhost-user: {error}\n\n{HELP}");
+            return ExitCode::from(2);
+        }
+    };
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("tap-plumb-vhost-user: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
+    let (interface, taps) = interface::attach(arguments)?;
+    let tap = taps[0].offload();
+    let pairs: Result<Arc<[Pair]>, _> =
+        taps.into_iter().enumerate().map(|(index, tap)| Pair::new(Backend::new(tap), index > 0)).collect();
+    let pairs = pairs?;
+    let (stop, reviver) = (Arc::new(Stop::new()?), Arc::new(Reviver::default()));
+    signals::serve(Arc::clone(&pairs), Arc::clone(&stop))?;
+    let service = Service {
+        features: offered(arguments.offload.then_some(tap), pairs.len()),
+        pairs: Arc::clone(&pairs),
+        reviver: Arc::clone(&reviver),
+        stop,
+        once: arguments.once,
+    };
+    let served = thread::scope(|scope| {
+        scope.spawn(|| reviver.watch(&interface, &pairs));
+        let served = serve(arguments, &interface, &service);
+        reviver.stop();
+        served
+    });
+    report::statistics(&pairs);
+    served
+}
+
+fn serve(arguments: &Arguments, interface: &Interface, service: &Service) -> Result<(), Box<dyn Error>> {
+    let (Way::VhostUser(path) | Way::Stream(path)) = &arguments.way;
+    let socket = Socket::listen(path)?;
+    report::listening(&path.to_string_lossy(), interface.name(), service.pairs.len());
+    match &arguments.way {
+        Way::VhostUser(_) => Ok(service.run(&socket)?),
+        Way::Stream(_) => Err("the stream is not there yet".into()),
+    }
+}

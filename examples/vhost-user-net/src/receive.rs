@@ -1,0 +1,103 @@
+//! The receive ring: frames from the TAP straight into guest memory, over as many chains as each needs.
+#![expect(unsafe_code, reason = "the kernel writes frames to guest memory")]
+// UNSAFETY: only the promise that slices of guest memory are mapped while a batch lasts.
+
+use tap_plumb::{Backend, ReceiveError};
+use virtio_queue::Error;
+
+use crate::counts::Counts;
+use crate::features::Negotiated;
+use crate::gather::{Gathered, HEADER, Need};
+use crate::ring::Ring;
+use crate::transmit::Pause;
+
+/// Frames at a time, before the other direction has its turn.
+const BATCH: usize = 64;
+/// The flag of a virtio-net header that leaves a checksum to be completed.
+const NEEDS_CHECKSUM: u8 = 1;
+
+/// Delivers what the host has queued.
+///
+/// # Errors
+/// The ring is malformed.
+pub fn fill(
+    backend: &Backend,
+    ring: &mut Ring<'_>,
+    guest: &Negotiated,
+    room: &mut Gathered,
+    counts: &Counts,
+) -> Result<Pause, Error> {
+    ring.quiet();
+    let pause = deliver(backend, ring, guest, room, counts);
+    // What was gathered for nothing stays the driver's. Its memory may be mapped elsewhere at the next batch.
+    ring.give_back(room.clear());
+    pause
+}
+
+fn deliver(
+    backend: &Backend,
+    ring: &mut Ring<'_>,
+    guest: &Negotiated,
+    room: &mut Gathered,
+    counts: &Counts,
+) -> Result<Pause, Error> {
+    let Negotiated { header_len, mergeable, .. } = *guest;
+    for _ in 0..BATCH {
+        let bytes = header_len + backend.receive_buffer_len();
+        if !room.gather(ring, Need { bytes, header_len, mergeable }, counts)? {
+            counts.receive_waits.one();
+            return Ok(Pause::Idle);
+        }
+        let mut header = [0; HEADER];
+        match read(backend, room, &mut header) {
+            Ok(Some(len)) if agreed(&mut header, guest) => {
+                room.complete(ring, header, header_len, len)?;
+                counts.receive.crossed(len);
+                if ring.interrupt()? {
+                    counts.receive.interrupts.one();
+                }
+            }
+            Ok(Some(_)) => counts.receive_not_agreed.one(),
+            Ok(None) => return Ok(Pause::Idle),
+            Err(ReceiveError::Gone) => return Ok(Pause::Gone),
+            // Without a frame taken there is nothing to go on with; the descriptor tells when there is.
+            Err(error @ ReceiveError::Io { .. }) => {
+                log::debug!("receive: {error}");
+                return Ok(Pause::Idle);
+            }
+            Err(error) => log::trace!("receive: {error}"),
+        }
+    }
+    Ok(Pause::More)
+}
+
+/// Reads one frame into the room, its header into `header`; gives the frame's own length.
+fn read(
+    backend: &Backend,
+    room: &mut Gathered,
+    header: &mut [u8; HEADER],
+) -> Result<Option<usize>, ReceiveError> {
+    let header_len = backend.tap().offload().header_len;
+    let slices = room.slices(&mut header[..header_len]);
+    // SAFETY (both): the first slice is `header`, if it is there, exclusively borrowed for the call. Every other one lies in a
+    // region of guest memory, which the batch's `Memory` keeps mapped, readable and writable beyond the call; Rust has
+    // no reference into it, only volatile and atomic accesses.
+    if header_len == 0 {
+        let received = unsafe { backend.receive_raw(slices) }?;
+        return Ok(received.map(|received| received.len));
+    }
+    let received = unsafe { backend.receive_raw_with_header(slices) }?;
+    Ok(received.map(|len| len - header_len))
+}
+
+/// Whether the guest can take a frame with this header. What is left to be done on a frame was made for another guest
+/// when this one did not agree to it: the offloads changed while the frame was queued.
+fn agreed(header: &mut [u8; HEADER], guest: &Negotiated) -> bool {
+    let [flags, kind, ..] = header;
+    let unfinished = *flags & NEEDS_CHECKSUM != 0;
+    if !guest.checksum {
+        // Not even that a checksum is known to be good may be said.
+        *flags = 0;
+    }
+    (guest.checksum || !unfinished) && (guest.oversized || *kind == 0)
+}

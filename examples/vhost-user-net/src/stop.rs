@@ -1,0 +1,81 @@
+//! The wish to end, and how everything that waits hears of it.
+
+use std::io;
+use std::net::Shutdown;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
+
+/// Shared by whoever asks for the end and whoever must come to it.
+pub struct Stop {
+    asked: AtomicBool,
+    event: OwnedFd,
+    connection: Mutex<Option<UnixStream>>,
+}
+
+impl Stop {
+    /// Makes one that is not asked for.
+    ///
+    /// # Errors
+    /// The system's, when an event descriptor cannot be had.
+    pub fn new() -> io::Result<Self> {
+        let event = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        Ok(Self { asked: AtomicBool::new(false), event, connection: Mutex::default() })
+    }
+
+    /// Asks for the end; it stays asked for.
+    pub fn ask(&self) {
+        self.asked.store(true, Ordering::SeqCst);
+        // A counter that is full wakes as well.
+        let _ = rustix::io::write(&self.event, &1_u64.to_ne_bytes());
+        self.cut();
+    }
+
+    /// Whether the end was asked for.
+    #[must_use]
+    pub fn is_asked(&self) -> bool {
+        self.asked.load(Ordering::SeqCst)
+    }
+
+    /// Cuts `connection` when the end is asked for, now or later; `None` lets go of the last one.
+    pub fn guard(&self, connection: Option<UnixStream>) {
+        *self.connection.lock().unwrap_or_else(PoisonError::into_inner) = connection;
+        if self.is_asked() {
+            self.cut();
+        }
+    }
+
+    /// Waits until `fd` is readable; `false` when the end was asked for instead.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn wait_readable(&self, fd: BorrowedFd<'_>) -> io::Result<bool> {
+        while !self.is_asked() {
+            let mut polled =
+                [PollFd::from_borrowed_fd(fd, PollFlags::IN), PollFd::new(&self.event, PollFlags::IN)];
+            match poll(&mut polled, None) {
+                Ok(_) if !polled[0].revents().is_empty() => return Ok(true),
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(false)
+    }
+
+    fn cut(&self) {
+        if let Some(connection) = &*self.connection.lock().unwrap_or_else(PoisonError::into_inner) {
+            // It may be closed already.
+            let _ = connection.shutdown(Shutdown::Both);
+        }
+    }
+}
+
+impl AsFd for Stop {
+    /// Readable once the end was asked for.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.event.as_fd()
+    }
+}
