@@ -120,8 +120,7 @@ impl VhostUserBackend for Device {
     ) -> io::Result<()> {
         let (Some(pair), [receive, transmit, ..]) = (self.pairs.get(thread), vrings) else { return Ok(()) };
         if u64::from(event) == self.wake_event() {
-            // Empty means that an earlier event has brought us here.
-            let _ = pair.wake.read();
+            pair.wake.lower();
         }
         let removed = u64::from(event) == self.tap_event() && events.contains(EventSet::ERROR);
         if pair.run(&self.memory, receive, transmit) || removed {

@@ -15,6 +15,7 @@ use tap_plumb_vhost_user::revive::Reviver;
 use tap_plumb_vhost_user::server::{Service, Socket};
 use tap_plumb_vhost_user::signals;
 use tap_plumb_vhost_user::stop::Stop;
+use tap_plumb_vhost_user::stream;
 
 /// The library logs each malformed ring anew, which a guest can do as often as it likes; it is counted here instead.
 const LOG: &str = "info,virtio_queue=off";
@@ -73,6 +74,8 @@ fn serve(arguments: &Arguments, interface: &Interface, service: &Service) -> Res
     report::listening(&path.to_string_lossy(), interface.name(), service.pairs.len());
     match &arguments.way {
         Way::VhostUser(_) => Ok(service.run(&socket)?),
-        Way::Stream(_) => Err("the stream is not there yet".into()),
+        Way::Stream(_) => {
+            Ok(stream::run(&socket, &service.pairs[0], &service.reviver, &service.stop, service.once)?)
+        }
     }
 }

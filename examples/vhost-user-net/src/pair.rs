@@ -5,12 +5,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use log::{debug, warn};
 use tap_plumb::{Backend, RawSlice};
 use vhost_user_backend::{VringMutex, VringT};
-use virtio_queue::Error;
+use virtio_queue::{Error, QueueT};
 use vm_memory::{GuestAddressSpace, GuestMemoryAtomic};
-use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
 
 use crate::chain::{MOST_SLICES, Memory};
 use crate::counts::{Counts, Way};
+use crate::event::Event;
 use crate::features::Negotiated;
 use crate::gather::Gathered;
 use crate::ring::Ring;
@@ -29,16 +29,17 @@ pub struct Pair {
     pub backend: Backend,
     /// What is counted here.
     pub counts: Counts,
-    /// Brings the pair's thread here without a kick.
-    pub wake: EventFd,
+    /// Brings the pair's thread to [`run`](Self::run) without a kick.
+    pub wake: Event,
     work: Mutex<Work>,
 }
 
 /// What only the pair's thread uses, and whoever sets it up while that stands still.
 struct Work {
     guest: Negotiated,
-    /// The TAP's queue takes part in the interface; that of the first pair always does.
-    enabled: bool,
+    /// The guest takes frames.
+    running: bool,
+    /// The TAP's queue takes part in the interface only while the guest takes frames from it.
     optional: bool,
     room: Gathered,
     slices: Vec<RawSlice>,
@@ -52,37 +53,32 @@ impl Pair {
     pub fn new(backend: Backend, optional: bool) -> std::io::Result<Self> {
         let work = Work {
             guest: Negotiated::new(0),
-            enabled: true,
+            running: true,
             optional,
             room: Gathered::default(),
             slices: Vec::with_capacity(MOST_SLICES),
         };
-        let pair = Self {
-            backend,
-            counts: Counts::default(),
-            wake: EventFd::new(EFD_NONBLOCK)?,
-            work: Mutex::new(work),
-        };
+        let pair = Self { backend, counts: Counts::default(), wake: Event::new()?, work: Mutex::new(work) };
         pair.rest();
         Ok(pair)
     }
 
-    /// Follows what the guest agreed to, and drops what was queued for whoever was there before.
+    /// Follows what the guest agreed to.
     ///
     /// # Errors
     /// The system's, when the TAP refuses the offloads.
     pub fn agree(&self, guest: Negotiated) -> std::io::Result<()> {
         let mut work = self.lock();
         work.guest = guest;
-        self.backend.set_offload(guest.offload(self.backend.tap().offload()))?;
-        self.backend.discard_queued();
-        Ok(())
+        self.backend.set_offload(guest.offload(self.backend.tap().offload())).map(drop)
     }
 
     /// The interface was attached again, as at first: brings it to what the guest agreed to.
     pub fn reattached(&self) {
-        let mut work = self.lock();
-        work.enabled = true;
+        let work = self.lock();
+        if work.optional && !work.running {
+            self.take_part(false);
+        }
         if let Err(error) = self.backend.set_offload(work.guest.offload(self.backend.tap().offload())) {
             warn!("the TAP does not take the offloads again: {error}");
         }
@@ -97,8 +93,8 @@ impl Pair {
     /// is found gone.
     pub fn run(&self, memory: &SharedMemory, receive: &VringMutex, transmit: &VringMutex) -> bool {
         let mut work = self.lock();
-        let enabled = receive.get_ref().is_enabled();
-        self.follow(&mut work, enabled);
+        let running = receive.get_ref().is_enabled() && receive.get_ref().get_queue().ready();
+        self.follow(&mut work, running);
         let memory = memory.memory();
         for _ in 0..ROUNDS {
             let received = self.batch(&memory, receive, &self.counts.receive, |ring| {
@@ -116,14 +112,8 @@ impl Pair {
                 return false;
             }
         }
-        self.wake();
+        self.wake.raise();
         false
-    }
-
-    /// Brings the pair's thread to [`run`](Self::run).
-    pub fn wake(&self) {
-        // Full means that it is on its way.
-        let _ = self.wake.write(1);
     }
 
     fn batch(
@@ -145,17 +135,23 @@ impl Pair {
         })
     }
 
-    /// Attaches or detaches an optional queue, so that the host sends nothing where nobody looks.
-    fn follow(&self, work: &mut Work, enabled: bool) {
-        if !work.optional || work.enabled == enabled {
+    /// The guest begins or ceases to take frames. Those of the time before are too old for it, those of the time after
+    /// are nobody's.
+    fn follow(&self, work: &mut Work, running: bool) {
+        if work.running == running {
             return;
         }
-        if !enabled {
-            self.backend.discard_queued();
+        work.running = running;
+        self.backend.discard_queued();
+        if work.optional {
+            self.take_part(running);
         }
-        match self.backend.tap().set_queue_enabled(enabled) {
-            Ok(()) => work.enabled = enabled,
-            Err(error) => debug!("a queue of {:?} left as it is: {error}", self.backend.tap()),
+    }
+
+    /// Has the host use the TAP's queue, or send nothing where nobody looks.
+    fn take_part(&self, on: bool) {
+        if let Err(error) = self.backend.tap().set_queue_enabled(on) {
+            debug!("a queue of {:?} is left as it is: {error}", self.backend.tap());
         }
     }
 

@@ -42,6 +42,10 @@ impl Reviver {
     /// Attaches again whenever the interface is gone, until [`stop`](Self::stop).
     pub fn watch(&self, interface: &Interface, pairs: &[Pair]) {
         while self.wait_gone() {
+            // Said once more by somebody who had looked before it was attached again.
+            if pairs.iter().all(|pair| pair.backend.tap().name().is_ok()) {
+                continue;
+            }
             report::event("gone");
             let mut said = String::new();
             while let Err(error) = revive(interface, pairs) {
@@ -92,6 +96,6 @@ fn revive(interface: &Interface, pairs: &[Pair]) -> Result<(), AttachError> {
     if let Err(error) = interface.prepare(pairs[0].backend.tap()) {
         warn!("{error}");
     }
-    pairs.iter().for_each(Pair::wake);
+    pairs.iter().for_each(|pair| pair.wake.raise());
     Ok(())
 }

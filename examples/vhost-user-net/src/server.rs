@@ -160,7 +160,7 @@ fn listen(daemon: &Daemon, device: &Device, pairs: &[Pair]) -> io::Result<()> {
     for (handler, pair) in daemon.get_epoll_handlers().iter().zip(pairs) {
         let edges = EventSet::IN | EventSet::OUT | EventSet::EDGE_TRIGGERED;
         handler.register_listener(pair.backend.as_fd().as_raw_fd(), edges, device.tap_event())?;
-        handler.register_listener(pair.wake.as_raw_fd(), EventSet::IN, device.wake_event())?;
+        handler.register_listener(pair.wake.as_fd().as_raw_fd(), EventSet::IN, device.wake_event())?;
     }
     Ok(())
 }

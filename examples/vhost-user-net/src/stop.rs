@@ -2,17 +2,19 @@
 
 use std::io;
 use std::net::Shutdown;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
+use rustix::event::{PollFd, PollFlags, poll};
+
+use crate::event::Event;
 
 /// Shared by whoever asks for the end and whoever must come to it.
 pub struct Stop {
     asked: AtomicBool,
-    event: OwnedFd,
+    event: Event,
     connection: Mutex<Option<UnixStream>>,
 }
 
@@ -22,15 +24,13 @@ impl Stop {
     /// # Errors
     /// The system's, when an event descriptor cannot be had.
     pub fn new() -> io::Result<Self> {
-        let event = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        Ok(Self { asked: AtomicBool::new(false), event, connection: Mutex::default() })
+        Ok(Self { asked: AtomicBool::new(false), event: Event::new()?, connection: Mutex::default() })
     }
 
     /// Asks for the end; it stays asked for.
     pub fn ask(&self) {
         self.asked.store(true, Ordering::SeqCst);
-        // A counter that is full wakes as well.
-        let _ = rustix::io::write(&self.event, &1_u64.to_ne_bytes());
+        self.event.raise();
         self.cut();
     }
 
