@@ -16,6 +16,7 @@ use crate::frame_log::FrameLog;
 use crate::link::{LinkCell, LinkState};
 use crate::offload::Offload;
 use crate::platform::{FrameLimits, Tap};
+use crate::presence::{Attachment, Presence};
 use crate::slices;
 use crate::statistics::{Counters, Statistics};
 use crate::transmit_lock::{Debt, TransmitLock};
@@ -72,7 +73,7 @@ pub struct Backend {
     pub(crate) largest: AtomicUsize,
     pub(crate) lock: TransmitLock,
     pub(crate) link: LinkCell,
-    pub(crate) gone: AtomicBool,
+    pub(crate) presence: Presence,
     pub(crate) counters: Counters,
     pub(crate) timed: AtomicBool,
     /// Off: segmentation and checksums are done here even where the host could.
@@ -93,7 +94,7 @@ impl Backend {
             largest: AtomicUsize::new(LARGEST_FRAME),
             lock: TransmitLock::new(),
             link: LinkCell::default(),
-            gone: AtomicBool::new(false),
+            presence: Presence::default(),
             counters: Counters::default(),
             timed: AtomicBool::new(false),
             host_offload: AtomicBool::new(true),
@@ -183,7 +184,7 @@ impl Backend {
     pub fn reattach(&self, config: &Config) -> Result<bool, AttachError> {
         let changed = self.tap.reattach(config)?;
         self.look_up_largest();
-        self.gone.store(false, Ordering::Release);
+        self.presence.renew();
         info!("attached again {:?}", self.tap);
         if let Some(watcher) = self.watcher() {
             watcher.reattached();
@@ -211,16 +212,16 @@ impl Backend {
         self.largest.store(largest.min(LARGEST_FRAME), Ordering::Relaxed);
     }
 
-    /// Notes that the interface is gone; says so in the log the first time.
+    /// Notes that the interface is gone that was there when `seen` was taken; says so in the log the first time.
     #[cold]
-    pub(crate) fn mark_gone(&self) {
-        if !self.gone.swap(true, Ordering::AcqRel) {
+    pub(crate) fn mark_gone(&self, seen: Attachment) {
+        if self.presence.lost(seen) {
             info!("the interface of {:?} is gone", self.tap);
         }
     }
 
     pub(crate) fn is_gone(&self) -> bool {
-        self.gone.load(Ordering::Acquire)
+        self.presence.seen().is_none()
     }
 
     /// Lets `watcher` answer debts from now on; `false` when somebody does so already.

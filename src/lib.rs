@@ -84,6 +84,7 @@ mod offload;
 mod pairs;
 #[path = "../platform/mod.rs"]
 mod platform;
+mod presence;
 mod program;
 mod quick;
 mod raw;

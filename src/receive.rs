@@ -14,6 +14,7 @@ use crate::error::ReceiveError;
 use crate::frame::Checksum;
 use crate::gso::Gso;
 use crate::platform::{self, ReadFault};
+use crate::presence::Attachment;
 use crate::reject::RejectReason;
 use crate::slices::Room;
 use crate::statistics::Counter;
@@ -120,9 +121,7 @@ impl Backend {
         room: &mut impl Room,
         inside: usize,
     ) -> Result<Option<usize>, ReceiveError> {
-        if self.is_gone() {
-            return Err(ReceiveError::Gone);
-        }
+        let Some(seen) = self.presence.seen() else { return Err(ReceiveError::Gone) };
         if !self.link.is_up() {
             self.discard(&self.counters.receive.link_down);
             return Ok(None);
@@ -135,10 +134,10 @@ impl Backend {
         }
         loop {
             return match room.read(self.tap.as_fd(), header, spare) {
-                Ok(0) => Err(self.found_gone()),
+                Ok(0) => Err(self.found_gone(seen)),
                 Ok(len) => self.check_frame(len, header.len() + inside, bytes, room).map(Some),
                 Err(Errno::EINTR) => continue,
-                Err(errno) => self.read_failed(errno),
+                Err(errno) => self.read_failed(errno, seen),
             };
         }
     }
@@ -168,10 +167,10 @@ impl Backend {
     }
 
     #[cold]
-    fn read_failed<T>(&self, errno: Errno) -> Result<Option<T>, ReceiveError> {
+    fn read_failed<T>(&self, errno: Errno, seen: Attachment) -> Result<Option<T>, ReceiveError> {
         match platform::read_fault(errno as i32) {
             ReadFault::Empty | ReadFault::Interrupted => Ok(None),
-            ReadFault::Gone => Err(self.found_gone()),
+            ReadFault::Gone => Err(self.found_gone(seen)),
             ReadFault::Other => {
                 self.counters.receive.io_error.one();
                 Err(ReceiveError::Io { source: io::Error::from(errno) })
@@ -179,8 +178,8 @@ impl Backend {
         }
     }
 
-    fn found_gone(&self) -> ReceiveError {
-        self.mark_gone();
+    fn found_gone(&self, seen: Attachment) -> ReceiveError {
+        self.mark_gone(seen);
         ReceiveError::Gone
     }
 

@@ -49,6 +49,7 @@ impl<'a> ReceiveThread<'a> {
             self.gone_told = false;
             self.shared.frontend.flap_link();
         }
+        let seen = self.shared.backend.presence.seen();
         let events = self.wait();
         self.shared.receive_wake.drain();
         if events.is_empty() {
@@ -56,9 +57,13 @@ impl<'a> ReceiveThread<'a> {
         }
         let taken = self.drain();
         let broken = PollFlags::POLLERR | PollFlags::POLLHUP | PollFlags::POLLNVAL;
-        if taken == 0 && events.intersects(broken) && !self.failed {
+        if let Some(seen) = seen
+            && taken == 0
+            && events.intersects(broken)
+            && !self.failed
+        {
             // Reported by poll, denied by read: without this the loop would spin.
-            self.shared.backend.mark_gone();
+            self.shared.backend.mark_gone(seen);
         }
         self.tell_gone();
     }

@@ -13,6 +13,7 @@ use crate::deliver::{Port, Work, deliver};
 use crate::error::TransmitError;
 use crate::frame::{CarveError, Checksum};
 use crate::platform::{self, WriteFault};
+use crate::presence::Attachment;
 use crate::quick::{Ask, FEW_SLICES, Host, OWN, USUAL_SLICES, lay_out};
 use crate::reject::RejectReason;
 use crate::transmit_lock::{BLOCKED, STARVED};
@@ -109,8 +110,12 @@ impl Backend {
         len: usize,
     ) -> Result<(), TransmitError> {
         let result = match outcome {
+            // The quick way does not look which interface it is that may be gone by now; the second try does.
+            Err(errno) if matches!(platform::write_fault(errno as i32), WriteFault::Gone) => {
+                self.write_frame::<B>(slices, len, 0)
+            }
             Err(Errno::EINTR) => self.write_frame::<B>(slices, len, 0),
-            outcome => self.written(outcome, len, 0),
+            outcome => self.written(outcome, len, 0, None),
         };
         self.count(&result, len);
         result
@@ -212,36 +217,45 @@ impl Backend {
         if len > limit {
             return Err(TransmitError::Oversize { len, limit });
         }
+        let Some(seen) = self.presence.seen() else { return Err(TransmitError::Gone) };
         loop {
             let outcome = B::write(self.tap.as_fd(), slices);
             if outcome != Err(Errno::EINTR) {
-                return self.written(outcome, len, sent);
+                return self.written(outcome, len, sent, Some(seen));
             }
         }
     }
 
     /// What the write of a frame of `len` bytes, the one after `sent` others, came to.
     #[inline]
-    fn written(&self, outcome: Result<usize, Errno>, len: usize, sent: u32) -> Result<(), TransmitError> {
+    fn written(
+        &self,
+        outcome: Result<usize, Errno>,
+        len: usize,
+        sent: u32,
+        seen: Option<Attachment>,
+    ) -> Result<(), TransmitError> {
         match outcome {
             Ok(written) if written == self.header_len + len => {
                 self.counters.transmit.segments_sent.one_alone();
                 Ok(())
             }
             Ok(_) => Err(TransmitError::Io { sent, source: io::ErrorKind::WriteZero.into() }),
-            Err(errno) => Err(self.write_failed(errno, len, sent)),
+            Err(errno) => Err(self.write_failed(errno, len, sent, seen)),
         }
     }
 
     #[cold]
-    fn write_failed(&self, errno: Errno, len: usize, sent: u32) -> TransmitError {
+    fn write_failed(&self, errno: Errno, len: usize, sent: u32, seen: Option<Attachment>) -> TransmitError {
         match platform::write_fault(errno as i32) {
             WriteFault::WouldBlock | WriteFault::Interrupted => TransmitError::WouldBlock { sent },
             WriteFault::NoBufferSpace => TransmitError::NoBufferSpace { sent },
             WriteFault::Down => TransmitError::InterfaceDown { sent },
             WriteFault::BadLength => TransmitError::Oversize { len, limit: self.limits.longest },
             WriteFault::Gone => {
-                self.mark_gone();
+                if let Some(seen) = seen {
+                    self.mark_gone(seen);
+                }
                 TransmitError::Gone
             }
             WriteFault::Other => TransmitError::Io { sent, source: io::Error::from(errno) },

@@ -8,6 +8,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::control::Worker;
+use crate::presence::Attachment;
 use crate::sync::Ordering;
 use crate::threads::{Shared, owed};
 
@@ -60,21 +61,21 @@ impl<'a> TransmitThread<'a> {
     /// Waits for a wake-up, and for the end of what blocks; `true` when that is over.
     fn wait(&mut self) -> bool {
         let backend = &self.shared.backend;
-        let listening = self.blocked && !backend.is_gone();
+        let seen = backend.presence.seen().filter(|_| self.blocked);
         let timeout = self.starved.then(|| PollTimeout::try_from(self.pause).ok()).flatten();
         let mut fds = [
             PollFd::new(self.shared.transmit_wake.as_fd(), PollFlags::POLLIN),
             PollFd::new(backend.as_fd(), PollFlags::POLLOUT),
         ];
-        let count = if listening { 2 } else { 1 };
+        let count = if seen.is_some() { 2 } else { 1 };
         let result = poll(&mut fds[..count], timeout.unwrap_or(PollTimeout::NONE));
-        let events = if listening { fds[1].revents() } else { None }.unwrap_or(PollFlags::empty());
+        let events = seen.and_then(|_| fds[1].revents()).unwrap_or(PollFlags::empty());
         self.shared.transmit_wake.drain();
         match result {
             Ok(0) => true,
             Ok(_) if events.contains(PollFlags::POLLOUT) => true,
             Ok(_) => {
-                self.note_removal(events);
+                self.note_removal(events, seen);
                 false
             }
             Err(Errno::EINTR) => false,
@@ -87,10 +88,10 @@ impl<'a> TransmitThread<'a> {
     }
 
     /// An event that is not writability is the end of the interface.
-    fn note_removal(&mut self, events: PollFlags) {
-        if !events.is_empty() {
+    fn note_removal(&mut self, events: PollFlags, seen: Option<Attachment>) {
+        if let Some(seen) = seen.filter(|_| !events.is_empty()) {
             self.blocked = false;
-            self.shared.backend.mark_gone();
+            self.shared.backend.mark_gone(seen);
             self.shared.receive_wake.wake();
         }
     }

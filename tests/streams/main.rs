@@ -45,6 +45,7 @@ mod source {
     pub(crate) mod pairs;
     #[path = "../tests/support/streams_platform.rs"]
     pub(crate) mod platform;
+    pub(crate) mod presence;
     pub(crate) mod program;
     pub(crate) mod quick;
     pub(crate) mod raw;

@@ -29,6 +29,8 @@ pub struct Interface {
     name: Option<String>,
     /// It was there before, so that whoever made it will make it again.
     existed: bool,
+    /// The host's own address on it: a guest goes on sending to the one it knows.
+    hardware_address: Option<[u8; 6]>,
     offload: Offload,
     addresses: Vec<(std::net::IpAddr, u8)>,
     up: bool,
@@ -45,8 +47,9 @@ pub fn attach(arguments: &Arguments) -> Result<(Interface, Vec<Tap>), InterfaceE
         if arguments.offload || matches!(arguments.way, Way::Stream(_)) { Offload::ALL } else { plain };
     let (taps, existed) = open(arguments, offload)?;
     let name = taps[0].name().ok().map(|name| name.to_string());
-    let interface =
-        Interface { name, existed, offload, addresses: arguments.addresses.clone(), up: arguments.up };
+    let hardware_address = taps[0].hardware_address().ok();
+    let addresses = arguments.addresses.clone();
+    let interface = Interface { name, existed, hardware_address, offload, addresses, up: arguments.up };
     interface.prepare(&taps[0])?;
     Ok((interface, taps))
 }
@@ -81,10 +84,13 @@ impl Interface {
 
     /// How to attach it again. One that somebody else made is waited for; one that was made here is made again.
     pub fn again(&self) -> Config {
-        let config = Config::new().offload(self.offload);
-        match &self.name {
-            Some(name) if self.existed => config.name(name).must_exist(),
-            Some(name) => config.name(name),
+        let mut config = Config::new().offload(self.offload);
+        if let Some(name) = &self.name {
+            config = config.name(name);
+        }
+        match self.hardware_address {
+            _ if self.existed => config.must_exist(),
+            Some(address) => config.hardware_address(address),
             None => config,
         }
     }
