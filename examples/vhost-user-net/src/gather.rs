@@ -76,7 +76,7 @@ impl Gathered {
                 self.cut_header(need.header_len);
                 return Ok(true);
             }
-            let Some(chain) = ring.next()? else {
+            let Some(chain) = ring.take()? else {
                 if ring.listen()? {
                     ring.quiet();
                     continue;

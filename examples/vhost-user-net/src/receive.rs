@@ -79,13 +79,13 @@ fn read(
 ) -> Result<Option<usize>, ReceiveError> {
     let header_len = backend.tap().offload().header_len;
     let slices = room.slices(&mut header[..header_len]);
-    // SAFETY (both): the first slice is `header`, if it is there, exclusively borrowed for the call. Every other one lies in a
-    // region of guest memory, which the batch's `Memory` keeps mapped, readable and writable beyond the call; Rust has
-    // no reference into it, only volatile and atomic accesses.
     if header_len == 0 {
+        // SAFETY: every slice lies in a region of guest memory, which the batch's `Memory` keeps mapped, readable and writable
+        // beyond the call; Rust has no reference into it, only volatile and atomic accesses.
         let received = unsafe { backend.receive_raw(slices) }?;
         return Ok(received.map(|received| received.len));
     }
+    // SAFETY: as above, but for the first slice, which is `header`: `header_len` bytes, exclusively borrowed for the call.
     let received = unsafe { backend.receive_raw_with_header(slices) }?;
     Ok(received.map(|len| len - header_len))
 }

@@ -45,7 +45,7 @@ impl<'r> Ring<'r> {
     ///
     /// # Errors
     /// The driver claims more chains than the ring has.
-    pub fn next(&mut self) -> Result<Option<DescriptorChain<&'r Memory>>, Error> {
+    pub fn take(&mut self) -> Result<Option<DescriptorChain<&'r Memory>>, Error> {
         let memory = self.memory;
         Ok(self.queue().iter(memory)?.next())
     }

@@ -71,8 +71,9 @@ struct Bridge<'p> {
 /// What is ready.
 struct Ready {
     stream: bool,
-    tap: bool,
     closed: bool,
+    /// The TAP takes frames again, or says why not.
+    writable: bool,
 }
 
 impl Bridge<'_> {
@@ -82,7 +83,7 @@ impl Bridge<'_> {
             if ready.closed && self.blocked {
                 return Ok(());
             }
-            self.blocked &= !ready.tap;
+            self.blocked &= !ready.writable;
             if ready.stream && !self.blocked && !self.inbox.fill(&self.stream).or_else(nothing_yet)? {
                 return Ok(());
             }
@@ -112,13 +113,14 @@ impl Bridge<'_> {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
+        let broken = PollFlags::HUP | PollFlags::ERR;
         let [stream, wake, _, tap] = polled.map(|fd| fd.revents());
         let revived = !wake.is_empty() && self.pair.wake.lower();
         self.gone &= !revived;
         Ok(Ready {
             stream: !stream.is_empty(),
-            tap: !tap.is_empty() || revived,
-            closed: stream.intersects(PollFlags::HUP | PollFlags::ERR),
+            closed: stream.intersects(broken),
+            writable: revived || tap.intersects(broken | PollFlags::OUT),
         })
     }
 

@@ -41,7 +41,7 @@ pub fn drain(
     ring.quiet();
     let mut pause = Pause::More;
     for _ in 0..BATCH {
-        match ring.next()? {
+        match ring.take()? {
             Some(chain) => {
                 let head = chain.head_index();
                 if let Some(stop) = send(&mut session, ring.memory(), chain, header_len, slices, counts) {

@@ -1,0 +1,113 @@
+//! A guest's side of the rings.
+
+use std::sync::atomic::Ordering;
+
+use tap_plumb_vhost_user::pair::SharedMemory;
+use vhost_user_backend::{VringMutex, VringT};
+use vm_memory::{Bytes, GuestAddress, GuestAddressSpace};
+
+pub(crate) const NEXT: u16 = 1;
+pub(crate) const WRITE: u16 = 2;
+pub(crate) const INDIRECT: u16 = 4;
+
+/// Where the parts of a ring lie, from its base on.
+const AVAILABLE: u64 = 0x4000;
+const USED: u64 = 0x5000;
+/// Bytes that one ring takes.
+pub(crate) const RING: u64 = 0x8000;
+
+/// One ring as its driver sees it.
+pub(crate) struct Driver {
+    pub(crate) memory: SharedMemory,
+    pub(crate) base: u64,
+    pub(crate) size: u16,
+    offered: u16,
+    seen: u16,
+}
+
+impl Driver {
+    pub(crate) fn new(memory: &SharedMemory, base: u64, size: u16) -> Self {
+        Self { memory: memory.clone(), base, size, offered: 0, seen: 0 }
+    }
+
+    /// Descriptor table, available ring, used ring.
+    pub(crate) fn addresses(&self) -> [u64; 3] {
+        [self.base, self.base + AVAILABLE, self.base + USED]
+    }
+
+    /// The ring as the device's library would have set it up.
+    pub(crate) fn vring(&self, event_idx: bool) -> VringMutex {
+        let vring = VringMutex::new(self.memory.clone(), self.size).unwrap();
+        let [table, available, used] = self.addresses();
+        vring.set_queue_info(table, available, used).unwrap();
+        vring.set_queue_size(self.size);
+        vring.set_queue_event_idx(event_idx);
+        vring.set_queue_ready(true);
+        vring.set_enabled(true);
+        vring
+    }
+
+    /// Writes descriptor `index`.
+    pub(crate) fn describe(&self, index: u16, address: u64, len: u32, flags: u16, next: u16) {
+        let mut bytes = [0; 16];
+        bytes[..8].copy_from_slice(&address.to_le_bytes());
+        bytes[8..12].copy_from_slice(&len.to_le_bytes());
+        bytes[12..14].copy_from_slice(&flags.to_le_bytes());
+        bytes[14..].copy_from_slice(&next.to_le_bytes());
+        self.write(self.base + 16 * u64::from(index), &bytes);
+    }
+
+    /// Describes a chain from `first` on, one descriptor after the other.
+    pub(crate) fn chain(&self, first: u16, parts: &[(u64, u32)], flags: u16) {
+        for (index, (address, len)) in (first..).zip(parts) {
+            let last = usize::from(index - first) + 1 == parts.len();
+            let (more, next) = if last { (0, 0) } else { (NEXT, index + 1) };
+            self.describe(index, *address, *len, flags | more, next);
+        }
+    }
+
+    /// Offers the chain that starts with descriptor `head`.
+    pub(crate) fn offer(&mut self, head: u16) {
+        let slot = u64::from(self.offered % self.size);
+        self.write(self.base + AVAILABLE + 4 + 2 * slot, &head.to_le_bytes());
+        self.offered = self.offered.wrapping_add(1);
+        self.claim(self.offered);
+    }
+
+    /// Claims that this many chains were offered, ever.
+    pub(crate) fn claim(&self, count: u16) {
+        let memory = self.memory.memory();
+        memory.store(count.to_le(), GuestAddress(self.base + AVAILABLE + 2), Ordering::Release).unwrap();
+    }
+
+    /// Asks for an interrupt once the used index passes `index`; or, without event indices, for none at all with 1 in `flags`.
+    pub(crate) fn suppress(&self, flags: u16, index: u16) {
+        self.write(self.base + AVAILABLE, &flags.to_le_bytes());
+        self.write(self.base + AVAILABLE + 4 + 2 * u64::from(self.size), &index.to_le_bytes());
+    }
+
+    /// The chains that came back since the last look: head and length.
+    pub(crate) fn used(&mut self) -> Vec<(u32, u32)> {
+        let memory = self.memory.memory();
+        let index: u16 = memory.load(GuestAddress(self.base + USED + 2), Ordering::Acquire).unwrap();
+        let mut used = Vec::new();
+        while self.seen != u16::from_le(index) {
+            let at = self.base + USED + 4 + 8 * u64::from(self.seen % self.size);
+            let bytes = self.read(at, 8);
+            let word = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap());
+            used.push((word(0), word(4)));
+            self.seen = self.seen.wrapping_add(1);
+        }
+        used
+    }
+
+    pub(crate) fn write(&self, address: u64, bytes: &[u8]) {
+        self.memory.memory().write_slice(bytes, GuestAddress(address)).unwrap();
+    }
+
+    pub(crate) fn read(&self, address: u64, len: usize) -> Vec<u8> {
+        let mut bytes = vec![0; len];
+        self.memory.memory().read_slice(&mut bytes, GuestAddress(address)).unwrap();
+        bytes
+    }
+}

@@ -1,0 +1,186 @@
+//! Frames from the guest.
+
+mod support;
+
+use support::driver::{INDIRECT, NEXT, WRITE};
+use support::{BORDER, DATA, END, GUEST_CSUM, MERGEABLE, Rig, SIZE, VERSION_1, frame};
+
+#[test]
+fn a_scattered_frame_arrives_in_one_piece() {
+    let mut rig = Rig::new(VERSION_1);
+    let bytes = frame(900);
+    rig.offer_frame(3, &[(DATA, &[0; 12]), (DATA + 100, &bytes[..1]), (DATA + 5000, &bytes[1..])]);
+    rig.run();
+    assert_eq!(rig.sent().unwrap()[12..], bytes);
+    assert_eq!(rig.transmit.used(), [(3, 0)]);
+}
+
+#[test]
+fn a_header_may_share_a_slice_and_straddle_two() {
+    let mut rig = Rig::new(VERSION_1);
+    let bytes = frame(60);
+    rig.offer_frame(0, &[(DATA, &[&[0; 12][..], &bytes].concat())]);
+    rig.offer_frame(1, &[(DATA + 4096, &[0; 5]), (DATA + 8192, &[&[0; 7][..], &bytes].concat())]);
+    rig.run();
+    assert_eq!(rig.sent().unwrap()[12..], bytes);
+    assert_eq!(rig.sent().unwrap()[12..], bytes);
+    assert_eq!(rig.transmit.used(), [(0, 0), (1, 0)]);
+}
+
+#[test]
+fn a_legacy_guest_has_a_shorter_header_than_the_tap() {
+    let mut rig = Rig::new(0);
+    let bytes = frame(60);
+    rig.offer_frame(0, &[(DATA, &[&[0; 10][..], &bytes].concat())]);
+    rig.run();
+    assert_eq!(rig.sent().unwrap(), [&[0; 12][..], &bytes].concat());
+}
+
+#[test]
+fn a_bare_tap_gets_no_header() {
+    let mut rig = Rig::with(VERSION_1, 0, false);
+    let bytes = frame(60);
+    rig.offer_frame(0, &[(DATA, &[&[0; 12][..], &bytes].concat())]);
+    rig.run();
+    assert_eq!(rig.sent().unwrap(), bytes);
+}
+
+#[test]
+fn a_frame_may_cross_regions_of_memory() {
+    let mut rig = Rig::new(VERSION_1);
+    let bytes = frame(200);
+    rig.offer_frame(0, &[(DATA, &[0; 12]), (BORDER - 90, &bytes)]);
+    rig.run();
+    assert_eq!(rig.sent().unwrap()[12..], bytes);
+}
+
+#[test]
+fn an_indirect_table_is_followed() {
+    let mut rig = Rig::new(VERSION_1);
+    let bytes = frame(60);
+    let table = DATA + 0x8000;
+    rig.transmit.write(DATA + 12, &bytes);
+    // The table is written by the same hand as the ring's own, which begins at `base`.
+    let at = ((table - rig.transmit.base) / 16) as u16;
+    rig.transmit.describe(at, DATA, 12, NEXT, 1);
+    rig.transmit.describe(at + 1, DATA + 12, 60, 0, 0);
+    rig.transmit.describe(0, table, 32, INDIRECT, 0);
+    rig.transmit.offer(0);
+    rig.run();
+    assert_eq!(rig.sent().unwrap()[12..], bytes);
+}
+
+#[test]
+fn a_full_tap_keeps_the_frame_for_later() {
+    let mut rig = Rig::new(VERSION_1);
+    rustix::net::sockopt::set_socket_send_buffer_size(&rig.pair.backend, 1).unwrap();
+    let mut offered = 0;
+    while rig.pair.backend.statistics().transmit.would_block == 0 {
+        let bytes = [&[0; 12][..], &[offered as u8 + 1; 60]].concat();
+        rig.offer_frame(offered % SIZE, &[(DATA + u64::from(offered) * 128, &bytes)]);
+        offered += 1;
+        rig.run();
+        assert!(offered < SIZE, "the socket never fills");
+    }
+    let sent = rig.transmit.used().len();
+    assert_eq!(sent, usize::from(offered) - 1, "the refused frame's chain is not completed");
+    for number in 0..offered {
+        rig.run();
+        assert_eq!(rig.sent().expect("nothing is lost")[12], number as u8 + 1, "and nothing overtakes");
+    }
+    rig.run();
+    assert_eq!(rig.transmit.used().len() + sent, usize::from(offered));
+    assert_eq!(rig.sent(), None, "and nothing comes twice");
+}
+
+/// Offers what `bad` describes at descriptor 5, then a good frame, and looks that the one does not hurt the other.
+fn refuses(bad: impl FnOnce(&mut Rig)) -> Rig {
+    let mut rig = Rig::new(VERSION_1);
+    bad(&mut rig);
+    rig.transmit.offer(5);
+    rig.offer_frame(0, &[(DATA, &[&[0; 12][..], &frame(60)].concat())]);
+    rig.run();
+    assert_eq!(rig.sent().expect("the good frame")[12..], frame(60));
+    assert_eq!(rig.sent(), None);
+    rig
+}
+
+#[test]
+fn bad_chains_come_back_and_are_counted() {
+    let cases: [(&str, fn(&mut Rig)); 7] = [
+        ("outside memory", |rig| rig.transmit.describe(5, END - 10, 60, 0, 0)),
+        ("address overflow", |rig| rig.transmit.describe(5, u64::MAX - 5, 60, 0, 0)),
+        ("endless", |rig| rig.transmit.describe(5, DATA, 60, NEXT, 5)),
+        ("next outside the ring", |rig| rig.transmit.describe(5, DATA, 60, NEXT, SIZE)),
+        ("writable", |rig| rig.transmit.describe(5, DATA, 60, WRITE, 0)),
+        ("empty", |rig| rig.transmit.describe(5, DATA, 0, 0, 0)),
+        ("table of a wrong size", |rig| rig.transmit.describe(5, DATA, 60, INDIRECT, 0)),
+    ];
+    for (name, bad) in cases {
+        let mut rig = refuses(bad);
+        assert_eq!(rig.transmit.used(), [(5, 0), (0, 0)], "{name}");
+        assert_eq!(rig.pair.counts.transmit.bad_chains.get(), 1, "{name}");
+    }
+}
+
+#[test]
+fn bad_frames_come_back_and_the_crate_counts_them() {
+    let mut rig = refuses(|rig| rig.transmit.describe(5, DATA, 15, 0, 0));
+    assert_eq!(rig.transmit.used(), [(5, 0), (0, 0)]);
+    assert_eq!(rig.pair.backend.statistics().transmit.runt, 1);
+
+    let mut rig = refuses(|rig| {
+        rig.transmit.write(DATA + 512, &[1, 9, 0, 0, 0, 0]);
+        rig.transmit.describe(5, DATA + 512, 100, 0, 0);
+    });
+    assert_eq!(rig.transmit.used(), [(5, 0), (0, 0)]);
+    assert_eq!(rig.pair.backend.statistics().transmit.rejected, 1);
+}
+
+#[test]
+fn a_chain_of_too_many_parts_is_refused() {
+    let mut rig = refuses(|rig| {
+        let table = DATA + 0x8000;
+        let first = ((table - rig.transmit.base) / 16) as u16;
+        for part in 0..1100 {
+            rig.transmit.describe(first + part, DATA, 1, NEXT, part + 1);
+        }
+        rig.transmit.describe(first + 1100, DATA, 1, 0, 0);
+        rig.transmit.describe(5, table, 1101 * 16, INDIRECT, 0);
+    });
+    assert_eq!(rig.transmit.used(), [(5, 0), (0, 0)]);
+    assert_eq!(rig.pair.counts.transmit.bad_chains.get(), 1);
+}
+
+#[test]
+fn a_head_outside_the_ring_is_left_out() {
+    let mut rig = Rig::new(VERSION_1);
+    rig.transmit.offer(SIZE + 3);
+    rig.offer_frame(0, &[(DATA, &[&[0; 12][..], &frame(60)].concat())]);
+    rig.run();
+    assert_eq!(rig.transmit.used(), [(0, 0)]);
+    assert_eq!(rig.pair.counts.transmit.bad_chains.get(), 1);
+}
+
+#[test]
+fn an_impossible_index_stops_the_ring_and_not_us() {
+    let mut rig = Rig::new(VERSION_1);
+    rig.transmit.claim(SIZE + 1);
+    rig.run();
+    assert_eq!(rig.pair.counts.transmit.bad_rings.get(), 1);
+    assert_eq!(rig.transmit.used(), []);
+    // The other direction goes on.
+    rig.offer_room(0, &[(DATA, 2000)]);
+    rig.host_sends(&frame(60));
+    rig.run();
+    assert_eq!(rig.receive.used().len(), 1);
+}
+
+#[test]
+fn a_ring_outside_memory_is_left_alone() {
+    use vhost_user_backend::VringT;
+    let rig = Rig::new(VERSION_1 | MERGEABLE | GUEST_CSUM);
+    rig.rings[1].set_queue_info(END, END + 0x4000, END + 0x5000).unwrap();
+    rig.run();
+    assert_eq!(rig.pair.backend.statistics().transmit.frames_offered, 0);
+}
