@@ -166,9 +166,12 @@ fn what_the_guest_did_not_agree_to_is_dropped_and_counted() {
     }
 }
 
+/// A name, and what makes the chain that starts with descriptor 5 bad.
+type Case = (&'static str, fn(&mut Rig));
+
 #[test]
 fn bad_chains_come_back_in_order_and_are_counted() {
-    let cases: [(&str, fn(&mut Rig)); 6] = [
+    let cases: [Case; 6] = [
         ("outside memory", |rig| rig.receive.describe(5, END - 10, 60, WRITE, 0)),
         ("readable", |rig| rig.receive.describe(5, DATA, 2000, 0, 0)),
         ("partly readable", |rig| {

@@ -105,9 +105,12 @@ fn refuses(bad: impl FnOnce(&mut Rig)) -> Rig {
     rig
 }
 
+/// A name, and what makes the chain that starts with descriptor 5 bad.
+type Case = (&'static str, fn(&mut Rig));
+
 #[test]
 fn bad_chains_come_back_and_are_counted() {
-    let cases: [(&str, fn(&mut Rig)); 7] = [
+    let cases: [Case; 7] = [
         ("outside memory", |rig| rig.transmit.describe(5, END - 10, 60, 0, 0)),
         ("address overflow", |rig| rig.transmit.describe(5, u64::MAX - 5, 60, 0, 0)),
         ("endless", |rig| rig.transmit.describe(5, DATA, 60, NEXT, 5)),
