@@ -167,3 +167,108 @@ impl Message {
         bytes.iter().rev().fold(0, |word, byte| word << 8 | u32::from(*byte))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Seek;
+    use std::time::Duration;
+
+    use super::*;
+
+    /// The relay between two ends that a test holds.
+    fn relayed(test: impl FnOnce(&UnixStream, &UnixStream)) {
+        let pair = || UnixStream::pair().unwrap();
+        let ((hypervisor, near), (far, device)) = (pair(), pair());
+        for end in [&hypervisor, &device] {
+            end.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        }
+        thread::scope(|scope| {
+            scope.spawn(|| run(&near, &far));
+            test(&hypervisor, &device);
+            close(&hypervisor, &device);
+        });
+    }
+
+    fn message(request: u32, flags: u32, payload: &[u8]) -> Message {
+        let words = [request, flags, payload.len() as u32].map(u32::to_le_bytes).concat();
+        Message { bytes: [&words, payload].concat(), descriptors: Vec::new() }
+    }
+
+    const FEATURES: [u8; 8] = (1_u64 << 30).to_le_bytes();
+    const ENABLE: [u8; 8] = [1, 0, 0, 0, 1, 0, 0, 0];
+
+    #[test]
+    fn an_early_enable_comes_after_the_features_and_is_answered_at_once() {
+        relayed(|hypervisor, device| {
+            let early = message(SET_VRING_ENABLE, flag::VERSION_1 | flag::NEED_REPLY, &ENABLE);
+            early.write(hypervisor).unwrap();
+            let answer = Message::read(hypervisor).unwrap().unwrap();
+            assert_eq!(answer.bytes, [18, 5, 8, 0, 0].map(u32::to_le_bytes).concat());
+            message(SET_FEATURES, flag::VERSION_1, &FEATURES).write(hypervisor).unwrap();
+            assert_eq!(Message::read(device).unwrap().unwrap().request(), SET_FEATURES);
+            let held = Message::read(device).unwrap().unwrap();
+            assert_eq!(
+                held.bytes,
+                message(SET_VRING_ENABLE, flag::VERSION_1, &ENABLE).bytes,
+                "answered already"
+            );
+        });
+    }
+
+    #[test]
+    fn a_later_enable_passes_as_it_is() {
+        relayed(|hypervisor, device| {
+            message(SET_FEATURES, flag::VERSION_1, &FEATURES).write(hypervisor).unwrap();
+            let later = message(SET_VRING_ENABLE, flag::VERSION_1 | flag::NEED_REPLY, &ENABLE);
+            later.write(hypervisor).unwrap();
+            assert_eq!(Message::read(device).unwrap().unwrap().request(), SET_FEATURES);
+            assert_eq!(Message::read(device).unwrap().unwrap().bytes, later.bytes);
+        });
+    }
+
+    #[test]
+    fn an_enable_that_the_features_do_not_know_is_left_out() {
+        relayed(|hypervisor, device| {
+            message(SET_VRING_ENABLE, flag::VERSION_1, &ENABLE).write(hypervisor).unwrap();
+            message(SET_FEATURES, flag::VERSION_1, &[0; 8]).write(hypervisor).unwrap();
+            message(3, flag::VERSION_1, &[]).write(hypervisor).unwrap();
+            assert_eq!(Message::read(device).unwrap().unwrap().request(), SET_FEATURES);
+            assert_eq!(Message::read(device).unwrap().unwrap().request(), 3);
+        });
+    }
+
+    #[test]
+    fn descriptors_and_replies_pass() {
+        relayed(|hypervisor, device| {
+            let (reader, mut writer) = io::pipe().unwrap();
+            let mut sent = message(5, flag::VERSION_1, &[7; 40]);
+            sent.descriptors = vec![reader.into()];
+            sent.write(hypervisor).unwrap();
+            drop(sent);
+            let got = Message::read(device).unwrap().unwrap();
+            assert_eq!((got.bytes[HEADER..].len(), got.descriptors.len()), (40, 1));
+            writer.write_all(b"!").unwrap();
+            let mut file = std::fs::File::from(got.descriptors.into_iter().next().unwrap());
+            assert!(file.stream_position().is_err(), "it is the pipe");
+            file.read_exact(&mut [0]).unwrap();
+            (&*device).write_all(b"reply").unwrap();
+            let mut reply = [0; 5];
+            (&*hypervisor).read_exact(&mut reply).unwrap();
+            assert_eq!(&reply, b"reply");
+        });
+    }
+
+    #[test]
+    fn either_end_closes_the_other() {
+        relayed(|hypervisor, device| {
+            device.shutdown(Shutdown::Both).unwrap();
+            assert_eq!((&*hypervisor).read(&mut [0]).unwrap(), 0);
+        });
+        relayed(|hypervisor, device| {
+            message(1, flag::VERSION_1, &[]).write(hypervisor).unwrap();
+            hypervisor.shutdown(Shutdown::Both).unwrap();
+            Message::read(device).unwrap().unwrap();
+            assert!(Message::read(device).unwrap().is_none());
+        });
+    }
+}
