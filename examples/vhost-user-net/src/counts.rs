@@ -9,7 +9,12 @@ pub struct Count(AtomicU64);
 impl Count {
     /// Adds one.
     pub fn one(&self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
+        self.add(1);
+    }
+
+    /// Adds `count`.
+    pub fn add(&self, count: u64) {
+        self.0.fetch_add(count, Ordering::Relaxed);
     }
 
     /// The count.
@@ -41,6 +46,8 @@ pub struct Counts {
     pub receive: Way,
     /// Received frames dropped because they ask for what the guest did not agree to. The crate counts them as delivered.
     pub receive_not_agreed: Count,
+    /// Frames put on the stream: the segments of an oversized frame, or 1.
+    pub receive_segments_cut: Count,
     /// Times that received frames waited for room in the guest.
     pub receive_waits: Count,
 }

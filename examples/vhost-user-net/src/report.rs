@@ -74,8 +74,12 @@ impl Queue {
         let receive = statistics.receive.entries().into_iter().chain(counts.receive.entries());
         queue.transmit.extend(transmit.map(named));
         queue.receive.extend(receive.map(named));
-        let more = [("not_agreed", counts.receive_not_agreed.get()), ("waits", counts.receive_waits.get())];
-        queue.receive.extend(more.map(named));
+        let more = [
+            ("not_agreed", &counts.receive_not_agreed),
+            ("segments_cut", &counts.receive_segments_cut),
+            ("waits", &counts.receive_waits),
+        ];
+        queue.receive.extend(more.map(|(name, count)| named((name, count.get()))));
         queue
     }
 

@@ -176,7 +176,10 @@ impl Bridge<'_> {
             Ok::<_, Infallible>(())
         });
         match carved {
-            Ok(_) => self.pair.counts.receive.crossed(received.len),
+            Ok(segments) => {
+                self.pair.counts.receive_segments_cut.add(segments.into());
+                self.pair.counts.receive.crossed(received.len);
+            }
             Err(error) => {
                 debug!("receive: {error}");
                 self.pair.counts.receive_not_agreed.one();

@@ -123,6 +123,7 @@ fn oversized_frames_arrive_cut_and_complete() {
     assert_eq!(receive(&stream), frame(60));
     sending.join().unwrap();
     assert_eq!(host.pair.counts.receive.longer_than_1514.get(), 20);
+    assert_eq!(host.pair.counts.receive_segments_cut.get(), 20 * 60_000_u64.div_ceil(1448) + 1);
     host.end();
 }
 
