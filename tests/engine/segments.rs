@@ -162,6 +162,15 @@ mod raw {
         // SAFETY: as above.
         let result = unsafe { backend.receive_raw(&slices) };
         assert!(matches!(result, Err(tap_plumb::ReceiveError::Truncated { room: 4054 })), "{result:?}");
+        // With more room than any frame needs the slices go to the kernel as they are.
+        let mut large = vec![0_u8; 70_000];
+        let start = large.as_mut_ptr();
+        let slices = [RawSlice::new(start, 100), RawSlice::new(start.wrapping_add(100), 69_900)];
+        host.send(&pair::frame(4060, 9)).unwrap();
+        // SAFETY: as above, with `large` in the place of `frame`.
+        let received = unsafe { backend.receive_raw(&slices) }.unwrap().expect("a frame");
+        assert_eq!(received.len, 4060);
+        assert_eq!(large[..4060], pair::frame(4060, 9));
         pair::assert_adds_up(&backend);
     }
 }

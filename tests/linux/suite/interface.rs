@@ -73,6 +73,18 @@ pub(crate) fn addresses_of_both_kinds() {
     }
 }
 
+pub(crate) fn addresses_are_given_later_too() {
+    let tap = Config::new().name("addr1").attach().unwrap();
+    for _ in 0..2 {
+        tap.set_address("10.1.2.3".parse().unwrap(), 24).unwrap();
+        tap.set_address("fd00::5".parse().unwrap(), 64).unwrap();
+    }
+    let shown = ip("addr show addr1");
+    assert!(shown.contains("inet 10.1.2.3/24") && shown.contains("inet6 fd00::5/64"), "{shown}");
+    let error = tap.set_address("10.1.2.3".parse().unwrap(), 33).unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
+}
+
 pub(crate) fn carrier_is_a_signal_to_the_host() {
     let tap = Config::new().name("car0").up().attach().unwrap();
     tap.set_carrier(false).unwrap();

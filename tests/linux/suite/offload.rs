@@ -1,6 +1,6 @@
 //! Which offloads are in force.
 
-use tap_plumb::{Config, Offload};
+use tap_plumb::{Backend, Config, Offload};
 
 use super::seccomp;
 
@@ -14,6 +14,18 @@ pub(crate) fn offloads_are_turned_off_and_on_at_run_time() {
     assert_eq!(tap.set_offload(some).unwrap(), some);
     assert_eq!(tap.set_offload(Offload::ALL).unwrap(), Offload::ALL);
     assert_eq!(tap.offload(), Offload::ALL);
+}
+
+pub(crate) fn a_buffer_is_as_large_as_the_offloads_need() {
+    let backend = Backend::new(Config::new().name("off0").offload(Offload::ALL).mtu(1400).attach().unwrap());
+    let oversized = backend.receive_buffer_len();
+    assert_eq!(oversized, 65535 + 14 + 8 + 1);
+    let off = Offload::with_header(12).unwrap();
+    assert_eq!(backend.set_offload(off).unwrap(), off);
+    assert_eq!(backend.receive_buffer_len(), 1400 + 14 + 8 + 1);
+    backend.set_offload(Offload::ALL).unwrap();
+    assert_eq!(backend.receive_buffer_len(), oversized);
+    backend.set_offload(Offload::NONE).unwrap_err();
 }
 
 pub(crate) fn what_cannot_be_had_is_left_out_and_said() {
