@@ -48,7 +48,7 @@ pub struct Counts {
     pub receive_not_agreed: Count,
     /// Frames put on the stream: the segments of an oversized frame, or 1.
     pub receive_segments_cut: Count,
-    /// Times that received frames waited for room in the guest.
+    /// Times that the guest had too little room for the longest frame, so that what was queued had to wait.
     pub receive_waits: Count,
 }
 

@@ -179,13 +179,14 @@ mod tests {
     fn relayed(test: impl FnOnce(&UnixStream, &UnixStream)) {
         let pair = || UnixStream::pair().unwrap();
         let ((hypervisor, near), (far, device)) = (pair(), pair());
-        for end in [&hypervisor, &device] {
-            end.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-        }
         thread::scope(|scope| {
             scope.spawn(|| run(&near, &far));
-            test(&hypervisor, &device);
-            close(&hypervisor, &device);
+            // Dropped in here, so that the relay ends also when the test fails.
+            let ends = (hypervisor, device);
+            for end in [&ends.0, &ends.1] {
+                end.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+            }
+            test(&ends.0, &ends.1);
         });
     }
 

@@ -2,7 +2,8 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::fs::FileTypeExt;
+use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
@@ -54,11 +55,7 @@ impl Socket {
     /// # Errors
     /// [`ServeError::Listen`].
     pub fn listen(path: &Path) -> Result<Self, ServeError> {
-        let stale = |path| match UnixStream::connect(path) {
-            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => std::fs::remove_file(path),
-            _ => Ok(()),
-        };
-        let listener = stale(path).and_then(|()| UnixListener::bind(path));
+        let listener = remove_stale(path).and_then(|()| UnixListener::bind(path));
         match listener {
             Ok(listener) => Ok(Self { listener, path: path.to_owned() }),
             Err(source) => Err(ServeError::Listen { path: path.to_owned(), source }),
@@ -77,6 +74,18 @@ impl Socket {
         let guarded = stream.try_clone().map_err(ServeError::Accept)?;
         stop.guard(Some(guarded));
         Ok(Some(stream))
+    }
+}
+
+/// Removes a socket that nobody listens at, and nothing else.
+fn remove_stale(path: &Path) -> io::Result<()> {
+    // A file of any other kind refuses connections just the same.
+    let is_socket = std::fs::symlink_metadata(path).is_ok_and(|data| data.file_type().is_socket());
+    match UnixStream::connect(path) {
+        Err(error) if is_socket && error.kind() == io::ErrorKind::ConnectionRefused => {
+            std::fs::remove_file(path)
+        }
+        _ => Ok(()),
     }
 }
 
@@ -108,9 +117,13 @@ impl Service {
     /// # Errors
     /// [`ServeError`]. What a hypervisor does wrong ends its own connection only.
     pub fn run(&self, socket: &Socket) -> Result<(), ServeError> {
+        let inner = inner(&socket.path);
+        // A path that is too long by this much is better found out now than by the first hypervisor.
+        SocketAddr::from_pathname(&inner)
+            .map_err(|source| ServeError::Listen { path: inner.clone(), source })?;
         while let Some(stream) = socket.accept(&self.stop)? {
             info!("a hypervisor has connected");
-            let served = self.connection(&socket.path, stream);
+            let served = self.connection(&inner, stream);
             self.stop.guard(None);
             self.pairs.iter().for_each(Pair::rest);
             served?;
@@ -122,11 +135,11 @@ impl Service {
         Ok(())
     }
 
-    fn connection(&self, path: &Path, hypervisor: UnixStream) -> Result<(), ServeError> {
+    fn connection(&self, inner: &Path, hypervisor: UnixStream) -> Result<(), ServeError> {
         let device = Arc::new(Device::new(Arc::clone(&self.pairs), self.features, Arc::clone(&self.reviver)));
         let mut daemon = VhostUserDaemon::new("vhost-user".to_owned(), Arc::clone(&device), device.memory())
             .map_err(ServeError::Device)?;
-        let near = start(&mut daemon, path)?;
+        let near = start(&mut daemon, inner)?;
         listen(&daemon, &device, &self.pairs).map_err(ServeError::SetUp)?;
         let relay = thread::Builder::new().name("relay".to_owned());
         let relay = relay.spawn(move || relay::run(&hypervisor, &near)).map_err(ServeError::SetUp)?;
@@ -143,11 +156,16 @@ impl Service {
 
 type Daemon = VhostUserDaemon<Arc<Device>>;
 
-/// Starts the library on a connection of ours; it takes one only from a listener.
-fn start(daemon: &mut Daemon, path: &Path) -> Result<UnixStream, ServeError> {
+/// Where the library takes our connection, beside the hypervisor's socket.
+fn inner(path: &Path) -> PathBuf {
     let mut inner = path.as_os_str().to_owned();
     inner.push(".inner");
-    let socket = Socket::listen(Path::new(&inner))?;
+    inner.into()
+}
+
+/// Starts the library on a connection of ours; it takes one only from a listener.
+fn start(daemon: &mut Daemon, inner: &Path) -> Result<UnixStream, ServeError> {
+    let socket = Socket::listen(inner)?;
     let near = UnixStream::connect(&socket.path).map_err(ServeError::SetUp)?;
     let listener = socket.listener.try_clone().map_err(ServeError::SetUp)?;
     daemon.start(&mut Listener::from(listener)).map_err(ServeError::Device)?;

@@ -90,6 +90,12 @@ fn a_path_in_use_is_an_error_and_a_stale_one_is_not() {
     drop(listener);
     drop(Socket::listen(&path).unwrap());
     assert!(!path.exists());
+    std::fs::write(&path, "precious").unwrap();
+    assert!(
+        matches!(Socket::listen(&path), Err(ServeError::Listen { .. })),
+        "what is no socket is not ours to remove"
+    );
+    std::fs::remove_file(&path).unwrap();
 }
 
 #[test]
