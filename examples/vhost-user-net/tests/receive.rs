@@ -84,10 +84,19 @@ fn chains_that_were_not_needed_stay_the_drivers() {
 }
 
 #[test]
+fn a_ring_with_room_asks_for_no_kick() {
+    let mut rig = Rig::new(VERSION_1);
+    rig.offer_room(0, &[(DATA, 2000)]);
+    rig.run();
+    assert!(!rig.receive.kick_wanted());
+}
+
+#[test]
 fn a_frame_waits_for_room() {
     let mut rig = Rig::new(VERSION_1);
     rig.host_sends(&frame(60));
     rig.run();
+    assert!(rig.receive.kick_wanted());
     assert_eq!(rig.pair.backend.statistics().receive.frames_received, 0);
     assert!(rig.pair.counts.receive_waits.get() > 0);
     rig.offer_room(0, &[(DATA, 2000)]);

@@ -71,6 +71,18 @@ fn an_indirect_table_is_followed() {
 }
 
 #[test]
+fn an_idle_ring_asks_for_a_kick() {
+    for event_idx in [false, true] {
+        let mut rig = Rig::with(VERSION_1, 12, event_idx);
+        for head in 0..3 {
+            rig.offer_frame(head, &[(DATA, &[&[0; 12][..], &frame(60)].concat())]);
+            rig.run();
+            assert!(rig.transmit.kick_wanted(), "or the next frame stays where it is");
+        }
+    }
+}
+
+#[test]
 fn a_full_tap_keeps_the_frame_for_later() {
     let mut rig = Rig::new(VERSION_1);
     rustix::net::sockopt::set_socket_send_buffer_size(&rig.pair.backend, 1).unwrap();

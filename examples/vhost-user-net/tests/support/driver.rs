@@ -21,13 +21,14 @@ pub(crate) struct Driver {
     pub(crate) memory: SharedMemory,
     pub(crate) base: u64,
     pub(crate) size: u16,
+    event_idx: bool,
     offered: u16,
     seen: u16,
 }
 
 impl Driver {
     pub(crate) fn new(memory: &SharedMemory, base: u64, size: u16) -> Self {
-        Self { memory: memory.clone(), base, size, offered: 0, seen: 0 }
+        Self { memory: memory.clone(), base, size, event_idx: false, offered: 0, seen: 0 }
     }
 
     /// Descriptor table, available ring, used ring.
@@ -36,7 +37,8 @@ impl Driver {
     }
 
     /// The ring as the device's library would have set it up.
-    pub(crate) fn vring(&self, event_idx: bool) -> VringMutex {
+    pub(crate) fn vring(&mut self, event_idx: bool) -> VringMutex {
+        self.event_idx = event_idx;
         let vring = VringMutex::new(self.memory.clone(), self.size).unwrap();
         let [table, available, used] = self.addresses();
         vring.set_queue_info(table, available, used).unwrap();
@@ -84,6 +86,13 @@ impl Driver {
     pub(crate) fn suppress(&self, flags: u16, index: u16) {
         self.write(self.base + AVAILABLE, &flags.to_le_bytes());
         self.write(self.base + AVAILABLE + 4 + 2 * u64::from(self.size), &index.to_le_bytes());
+    }
+
+    /// Whether the device wants a kick for the next chain, by either means.
+    pub(crate) fn kick_wanted(&self) -> bool {
+        let word = |at| u16::from_le_bytes(self.read(self.base + USED + at, 2).try_into().unwrap());
+        let event = word(4 + 8 * u64::from(self.size));
+        word(0) == 0 && (!self.event_idx || event == self.offered)
     }
 
     /// The chains that came back since the last look: head and length.

@@ -56,7 +56,7 @@ impl Rig {
     pub(crate) fn with(features: u64, header_len: usize, event_idx: bool) -> Self {
         let ranges = [(GuestAddress(0), BORDER as usize), (GuestAddress(BORDER), (END - BORDER) as usize)];
         let memory = SharedMemory::new(Memory::from_ranges(&ranges).unwrap());
-        let (receive, transmit) = (Driver::new(&memory, 0, SIZE), Driver::new(&memory, RING, SIZE));
+        let (mut receive, mut transmit) = (Driver::new(&memory, 0, SIZE), Driver::new(&memory, RING, SIZE));
         let rings = [receive.vring(event_idx), transmit.vring(event_idx)];
         let (near, host) = wire();
         let pair = Pair::new(backend(near, header_len), false).unwrap();
