@@ -17,7 +17,7 @@ pub const HEADER: usize = 12;
 /// Where `num_buffers` lies in it.
 const NUM_BUFFERS: usize = 10;
 /// A driver that leaves less room than the longest frame needs is given this long to make more.
-const PATIENCE: Duration = Duration::from_millis(100);
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// One chain, all of whose slices stand in [`Gathered::slices`].
 #[derive(Clone, Copy, Debug)]
@@ -48,7 +48,8 @@ pub struct Gathered {
     header: Vec<RawSlice>,
     bytes: usize,
     used: Vec<(u16, u32)>,
-    short_since: Option<Instant>,
+    /// Since when the driver has left too little room and made no more, and how much there is.
+    short: Option<(Instant, usize)>,
 }
 
 impl Default for Gathered {
@@ -59,7 +60,7 @@ impl Default for Gathered {
             header: Vec::new(),
             bytes: 0,
             used: Vec::new(),
-            short_since: None,
+            short: None,
         }
     }
 }
@@ -110,7 +111,7 @@ impl Gathered {
         let enough =
             some && (self.bytes >= need.bytes || !need.mergeable || self.chains.len() >= ring.size());
         if enough {
-            self.short_since = None;
+            self.short = None;
         }
         enough
     }
@@ -120,12 +121,19 @@ impl Gathered {
         if self.chains.is_empty() {
             return false;
         }
-        let since = *self.short_since.get_or_insert_with(Instant::now);
-        if since.elapsed() < PATIENCE {
-            return false;
+        match self.short {
+            Some((since, bytes)) if self.bytes <= bytes => {
+                let make_do = since.elapsed() >= PATIENCE;
+                if make_do {
+                    self.cut_header(need.header_len);
+                }
+                make_do
+            }
+            _ => {
+                self.short = Some((Instant::now(), self.bytes));
+                false
+            }
         }
-        self.cut_header(need.header_len);
-        true
     }
 
     fn push(&mut self, head: u16, bytes: usize, before: usize) {

@@ -3,6 +3,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use log::{debug, warn};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tap_plumb::{Backend, RawSlice};
 use vhost_user_backend::{VringMutex, VringT};
 use virtio_queue::{Error, QueueT};
@@ -108,12 +109,20 @@ impl Pair {
             if received == Pause::Gone || sent == Pause::Gone {
                 return true;
             }
-            if received != Pause::More && sent != Pause::More {
+            let ready = sent == Pause::Blocked && self.is_writable();
+            if received != Pause::More && sent != Pause::More && !ready {
                 return false;
             }
         }
         self.wake.raise();
         false
+    }
+
+    /// Whether the TAP that has refused a frame takes one by now. To ask is what makes the kernel tell later: a TAP that is
+    /// down gives an edge when it comes up only to who has polled it meanwhile.
+    fn is_writable(&self) -> bool {
+        let mut polled = [PollFd::new(&self.backend, PollFlags::OUT)];
+        poll(&mut polled, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).is_ok_and(|ready| ready > 0)
     }
 
     fn batch(
