@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tap_plumb::RawSlice;
 use virtio_queue::Error;
 
-use crate::chain::{self, Direction};
+use crate::chain::{self, Direction, MOST_SLICES};
 use crate::counts::Counts;
 use crate::ring::Ring;
 
@@ -54,14 +54,9 @@ pub struct Gathered {
 
 impl Default for Gathered {
     fn default() -> Self {
-        Self {
-            slices: vec![RawSlice::new(std::ptr::null_mut(), 0)],
-            chains: VecDeque::new(),
-            header: Vec::new(),
-            bytes: 0,
-            used: Vec::new(),
-            short: None,
-        }
+        let mut slices = Vec::with_capacity(MOST_SLICES);
+        slices.push(RawSlice::new(std::ptr::null_mut(), 0));
+        Self { slices, chains: VecDeque::new(), header: Vec::new(), bytes: 0, used: Vec::new(), short: None }
     }
 }
 
@@ -79,7 +74,7 @@ impl Gathered {
             }
             let Some(chain) = ring.take()? else {
                 if ring.listen()? {
-                    ring.quiet();
+                    ring.hush();
                     continue;
                 }
                 return Ok(self.make_do(need));

@@ -27,7 +27,7 @@ pub fn fill(
     room: &mut Gathered,
     counts: &Counts,
 ) -> Result<Pause, Error> {
-    ring.quiet();
+    ring.hush();
     let pause = deliver(backend, ring, guest, room, counts);
     // What was gathered for nothing stays the driver's. Its memory may be mapped elsewhere at the next batch.
     ring.give_back(room.clear());

@@ -119,7 +119,7 @@ impl<'r> Ring<'r> {
     }
 
     /// Asks the driver not to kick while the ring is being worked on.
-    pub fn quiet(&mut self) {
+    pub fn hush(&mut self) {
         let memory = self.memory;
         // It is a wish, which a driver may ignore; that it could not be written down costs kicks, no more.
         let _ = self.queue().disable_notification(memory);

@@ -38,7 +38,7 @@ pub fn drain(
 ) -> Result<Pause, Error> {
     // Nobody else transmits on this backend, so a session is always to be had.
     let Some(mut session) = backend.begin_transmit() else { return Ok(Pause::More) };
-    ring.quiet();
+    ring.hush();
     let mut pause = Pause::More;
     for _ in 0..BATCH {
         match ring.take()? {
@@ -51,7 +51,7 @@ pub fn drain(
                 }
                 ring.complete([(head, 0)])?;
             }
-            None if ring.listen()? => ring.quiet(),
+            None if ring.listen()? => ring.hush(),
             None => {
                 pause = Pause::Idle;
                 break;
