@@ -1,4 +1,4 @@
-//! The Internet checksum, beside a loop over 16-bit words and beside etherparse's.
+//! The Internet checksum, beside a loop over 16-bit words and beside those of other crates.
 
 use std::hint::black_box;
 
@@ -6,34 +6,61 @@ use etherparse::checksum::Sum16BitWords;
 use tap_plumb::internet_checksum;
 
 use crate::gso::naive;
-use crate::measure::{compare, timed};
+use crate::measure::{Cost, compare, timed};
 use crate::report::{Bound, Report};
+use crate::rig::Outcome;
 
-pub fn all(report: &mut Report) {
-    for (len, naive_bound, etherparse_bound) in [
-        (20, None, None),
-        (60, None, Some(1.0)),
-        (576, None, None),
-        (1460, Some(0.10), None),
-        (9000, None, None),
-        (65535, Some(1.0 / 12.0), None),
-    ] {
+/// Naive, etherparse, internet-checksum, smoltcp's method.
+type Bounds = [Bound; 4];
+const NONE: Bound = Bound::None;
+
+const SIZES: [(usize, Bounds); 6] = [
+    (20, [NONE; 4]),
+    (60, [NONE, Bound::AtMost(1.0), NONE, NONE]),
+    (576, [NONE; 4]),
+    (1460, [Bound::AtMost(0.10), NONE, NONE, NONE]),
+    (9000, [NONE; 4]),
+    (65535, [Bound::AtMost(1.0 / 12.0), NONE, NONE, NONE]),
+];
+
+const PEERS: [(&str, fn(&[u8]) -> u16); 4] = [
+    ("naive", naive),
+    ("etherparse", |bytes| Sum16BitWords::new().add_slice(bytes).ones_complement()),
+    ("internet-checksum", |bytes| u16::from_be_bytes(internet_checksum::checksum(bytes))),
+    ("smoltcp's-method", in_chunks),
+];
+
+pub fn all(report: &mut Report) -> Outcome<()> {
+    for (len, bounds) in SIZES {
         let bytes: Vec<u8> = (0..len).map(|at| (at * 7) as u8).collect();
         let count = 2_000_000 / (len + 60);
-        let mut ours = || timed(|| repeat(count, || internet_checksum(black_box(&bytes))));
-        let mut word = || timed(|| repeat(count, || naive(black_box(&bytes))));
-        let mut peer = || {
-            timed(|| repeat(count, || Sum16BitWords::new().add_slice(black_box(&bytes)).ones_complement()))
-        };
-        let name = format!("checksum.{len}");
-        let bound = |limit: Option<f64>| limit.map_or(Bound::None, Bound::AtMost);
-        report.line(&name, &compare(&mut ours, &mut word), count, "naive", bound(naive_bound));
-        report.line(&name, &compare(&mut ours, &mut peer), count, "etherparse", bound(etherparse_bound));
+        let mut ours = || repeat(count, || internet_checksum(black_box(&bytes)));
+        for ((name, peer), bound) in PEERS.into_iter().zip(bounds) {
+            let mut peer = || repeat(count, || peer(black_box(&bytes)));
+            report.line(&format!("checksum.{len}"), &compare(&mut ours, &mut peer), count, name, bound);
+        }
     }
+    Ok(())
 }
 
-fn repeat(count: usize, act: impl Fn() -> u16) {
-    for _ in 0..count {
-        black_box(act());
+fn repeat(count: usize, act: impl Fn() -> u16) -> Cost<1> {
+    timed(|| {
+        for _ in 0..count {
+            black_box(act());
+        }
+    })
+}
+
+/// Big-endian words of 32 bytes at a time into one sum of 32 bits, then what is left word by word.
+fn in_chunks(bytes: &[u8]) -> u16 {
+    let word = |pair: &[u8]| u32::from(u16::from_be_bytes([pair[0], pair[1]]));
+    let (chunks, rest) = bytes.as_chunks::<32>();
+    let mut sum: u32 = chunks.iter().map(|chunk| chunk.chunks_exact(2).map(word).sum::<u32>()).sum();
+    let pairs = rest.chunks_exact(2);
+    if let [last] = pairs.remainder() {
+        sum += u32::from(*last) << 8;
     }
+    sum += pairs.map(word).sum::<u32>();
+    sum = (sum >> 16) + (sum & 0xffff);
+    !((sum >> 16) + sum) as u16
 }

@@ -1,71 +1,73 @@
-//! One frame, one slice, beside the bare system call, and beside a poll and a read a frame.
+//! One frame in one slice: beside the bare system call, beside tun-rs, and beside a poll and a read a frame.
 
 use std::io::{IoSlice, IoSliceMut};
-use std::time::Duration;
 
 use nix::unistd::{read, write};
 use tap_plumb::Frame;
 
-use crate::measure::{compare, timed};
+use crate::measure::{Cost, compare, timed};
 use crate::report::{Bound, Report};
-use crate::rig::{QUEUE, Rig, frame};
+use crate::rig::{Outcome, QUEUE, Rig, frame};
 
-/// Frames a round of the transmit figures.
+/// Frames a run of the transmit figures.
 const BATCH: usize = 2000;
 /// The seed's receive buffer.
 const SEED_BUFFER: usize = 16384;
 
-pub fn transmit(rig: &Rig, len: usize, report: &mut Report) {
+pub fn all(report: &mut Report) -> Outcome<()> {
+    let rig = Rig::new(0, tap_plumb::Offload::NONE)?;
+    for len in [1514, 60] {
+        transmit(&rig, len, report)?;
+        receive(&rig, len, report)?;
+    }
+    Ok(())
+}
+
+fn transmit(rig: &Rig, len: usize, report: &mut Report) -> Outcome<()> {
     let bytes = frame(len);
     let slices = [IoSlice::new(&bytes)];
     let mut ours = || {
-        let Some(mut session) = rig.backend.begin_transmit() else { return Duration::ZERO };
+        let mut session = rig.backend.begin_transmit().expect("nobody else sends");
         timed(|| (0..BATCH).for_each(|_| session.send(&Frame::new(&slices)).expect("send")))
     };
     let mut bare = || timed(|| (0..BATCH).for_each(|_| assert_eq!(write(&rig.backend, &bytes), Ok(len))));
-    let result = compare(&mut ours, &mut bare);
-    report.line(&format!("transmit.{len}"), &result, BATCH, "write", Bound::AtMost(1.05));
+    let peer = rig.tun_rs()?;
+    let mut tun_rs = || timed(|| (0..BATCH).for_each(|_| assert_eq!(peer.send(&bytes).expect("send"), len)));
+    let name = format!("transmit.{len}");
+    report.line(&name, &compare(&mut ours, &mut bare), BATCH, "write", Bound::AtMost(1.05));
+    report.line(&name, &compare(&mut ours, &mut tun_rs), BATCH, "tun-rs", Bound::AtMost(1.0));
+    Ok(())
 }
 
-pub fn receive(rig: &Rig, len: usize, report: &mut Report) {
-    let mut buffer = vec![0; rig.backend.receive_buffer_len()];
-    let mut bare_buffer = vec![0; rig.backend.receive_buffer_len()];
+fn receive(rig: &Rig, len: usize, report: &mut Report) -> Outcome<()> {
+    let room = rig.backend.receive_buffer_len();
+    let [mut own_buffer, mut bare_buffer, mut peer_buffer] = [vec![0; room], vec![0; room], vec![0; room]];
     let mut seed_buffer = vec![0; SEED_BUFFER];
     let mut ours = || {
-        rig.fill(len).expect("fill");
-        let mut frames = 0;
-        let time = timed(|| {
-            while rig.backend.receive(&mut [IoSliceMut::new(&mut buffer)]).expect("receive").is_some() {
-                frames += 1;
-            }
-        });
-        assert_eq!(frames, QUEUE);
-        time
+        drain(rig, len, || {
+            rig.backend.receive(&mut [IoSliceMut::new(&mut own_buffer)]).expect("receive").is_some()
+        })
     };
-    let mut bare = || {
-        rig.fill(len).expect("fill");
-        let mut frames = 0;
-        let time = timed(|| {
-            while read(&rig.backend, &mut bare_buffer).is_ok() {
-                frames += 1
-            }
-        });
-        assert_eq!(frames, QUEUE);
-        time
-    };
-    let result = compare(&mut ours, &mut bare);
-    report.line(&format!("receive.{len}"), &result, QUEUE, "read", Bound::AtMost(1.05));
-    let mut seed = || {
-        rig.fill(len).expect("fill");
-        let mut frames = 0;
-        let time = timed(|| {
-            while rig.poll() {
-                frames += usize::from(read(&rig.backend, &mut seed_buffer).is_ok());
-            }
-        });
-        assert_eq!(frames, QUEUE);
-        time
-    };
-    let result = compare(&mut ours, &mut seed);
-    report.line(&format!("receive.{len}"), &result, QUEUE, "poll+read", Bound::AtMost(0.80));
+    let mut bare = || drain(rig, len, || read(&rig.backend, &mut bare_buffer).is_ok());
+    let peer = rig.tun_rs()?;
+    let mut tun_rs = || drain(rig, len, || peer.recv(&mut peer_buffer).is_ok());
+    let mut seed = || drain(rig, len, || rig.poll() && read(&rig.backend, &mut seed_buffer).is_ok());
+    let name = format!("receive.{len}");
+    report.line(&name, &compare(&mut ours, &mut bare), QUEUE, "read", Bound::AtMost(1.05));
+    report.line(&name, &compare(&mut ours, &mut tun_rs), QUEUE, "tun-rs", Bound::AtMost(1.0));
+    report.line(&name, &compare(&mut ours, &mut seed), QUEUE, "poll+read", Bound::AtMost(0.80));
+    Ok(())
+}
+
+/// Fills the queue, then takes frames until there are none, on the clock.
+pub fn drain(rig: &Rig, len: usize, mut take: impl FnMut() -> bool) -> Cost<1> {
+    rig.fill(len).expect("fill");
+    let mut frames = 0;
+    let time = timed(|| {
+        while take() {
+            frames += 1;
+        }
+    });
+    assert_eq!(frames, QUEUE);
+    time
 }

@@ -5,10 +5,11 @@ use std::hint::black_box;
 use std::io::IoSlice;
 
 use nix::sys::uio::writev;
-use tap_plumb::{Backend, Completion, Frame, Gso, GsoKind};
+use tap_plumb::{Backend, Completion, Frame, Gso, GsoKind, Offload};
 
 use crate::measure::{compare, timed};
 use crate::report::{Bound, Report};
+use crate::rig::{Outcome, Rig};
 
 const HEADERS: usize = 54;
 const SIZE: usize = 1448;
@@ -39,8 +40,14 @@ fn oversized() -> Vec<u8> {
     whole
 }
 
+pub fn all(report: &mut Report) -> Outcome<()> {
+    carve(report);
+    super_frame(&Rig::new(1, Offload::ALL)?.backend, report);
+    Ok(())
+}
+
 /// Cutting alone, without a system call.
-pub fn carve(report: &mut Report) {
+fn carve(report: &mut Report) {
     let frame = oversized();
     let slices = [IoSlice::new(&frame)];
     let mut ours = || {
@@ -106,7 +113,7 @@ pub fn naive(bytes: &[u8]) -> u16 {
 }
 
 /// An oversized frame to a host that cuts it itself.
-pub fn super_frame(backend: &Backend, report: &mut Report) {
+fn super_frame(backend: &Backend, report: &mut Report) {
     let frame = oversized();
     let slices = [IoSlice::new(&frame[..HEADERS]), IoSlice::new(&frame[HEADERS..])];
     let frame = Frame::new(&slices).gso(GSO);

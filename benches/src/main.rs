@@ -1,25 +1,62 @@
-//! Measures tap-plumb beside what it is built on. Run it by `ci/bench`.
+//! Measures tap-plumb beside what it is built on, and beside what else there is. Run it by `ci/bench`.
 
+mod calls;
+mod chart;
 mod checksum;
+mod drift;
+mod forward;
 mod frames;
+mod frontend;
 mod gso;
+mod life;
+mod machine;
 mod measure;
+mod memory;
+mod queues;
 mod report;
+mod results;
 mod rig;
+mod scale;
+mod slices;
+mod streams;
+mod threads;
 
+use std::fs;
 use std::process::ExitCode;
 
 use report::Report;
-use rig::Rig;
-use tap_plumb::Offload;
+use rig::Outcome;
+
+type Group = (&'static str, fn(&mut Report) -> Outcome<()>);
+
+const GROUPS: [Group; 12] = [
+    ("frames", frames::all),
+    ("slices", slices::all),
+    ("threads", threads::all),
+    ("gso", gso::all),
+    ("checksum", checksum::all),
+    ("forward", forward::all),
+    ("scale", scale::all),
+    ("queues", queues::all),
+    ("life", life::all),
+    ("memory", memory::all),
+    ("calls", calls::all),
+    ("streams", streams::all),
+];
 
 fn main() -> ExitCode {
-    match run() {
-        Ok(report) if report.missed.is_empty() => ExitCode::SUCCESS,
-        Ok(report) => {
-            eprintln!("bounds missed: {}", report.missed.join(" "));
-            ExitCode::FAILURE
-        }
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+    let outcome = match &arguments[..] {
+        [calls::COUNTED, what] => calls::counted(what).map(|()| true),
+        ["compare", one, other] => drift::compare(one, other),
+        [] => run("quick"),
+        [which] => run(which),
+        _ => Err("one name of figures, or compare and two files".into()),
+    };
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("{error}");
             ExitCode::FAILURE
@@ -27,22 +64,34 @@ fn main() -> ExitCode {
     }
 }
 
-fn run() -> Result<Report, Box<dyn std::error::Error>> {
-    let which = std::env::args().nth(1).unwrap_or_else(|| "quick".into());
+/// Tells whether every bound was met that counts.
+fn run(which: &str) -> Outcome<bool> {
+    let wanted: &[&str] = match which {
+        "quick" => &["frames"],
+        "gso" => &["gso", "checksum"],
+        "all" => &GROUPS.map(|(name, _)| name),
+        one => &[one],
+    };
+    let groups: Vec<_> = GROUPS.iter().filter(|(name, _)| wanted.contains(name)).collect();
+    if groups.is_empty() {
+        let names = GROUPS.map(|(name, _)| name).join(" ");
+        return Err(
+            format!("no figures named '{which}'; there are: quick gso all, and by group: {names}").into()
+        );
+    }
     rig::enter_namespace()?;
-    rig::pin();
+    rig::pin(rig::WORKER);
     let mut report = Report::default();
-    if matches!(&*which, "quick" | "all") {
-        let rig = Rig::new(0, Offload::NONE)?;
-        for len in [1514, 60] {
-            frames::transmit(&rig, len, &mut report);
-            frames::receive(&rig, len, &mut report);
-        }
+    for (_, group) in groups {
+        group(&mut report)?;
     }
-    if matches!(&*which, "gso" | "all") {
-        gso::carve(&mut report);
-        gso::super_frame(&Rig::new(1, Offload::ALL)?.backend, &mut report);
-        checksum::all(&mut report);
+    if which == "all" {
+        fs::write("RESULTS.md", results::markdown(&report))?;
+        fs::write("results.svg", chart::svg(&report))?;
     }
-    Ok(report)
+    let missed = report.missed();
+    if !missed.is_empty() {
+        eprintln!("bounds missed: {}", missed.join(" "));
+    }
+    Ok(missed.is_empty())
 }

@@ -1,25 +1,29 @@
 //! Ratios of things that are measured alternately: these machines are noisy, and an absolute time proves nothing.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Rounds whose figures count, after the warm-up.
 pub const ROUNDS: usize = 61;
 const WARM_UP: usize = 5;
 
-/// One contender: does its work once and says how long the part that counts took.
-pub type Arm<'a> = &'a mut dyn FnMut() -> Duration;
+/// What one run of a contender cost, in one respect or several.
+pub type Cost<const N: usize> = [f64; N];
 
-/// Times `act`.
-pub fn timed(act: impl FnOnce()) -> Duration {
+/// One contender: does its work once and says what the parts that count cost.
+pub type Arm<'a, const N: usize = 1> = &'a mut dyn FnMut() -> Cost<N>;
+
+/// Seconds that `act` takes.
+pub fn timed(act: impl FnOnce()) -> Cost<1> {
     let start = Instant::now();
     act();
-    start.elapsed()
+    [start.elapsed().as_secs_f64()]
 }
 
-/// The ratios of one figure, round by round.
-pub struct Ratios(Vec<f64>);
+/// Values of one thing, round by round.
+#[derive(Clone)]
+pub struct Series(Vec<f64>);
 
-impl Ratios {
+impl Series {
     pub fn median(&self) -> f64 {
         let mut sorted = self.0.clone();
         sorted.sort_by(f64::total_cmp);
@@ -33,46 +37,97 @@ impl Ratios {
     pub fn most(&self) -> f64 {
         self.0.iter().copied().fold(0.0, f64::max)
     }
+
+    fn map(&self, other: &Self, act: impl Fn(f64, f64) -> f64) -> Self {
+        Self(self.0.iter().zip(&other.0).map(|(own, other)| act(*own, *other)).collect())
+    }
+}
+
+/// What one contender cost: each round once or twice.
+#[derive(Clone)]
+pub struct Costs(Vec<Series>);
+
+impl Costs {
+    /// Of both runs of a round, so that a drift within the round cancels.
+    fn mean(&self) -> Series {
+        match &self.0[..] {
+            [one] => one.clone(),
+            [one, other, ..] => one.map(other, |one, other| (one + other) / 2.0),
+            [] => unreachable!("a contender has a turn"),
+        }
+    }
 }
 
 /// What came of one comparison.
 pub struct Comparison {
-    /// Median time of the subject's round.
-    pub time: Duration,
+    /// Median cost of the subject's run.
+    pub cost: f64,
     /// Subject to peer.
-    pub ratio: Ratios,
+    pub ratio: Series,
     /// Peer to itself, measured in the same rounds.
-    pub control: Ratios,
+    pub control: Series,
+    /// The ratio is of what is done for the same cost.
+    pub inverted: bool,
 }
 
-/// Runs `peer`, `subject` and `peer` again in each round, in changing order.
-pub fn compare(subject: Arm<'_>, peer: Arm<'_>) -> Comparison {
-    let mut times = Vec::new();
-    let (mut ratio, mut control) = (Vec::new(), Vec::new());
-    for round in 0..WARM_UP + ROUNDS {
-        let [first, middle, last] = match round % 3 {
-            0 => [peer(), subject(), peer()],
-            1 => {
-                let (middle, first) = (subject(), peer());
-                [first, middle, peer()]
-            }
-            _ => {
-                let (first, last) = (peer(), peer());
-                [first, subject(), last]
-            }
-        };
-        if round < WARM_UP {
-            continue;
+impl Comparison {
+    /// The control is the peer's, which has to have two turns a round, or else `control`'s.
+    pub fn of(subject: &Costs, peer: &Costs, control: &Costs) -> Self {
+        let cost = subject.mean();
+        let twice = if peer.0.len() == 2 { peer } else { control };
+        Self {
+            cost: cost.median(),
+            ratio: cost.map(&peer.mean(), |subject, peer| subject / peer),
+            control: twice.0[0].map(&twice.0[1], |one, other| one / other),
+            inverted: false,
         }
-        times.push(middle);
-        // Against the mean of both, so that a drift within the round cancels.
-        ratio.push(middle.as_secs_f64() * 2.0 / (first + last).as_secs_f64());
-        control.push(if round % 2 == 0 {
-            first.as_secs_f64() / last.as_secs_f64()
-        } else {
-            last.as_secs_f64() / first.as_secs_f64()
-        });
     }
-    times.sort();
-    Comparison { time: times[times.len() / 2], ratio: Ratios(ratio), control: Ratios(control) }
+
+    /// As how many times as much is done for the same cost.
+    pub fn inverted(mut self) -> Self {
+        self.ratio.0.iter_mut().for_each(|ratio| *ratio = 1.0 / *ratio);
+        self.inverted = true;
+        self
+    }
+}
+
+/// Runs the contenders, which have numbers, as `slots` lists them, beginning one place later each round; gives what each
+/// of them cost, in each respect.
+pub fn alternate<const N: usize>(
+    rounds: usize,
+    slots: &[usize],
+    mut run: impl FnMut(usize) -> Cost<N>,
+) -> Vec<[Costs; N]> {
+    let mut costs = vec![Vec::with_capacity(rounds); slots.len()];
+    for round in 0..WARM_UP + rounds {
+        for step in 0..slots.len() {
+            let slot = (round + step) % slots.len();
+            let cost = run(slots[slot]);
+            if round >= WARM_UP {
+                costs[slot].push(cost);
+            }
+        }
+    }
+    let of = |contender, part: usize| {
+        let own = slots.iter().zip(&costs).filter(|(slot, _)| **slot == contender);
+        Costs(own.map(|(_, costs)| Series(costs.iter().map(|cost| cost[part]).collect())).collect())
+    };
+    let contenders = slots.iter().max().map_or(0, |last| last + 1);
+    (0..contenders).map(|contender| std::array::from_fn(|part| of(contender, part))).collect()
+}
+
+/// Compares two, each with two turns a round.
+pub fn compare_parts<const N: usize>(
+    rounds: usize,
+    subject: Arm<'_, N>,
+    peer: Arm<'_, N>,
+) -> [Comparison; N] {
+    let costs = alternate(rounds, &[1, 0, 0, 1], |contender| if contender == 0 { subject() } else { peer() });
+    std::array::from_fn(|part| Comparison::of(&costs[0][part], &costs[1][part], &costs[1][part]))
+}
+
+/// Compares the time of two.
+pub fn compare(subject: Arm<'_>, peer: Arm<'_>) -> Comparison {
+    let [comparison] = compare_parts(ROUNDS, subject, peer);
+    comparison
 }

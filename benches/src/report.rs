@@ -6,35 +6,154 @@ use crate::measure::Comparison;
 #[derive(Clone, Copy)]
 pub enum Bound {
     AtMost(f64),
+    AtLeast(f64),
     /// Shown only.
     None,
 }
 
-/// Collects the verdicts.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    Met,
+    Missed,
+    /// The peer differs from itself by more than one per cent: the ratio proves nothing.
+    Unsteady,
+    Unbounded,
+}
+
+/// A value in its unit, made of a cost.
+#[derive(Clone, Copy)]
+pub struct Unit {
+    pub name: &'static str,
+    pub of_cost: fn(f64) -> f64,
+}
+
+pub const NANOSECONDS: Unit = Unit { name: "ns", of_cost: |seconds| seconds * 1e9 };
+pub const MICROSECONDS: Unit = Unit { name: "us", of_cost: |seconds| seconds * 1e6 };
+
+pub struct Figure {
+    pub name: String,
+    pub value: f64,
+    pub unit: &'static str,
+    /// Median, least and most.
+    pub ratio: [f64; 3],
+    pub peer: &'static str,
+    /// Peer to itself; a count has none.
+    pub control: Option<f64>,
+    pub bound: Bound,
+    /// The greater ratio is the better one.
+    pub throughput: bool,
+}
+
+impl Figure {
+    pub fn value_text(&self) -> String {
+        if self.value < 10.0 { format!("{:.3}", self.value) } else { format!("{:.1}", self.value) }
+    }
+
+    pub fn verdict(&self) -> Verdict {
+        let met = match self.bound {
+            Bound::None => return Verdict::Unbounded,
+            Bound::AtMost(limit) => self.ratio[0] <= limit,
+            Bound::AtLeast(limit) => self.ratio[0] >= limit,
+        };
+        let steady = self.control.is_none_or(|control| (control - 1.0).abs() <= 0.01);
+        match (steady, met) {
+            (false, _) => Verdict::Unsteady,
+            (true, true) => Verdict::Met,
+            (true, false) => Verdict::Missed,
+        }
+    }
+}
+
+impl Bound {
+    pub fn text(self) -> String {
+        match self {
+            Self::AtMost(limit) => format!("<= {limit:.3}"),
+            Self::AtLeast(limit) => format!(">= {limit:.3}"),
+            Self::None => "none".into(),
+        }
+    }
+}
+
+impl Verdict {
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Met => "met",
+            Self::Missed => "MISSED",
+            Self::Unsteady => "unsteady",
+            Self::Unbounded => "",
+        }
+    }
+}
+
+/// Prints the figures as they come, and keeps them.
 #[derive(Default)]
 pub struct Report {
-    pub missed: Vec<String>,
+    pub figures: Vec<Figure>,
 }
 
 impl Report {
-    /// A bound counts only where the peer measured against itself differs by less than one per cent.
-    pub fn line(&mut self, name: &str, result: &Comparison, count: usize, peer: &str, bound: Bound) {
-        let nanos = result.time.as_nanos() as f64 / count as f64;
-        let (ratio, control) = (result.ratio.median(), result.control.median());
-        let steady = (control - 1.0).abs() <= 0.01;
-        let (limit, verdict) = match bound {
-            Bound::None => (String::from("none"), ""),
-            Bound::AtMost(limit) if ratio <= limit => (format!("{limit:.3}"), ": met"),
-            Bound::AtMost(limit) if steady => (format!("{limit:.3}"), ": MISSED"),
-            Bound::AtMost(limit) => (format!("{limit:.3}"), ": unsteady"),
-        };
+    /// Nanoseconds of one of `count` things that a run does.
+    pub fn line(&mut self, name: &str, result: &Comparison, count: usize, peer: &'static str, bound: Bound) {
+        self.line_in(NANOSECONDS, name, result, count, peer, bound);
+    }
+
+    pub fn line_in(
+        &mut self,
+        unit: Unit,
+        name: &str,
+        result: &Comparison,
+        count: usize,
+        peer: &'static str,
+        bound: Bound,
+    ) {
+        self.add(Figure {
+            name: name.into(),
+            value: (unit.of_cost)(result.cost / count as f64),
+            unit: unit.name,
+            ratio: [result.ratio.median(), result.ratio.least(), result.ratio.most()],
+            peer,
+            control: Some(result.control.median()),
+            bound,
+            throughput: result.inverted,
+        });
+    }
+
+    /// Something that is counted: it has no spread, and its peer is a number.
+    pub fn count(
+        &mut self,
+        name: &str,
+        value: f64,
+        unit: &'static str,
+        peer: (&'static str, f64),
+        bound: Bound,
+    ) {
+        let (peer, one) = peer;
+        let ratio = value / one;
+        self.add(Figure {
+            name: name.into(),
+            value,
+            unit,
+            ratio: [ratio; 3],
+            peer,
+            control: None,
+            bound,
+            throughput: false,
+        });
+    }
+
+    fn add(&mut self, figure: Figure) {
+        let Figure { name, unit, ratio: [median, least, most], peer, .. } = &figure;
+        let control = figure.control.map_or(String::new(), |control| format!(" A/A {control:.3},"));
+        let (bound, verdict) = (figure.bound.text(), figure.verdict().text());
         println!(
-            "{name} {nanos:.1} ns {ratio:.3} {peer}  # {:.3}..{:.3}, A/A {control:.3}, bound {limit}{verdict}",
-            result.ratio.least(),
-            result.ratio.most(),
+            "{name} {} {unit} {median:.3} {peer}  # {least:.3}..{most:.3},{control} bound {bound} {verdict}",
+            figure.value_text()
         );
-        if verdict == ": MISSED" {
-            self.missed.push(format!("{name}/{peer}"));
-        }
+        self.figures.push(figure);
+    }
+
+    pub fn missed(&self) -> Vec<String> {
+        let missed = self.figures.iter().filter(|figure| figure.verdict() == Verdict::Missed);
+        missed.map(|figure| format!("{}/{}", figure.name, figure.peer)).collect()
     }
 }

@@ -1,16 +1,21 @@
 //! A TAP in a namespace of its own, and a host that sends to it.
 
 use std::net::UdpSocket;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, IntoRawFd};
 use std::process::Command;
 use std::{fs, io};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::{CloneFlags, CpuSet, sched_setaffinity, unshare};
 use nix::unistd::{Pid, getgid, getuid};
-use tap_plumb::{Backend, Config, Offload};
+use tap_plumb::{Backend, Config, Offload, Tap};
+use tun_rs::SyncDevice;
 
-type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
+pub type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
+
+/// Where the frames are moved, and where whoever makes or takes them runs meanwhile.
+pub const WORKER: usize = 1;
+pub const OTHER: usize = 0;
 
 /// Enters a network namespace of this process's own; as an ordinary user by way of a user namespace.
 pub fn enter_namespace() -> Outcome<()> {
@@ -23,15 +28,18 @@ pub fn enter_namespace() -> Outcome<()> {
         fs::write("/proc/self/uid_map", format!("0 {user} 1"))?;
         fs::write("/proc/self/gid_map", format!("0 {group} 1"))?;
     }
-    // The host's own neighbour discovery would be measured along.
-    fs::write("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1")?;
-    Ok(())
+    silence()
 }
 
-/// Stays on one processor, where that is allowed.
-pub fn pin() {
+/// Keeps the host's own neighbour discovery out of this thread's network namespace: it would be measured along.
+pub fn silence() -> Outcome<()> {
+    Ok(fs::write("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1")?)
+}
+
+/// Keeps this thread, and what it starts, on one processor, where that is allowed.
+pub fn pin(processor: usize) {
     let mut set = CpuSet::new();
-    let pinned = set.set(1).and_then(|()| sched_setaffinity(Pid::from_raw(0), &set));
+    let pinned = set.set(processor).and_then(|()| sched_setaffinity(Pid::from_raw(0), &set));
     if let Err(error) = pinned {
         eprintln!("not pinned: {error}");
     }
@@ -48,33 +56,19 @@ pub const QUEUE: usize = 1000;
 
 impl Rig {
     pub fn new(number: u8, offload: Offload) -> Outcome<Self> {
-        let name = format!("tap{number}");
-        let tap = Config::new()
-            .name(&*name)
-            .address([10, 0, number, 1].into(), 24)
-            .offload(offload)
-            .hardware_address([2, 0, 0, 0, number, 1])
-            .up()
-            .attach()?;
-        let neighbour = format!("10.0.{number}.2");
-        let status = Command::new("ip")
-            .args(["neigh", "add", &neighbour, "lladdr", "02:00:00:00:00:02", "dev", &name])
-            .status()?;
-        if !status.success() {
-            return Err("ip neigh failed".into());
-        }
-        let socket = UdpSocket::bind("0.0.0.0:0")?;
-        socket.connect((neighbour.as_str(), 9))?;
+        let tap = config(number).offload(offload).attach()?;
+        let socket = socket_to(number)?;
         Ok(Self { backend: Backend::new(tap), socket })
     }
 
     /// Fills the queue with frames of `len` bytes.
     pub fn fill(&self, len: usize) -> io::Result<()> {
-        let payload = vec![0x55; len - 14 - 20 - 8];
-        for _ in 0..QUEUE {
-            self.socket.send(&payload)?;
-        }
-        Ok(())
+        self.send(QUEUE, len)
+    }
+
+    /// Has the host send `count` frames of `len` bytes.
+    pub fn send(&self, count: usize, len: usize) -> io::Result<()> {
+        send(&self.socket, count, len)
     }
 
     /// Waits until the backend is readable, as the seed does before every frame.
@@ -82,6 +76,51 @@ impl Rig {
         let mut fds = [PollFd::new(self.backend.as_fd(), PollFlags::POLLIN)];
         poll(&mut fds, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
     }
+
+    /// The same queue of the same TAP, by way of tun-rs.
+    pub fn tun_rs(&self) -> io::Result<SyncDevice> {
+        tun_rs(self.backend.tap())
+    }
+}
+
+/// The same queue of the same TAP, by way of tun-rs.
+pub fn tun_rs(tap: &Tap) -> io::Result<SyncDevice> {
+    let fd = tap.as_fd().try_clone_to_owned()?;
+    // SAFETY: the descriptor is a duplicate that nobody else owns, of a TAP without packet information or header.
+    unsafe { SyncDevice::from_fd(fd.into_raw_fd()) }
+}
+
+/// The interface `tap<number>`, up, with an address and a silent neighbour's network behind it.
+pub fn config(number: u8) -> Config {
+    Config::new()
+        .name(format!("tap{number}"))
+        .address([10, 0, number, 1].into(), 24)
+        .hardware_address([2, 0, 0, 0, number, 1])
+        .up()
+}
+
+/// A socket to a neighbour behind `tap<number>` whose address needs not be asked for.
+pub fn socket_to(number: u8) -> Outcome<UdpSocket> {
+    let neighbour = format!("10.0.{number}.2");
+    let interface = format!("tap{number}");
+    let status = Command::new("ip")
+        .args(["neigh", "replace", &neighbour, "lladdr", "02:00:00:00:00:02", "dev", &interface])
+        .status()?;
+    if !status.success() {
+        return Err("ip neigh failed".into());
+    }
+    let socket = UdpSocket::bind("0.0.0.0:0")?;
+    socket.connect((neighbour.as_str(), 9))?;
+    Ok(socket)
+}
+
+/// Sends `count` frames of `len` bytes.
+pub fn send(socket: &UdpSocket, count: usize, len: usize) -> io::Result<()> {
+    let payload = [0x55; 1500];
+    for _ in 0..count {
+        socket.send(&payload[..len - 14 - 20 - 8])?;
+    }
+    Ok(())
 }
 
 /// A frame of `len` bytes that the host takes and drops: nobody there speaks its protocol.

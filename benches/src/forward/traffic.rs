@@ -1,0 +1,59 @@
+//! TCP through a forwarder, by iperf3.
+
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
+
+use nix::time::{ClockId, clock_gettime};
+use serde_json::Value;
+
+use super::contenders::Contender;
+use super::far::Far;
+use crate::measure::Cost;
+use crate::rig::{OTHER, Outcome};
+
+/// The server in the far namespace.
+pub struct Server(Child);
+
+impl Server {
+    pub fn start(far: &Far) -> Outcome<Self> {
+        let child = far.run(|| {
+            let mut command = Command::new("iperf3");
+            command.args(["--server", "--affinity", &OTHER.to_string()]).stdout(Stdio::null());
+            command.spawn().map_err(|error| format!("iperf3 (Debian: iperf3): {error}").into())
+        })?;
+        // It says when it listens on no channel of ours; the first client tries again if this was too short.
+        sleep(Duration::from_millis(200));
+        Ok(Self(child))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Both fail only when it has ended already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Seconds a gigabyte, and the seconds of processor time that this process spent on each.
+pub fn run(contender: &Contender, bytes: u64) -> Outcome<Cost<2>> {
+    let before = processor_seconds()?;
+    let output = Command::new("timeout")
+        .args(["20", "iperf3", "--json", "--connect-timeout", "3000"])
+        .args(["--affinity", &OTHER.to_string(), "--bytes", &bytes.to_string()])
+        .args(["--client", &contender.server])
+        .output()?;
+    let used = processor_seconds()? - before;
+    let result: Value = serde_json::from_slice(&output.stdout)?;
+    let received = &result["end"]["sum_received"];
+    match (received["bits_per_second"].as_f64(), received["bytes"].as_f64()) {
+        (Some(rate), Some(bytes)) if rate > 0.0 => Ok([8e9 / rate, used * 1e9 / bytes]),
+        _ => Err(format!("iperf3 to {}: {}", contender.name, result["error"]).into()),
+    }
+}
+
+/// Of this process alone: the forwarder that is measured is the only one of its threads that works.
+fn processor_seconds() -> Outcome<f64> {
+    Ok(Duration::from(clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID)?).as_secs_f64())
+}

@@ -1,0 +1,113 @@
+//! Two queues of one TAP on two threads, beside one queue on one.
+
+use std::io::{IoSlice, IoSliceMut};
+use std::net::UdpSocket;
+use std::os::fd::AsFd;
+use std::sync::Barrier;
+use std::thread;
+use std::time::Instant;
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use tap_plumb::{Backend, Frame};
+
+use crate::measure::{Comparison, Cost, compare, timed};
+use crate::report::{Bound, Report};
+use crate::rig::{OTHER, Outcome, WORKER, config, frame, pin, send, socket_to};
+
+const NUMBER: u8 = 8;
+const BATCH: usize = 4000;
+/// Frames in a queue: nearly as many as it holds.
+const HELD: usize = 900;
+const LEN: usize = 1514;
+/// Sockets that are tried until both queues have one: each hashes to either.
+const TRIES: usize = 64;
+
+pub fn all(report: &mut Report) -> Outcome<()> {
+    let taps = config(NUMBER).attach_queues(2)?;
+    let backends: Vec<_> = taps.into_iter().map(Backend::new).collect();
+    let [first, second] = &backends[..] else { return Err("not two queues".into()) };
+    report.line("queues.transmit", &transmit([first, second]), 2 * BATCH, "one-queue", Bound::AtLeast(1.6));
+    let sockets = [socket_for(first)?, socket_for(second)?];
+    // What was sent to find them.
+    backends.iter().for_each(|backend| drop(backend.discard_queued()));
+    report.line(
+        "queues.receive",
+        &receive([first, second], &sockets),
+        2 * HELD,
+        "one-queue",
+        Bound::AtLeast(1.6),
+    );
+    Ok(())
+}
+
+fn transmit([first, second]: [&Backend; 2]) -> Comparison {
+    let mut two = || side_by_side([&|| send_frames(first, BATCH), &|| send_frames(second, BATCH)]);
+    let mut one = || timed(|| send_frames(first, 2 * BATCH));
+    compare(&mut two, &mut one).inverted()
+}
+
+fn receive([first, second]: [&Backend; 2], sockets: &[UdpSocket; 2]) -> Comparison {
+    let fill = |socket| send(socket, HELD, LEN).expect("fill");
+    let mut two = || {
+        sockets.iter().for_each(fill);
+        side_by_side([&|| drain(first), &|| drain(second)])
+    };
+    let mut one = || {
+        let mut sum = 0.0;
+        for _ in 0..2 {
+            fill(&sockets[0]);
+            let [time] = timed(|| drain(first));
+            sum += time;
+        }
+        [sum]
+    };
+    compare(&mut two, &mut one).inverted()
+}
+
+/// Runs both on processors of their own; gives the time from the first one's start to the last one's end.
+fn side_by_side(acts: [&(dyn Fn() + Sync); 2]) -> Cost<1> {
+    let barrier = Barrier::new(2);
+    let run = |processor, act: &(dyn Fn() + Sync)| {
+        pin(processor);
+        barrier.wait();
+        let start = Instant::now();
+        act();
+        (start, Instant::now())
+    };
+    let [one, other] = thread::scope(|scope| {
+        let threads =
+            [(WORKER, acts[0]), (OTHER, acts[1])].map(|(at, act)| scope.spawn(move || run(at, act)));
+        threads.map(|thread| thread.join().expect("no panic"))
+    });
+    [(one.1.max(other.1) - one.0.min(other.0)).as_secs_f64()]
+}
+
+fn send_frames(backend: &Backend, count: usize) {
+    let bytes = frame(LEN);
+    let slices = [IoSlice::new(&bytes)];
+    let mut session = backend.begin_transmit().expect("nobody else sends");
+    (0..count).for_each(|_| session.send(&Frame::new(&slices)).expect("send"));
+}
+
+fn drain(backend: &Backend) {
+    let mut buffer = vec![0; backend.receive_buffer_len()];
+    let mut frames = 0;
+    while backend.receive(&mut [IoSliceMut::new(&mut buffer)]).expect("receive").is_some() {
+        frames += 1;
+    }
+    assert_eq!(frames, HELD);
+}
+
+/// A socket whose datagrams the host puts into this queue.
+fn socket_for(backend: &Backend) -> Outcome<UdpSocket> {
+    for _ in 0..TRIES {
+        let socket = socket_to(NUMBER)?;
+        send(&socket, 1, LEN)?;
+        let mut fds = [PollFd::new(backend.as_fd(), PollFlags::POLLIN)];
+        if poll(&mut fds, PollTimeout::ZERO)? > 0 {
+            backend.discard_queued();
+            return Ok(socket);
+        }
+    }
+    Err("the host does not use the second queue".into())
+}
