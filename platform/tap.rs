@@ -246,6 +246,7 @@ impl Tap {
 }
 
 impl AsFd for Tap {
+    #[inline]
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }

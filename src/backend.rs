@@ -221,6 +221,7 @@ impl Backend {
         }
     }
 
+    #[inline]
     pub(crate) fn is_gone(&self) -> bool {
         self.presence.seen().is_none()
     }
@@ -240,6 +241,7 @@ impl Backend {
     }
 
     /// Ends a session and answers its debts, with no lock of ours held.
+    #[inline]
     pub(crate) fn end_transmit(&self) {
         let debt = self.lock.end();
         if debt.turned_away || debt.blocked || debt.starved {

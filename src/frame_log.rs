@@ -34,28 +34,27 @@ impl FrameLog {
     #[inline]
     pub(crate) fn transmit(&self, body: impl Body, len: usize) {
         if log_enabled!(target: TARGET, Level::Trace) {
-            let mut front = [0; SHOWN];
-            let filled = copy_front(body, &mut front);
-            self.write("transmit", &self.transmitted, &front[..filled], len);
+            self.write("transmit", &self.transmitted, |front| copy_front(body, front), len);
         }
     }
 
     #[inline]
     pub(crate) fn receive(&self, room: &impl Room, len: usize) {
         if log_enabled!(target: TARGET, Level::Trace) {
-            let mut front = [0; SHOWN];
-            let filled = room.copy(&mut front);
-            self.write("receive", &self.received, &front[..filled.min(len)], len);
+            self.write("receive", &self.received, |front| room.copy(front), len);
         }
     }
 
     #[cold]
-    fn write(&self, way: &str, last: &AtomicU64, front: &[u8], len: usize) {
+    #[inline(never)]
+    fn write(&self, way: &str, last: &AtomicU64, copy: impl FnOnce(&mut [u8]) -> usize, len: usize) {
+        let mut front = [0; SHOWN];
+        let filled = copy(&mut front).min(len);
         let now = u64::try_from(self.epoch.elapsed().as_nanos()).unwrap_or(u64::MAX);
         let [transmitted, received] =
             [&self.transmitted, &self.received].map(|when| now.saturating_sub(when.load(Ordering::Relaxed)));
         last.store(now, Ordering::Relaxed);
-        let hex: String = front.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex: String = front[..filled].iter().map(|byte| format!("{byte:02x}")).collect();
         let more = if len > SHOWN { "..." } else { "" };
         trace!(target: TARGET, "{way} {len} bytes, {transmitted} ns after the last transmit, {received} ns after the last receive: {hex}{more}");
     }

@@ -19,6 +19,7 @@ pub enum LinkState {
 pub(crate) struct LinkCell(AtomicU8);
 
 impl LinkCell {
+    #[inline]
     pub(crate) fn is_up(&self) -> bool {
         self.0.load(Ordering::Relaxed) == LinkState::Up as u8
     }

@@ -47,6 +47,7 @@ impl Backend {
     /// # Errors
     /// [`ReceiveError`]: the frame was too long for `slices` or malformed (it is consumed and counted; go on), or the
     /// interface is gone.
+    #[inline]
     pub fn receive(&self, slices: &mut [IoSliceMut<'_>]) -> Result<Option<Received>, ReceiveError> {
         self.receive_into(slices)
     }
@@ -89,7 +90,7 @@ impl Backend {
     }
 
     /// [`receive`](Self::receive) without counting the frame that it gives.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn take(&self, mut room: impl Room) -> Result<Option<Received>, ReceiveError> {
         let mut header = [0; vnet_header::LONGEST];
         let header = &mut header[..self.header_len];
@@ -114,7 +115,7 @@ impl Backend {
 
     /// Reads one frame: `header` and `room` in one call, of which `inside` bytes of header lie in the room. Gives the
     /// length of the frame alone.
-    #[inline]
+    #[inline(always)]
     fn read_frame(
         &self,
         header: &mut [u8],
@@ -142,7 +143,7 @@ impl Backend {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn check_frame(
         &self,
         len: usize,
@@ -152,18 +153,28 @@ impl Backend {
     ) -> Result<usize, ReceiveError> {
         let frame_len = len.min(bytes).saturating_sub(ahead);
         if len > bytes {
-            self.count_received(frame_len);
-            self.counters.receive.truncated.one();
-            self.look_up_largest();
-            return Err(ReceiveError::Truncated { room: bytes.saturating_sub(ahead) });
+            return Err(self.truncated(frame_len, bytes.saturating_sub(ahead)));
         }
         if frame_len < ETHERNET_HEADER {
-            self.count_received(frame_len);
-            self.counters.receive.runt.one();
-            return Err(ReceiveError::Runt { len: frame_len });
+            return Err(self.runt(frame_len));
         }
         self.log.receive(room, len);
         Ok(frame_len)
+    }
+
+    #[cold]
+    fn truncated(&self, len: usize, room: usize) -> ReceiveError {
+        self.count_received(len);
+        self.counters.receive.truncated.one();
+        self.look_up_largest();
+        ReceiveError::Truncated { room }
+    }
+
+    #[cold]
+    fn runt(&self, len: usize) -> ReceiveError {
+        self.count_received(len);
+        self.counters.receive.runt.one();
+        ReceiveError::Runt { len }
     }
 
     #[cold]
@@ -178,12 +189,14 @@ impl Backend {
         }
     }
 
+    #[cold]
     fn found_gone(&self, seen: Attachment) -> ReceiveError {
         self.mark_gone(seen);
         ReceiveError::Gone
     }
 
     /// Reads and drops what is queued. The kernel cuts each frame to the small buffer and forgets the rest.
+    #[cold]
     pub(crate) fn discard(&self, cause: &Counter) -> u64 {
         let mut scratch = [0; 64];
         let mut count = 0;

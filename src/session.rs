@@ -19,6 +19,7 @@ macro_rules! session {
         /// # Errors
         /// [`TransmitError`] says whether the frame was dropped or can be sent again later, and how many segments of
         /// it went out.
+        #[inline]
         pub fn send(&mut self, frame: &Frame<'_>) -> Result<(), TransmitError> {
             self.backend.send(Borrowed(frame.slices), &frame.work)
         }
@@ -90,6 +91,7 @@ impl OwnedTransmitter {
 }
 
 impl Drop for Transmitter<'_> {
+    #[inline]
     fn drop(&mut self) {
         self.backend.end_transmit();
     }
@@ -105,6 +107,7 @@ impl Backend {
     /// Opens a transmit session; `None` while another one is open. It never waits. Who is turned away is owed a
     /// wake-up: `Frontend::transmit_pending` from [`Threads`](crate::Threads), or the callback of
     /// [`on_transmit_ready`](Self::on_transmit_ready).
+    #[inline]
     pub fn begin_transmit(&self) -> Option<Transmitter<'_>> {
         if self.begin() { Some(Transmitter { backend: self }) } else { None }
     }
@@ -114,6 +117,7 @@ impl Backend {
         if self.begin() { Some(OwnedTransmitter { backend: self }) } else { None }
     }
 
+    #[inline]
     fn begin(&self) -> bool {
         let begun = self.lock.try_begin();
         let counters = &self.counters.transmit;

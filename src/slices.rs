@@ -39,7 +39,10 @@ impl Room for &mut [IoSliceMut<'_>] {
 
     #[inline]
     fn bytes(&self) -> usize {
-        self.iter().map(|slice| slice.len()).sum()
+        match &**self {
+            [one] => one.len(),
+            many => many.iter().map(|slice| slice.len()).sum(),
+        }
     }
 
     #[inline]
@@ -67,6 +70,9 @@ pub(crate) fn past_room(len: usize, room: usize) -> usize {
 }
 
 /// Calls `act` with `first`, `middle` and `last` as one list; an empty `first` is left out.
+///
+/// Kept apart, so that the list on the stack burdens nobody who needs none.
+#[inline(never)]
 pub(crate) fn with_ends<R>(
     first: &mut [u8],
     middle: &mut [IoSliceMut<'_>],

@@ -10,24 +10,29 @@ use crate::reject::RejectReason;
 pub(crate) struct Counter(AtomicU64);
 
 impl Counter {
+    #[inline]
     pub(crate) fn add(&self, count: u64) {
         self.0.fetch_add(count, Ordering::Relaxed);
     }
 
+    #[inline]
     pub(crate) fn one(&self) {
         self.add(1);
     }
 
     /// [`add`](Self::add) for a counter that only the holder of the transmit session writes: a locked instruction for
     /// each of them would be measurable beside the system call.
+    #[inline]
     pub(crate) fn add_alone(&self, count: u64) {
         self.0.store(self.get().wrapping_add(count), Ordering::Relaxed);
     }
 
+    #[inline]
     pub(crate) fn one_alone(&self) {
         self.add_alone(1);
     }
 
+    #[inline]
     fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }

@@ -34,6 +34,7 @@ impl TransmitLock {
     }
 
     /// Takes the lock, or leaves a debt with its holder.
+    #[inline]
     pub(crate) fn try_begin(&self) -> bool {
         let mut seen = FREE;
         loop {
@@ -51,6 +52,7 @@ impl TransmitLock {
     }
 
     /// Releases the lock; what is owed is the caller's to answer, with no lock held.
+    #[inline]
     pub(crate) fn end(&self) -> Debt {
         let left = self.0.swap(FREE, Ordering::AcqRel);
         Debt {

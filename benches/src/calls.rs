@@ -10,7 +10,7 @@ use tap_plumb::{Backend, Frame, Offload, Threads};
 
 use crate::frontend::Device;
 use crate::report::{Bound, Report};
-use crate::rig::{Outcome, QUEUE, Rig, config, frame, send, socket_to};
+use crate::rig::{HELD, Outcome, QUEUE, Rig, config, frame, send, socket_to};
 
 /// The argument that makes this program the counted process.
 pub const COUNTED: &str = "counted";
@@ -50,12 +50,13 @@ fn count(what: &str) -> Outcome<usize> {
     between_marks(&text?).ok_or_else(|| format!("no marks in the calls of {what}").into())
 }
 
-/// The calls that were entered between the two marks.
+/// The calls between the two marks that were entered by the thread that made the marks.
 fn between_marks(text: &str) -> Option<usize> {
-    let entered: Vec<_> = text.lines().filter(|line| !line.contains("<... ")).collect();
-    let mut marks = entered.iter().enumerate().filter(|(_, line)| line.contains(MARK)).map(|(at, _)| at);
-    let (first, second) = (marks.next()?, marks.next()?);
-    Some(second - first - 1)
+    let (thread, _) = text.lines().find(|line| line.contains(MARK))?.split_once(' ')?;
+    let own = text.lines().filter(|line| line.starts_with(thread) && !line.contains("<... "));
+    let behind = own.skip_while(|line| !line.contains(MARK)).skip(1);
+    let before: Vec<_> = behind.clone().take_while(|line| !line.contains(MARK)).collect();
+    (before.len() < behind.count()).then_some(before.len())
 }
 
 fn mark() {
@@ -100,18 +101,17 @@ fn receive() -> Outcome<()> {
 
 fn receive_by_thread() -> Outcome<()> {
     let device = Arc::new(Device::new(true, mark));
-    let socket = {
-        let backend = Arc::new(Backend::new(config(10).attach()?));
-        let socket = socket_to(10)?;
-        let threads = Threads::spawn(backend, Arc::clone(&device) as _)?;
-        device.close(QUEUE);
+    let backend = Arc::new(Backend::new(config(10).attach()?));
+    let socket = socket_to(10)?;
+    let threads = Threads::spawn(backend, Arc::clone(&device) as _)?;
+    // From one arrival at the gate to the next: as many reads as frames, the one that finds
+    // nothing, the poll, and what the gate itself calls.
+    for frames in [HELD, 1] {
+        device.close(frames);
         send(&socket, 1, LEN)?;
         device.wait_for_thread();
-        send(&socket, QUEUE - 1, LEN)?;
+        send(&socket, frames - 1, LEN)?;
         device.open_and_wait();
-        threads.stop()?;
-        socket
-    };
-    drop(socket);
-    Ok(())
+    }
+    Ok(threads.stop()?)
 }

@@ -21,8 +21,9 @@ pub struct Device {
     arrived: AtomicU64,
     delivered: AtomicUsize,
     wanted: AtomicUsize,
-    /// Called when the gate lets the thread through, and with the last frame.
+    /// Called when the thread comes to the gate.
     marker: fn(),
+    marked: AtomicBool,
 }
 
 impl Device {
@@ -37,6 +38,7 @@ impl Device {
             delivered: AtomicUsize::new(0),
             wanted: AtomicUsize::new(usize::MAX),
             marker,
+            marked: AtomicBool::new(false),
         }
     }
 
@@ -63,6 +65,7 @@ impl Device {
         self.delivered.store(0, Ordering::Relaxed);
         self.wanted.store(wanted, Ordering::Relaxed);
         self.forget();
+        self.marked.store(false, Ordering::Relaxed);
         self.open.store(false, Ordering::Release);
     }
 
@@ -88,6 +91,9 @@ impl Device {
 
     #[cold]
     fn wait_at_gate(&self, timeout: Duration) -> Wait {
+        if !self.marked.swap(true, Ordering::Relaxed) {
+            (self.marker)();
+        }
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         *waiting = true;
         self.changed.notify_all();
@@ -98,7 +104,6 @@ impl Device {
             return Wait::TimedOut;
         }
         drop(waiting);
-        (self.marker)();
         self.opened.store(self.now(), Ordering::Relaxed);
         Wait::Available
     }
@@ -106,7 +111,6 @@ impl Device {
     #[cold]
     fn finish(&self) {
         self.note_arrival();
-        (self.marker)();
         let _waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         self.changed.notify_all();
     }

@@ -12,12 +12,10 @@ use tap_plumb::{Backend, Frame};
 
 use crate::measure::{Comparison, Cost, compare, timed};
 use crate::report::{Bound, Report};
-use crate::rig::{OTHER, Outcome, WORKER, config, frame, pin, send, socket_to};
+use crate::rig::{HELD, OTHER, Outcome, WORKER, config, frame, pin, send, socket_to};
 
 const NUMBER: u8 = 8;
 const BATCH: usize = 4000;
-/// Frames in a queue: nearly as many as it holds.
-const HELD: usize = 900;
 const LEN: usize = 1514;
 /// Sockets that are tried until both queues have one: each hashes to either.
 const TRIES: usize = 64;
@@ -29,7 +27,9 @@ pub fn all(report: &mut Report) -> Outcome<()> {
     report.line("queues.transmit", &transmit([first, second]), 2 * BATCH, "one-queue", Bound::AtLeast(1.6));
     let sockets = [socket_for(first)?, socket_for(second)?];
     // What was sent to find them.
-    backends.iter().for_each(|backend| drop(backend.discard_queued()));
+    for backend in &backends {
+        backend.discard_queued();
+    }
     report.line(
         "queues.receive",
         &receive([first, second], &sockets),

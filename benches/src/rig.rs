@@ -31,9 +31,11 @@ pub fn enter_namespace() -> Outcome<()> {
     silence()
 }
 
-/// Keeps the host's own neighbour discovery out of this thread's network namespace: it would be measured along.
+/// Keeps out of this thread's network namespace what would be measured along: the host's own neighbour discovery, and what
+/// TCP remembers of an earlier connection.
 pub fn silence() -> Outcome<()> {
-    Ok(fs::write("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1")?)
+    fs::write("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1")?;
+    Ok(fs::write("/proc/sys/net/ipv4/tcp_no_metrics_save", "1")?)
 }
 
 /// Keeps this thread, and what it starts, on one processor, where that is allowed.
@@ -53,6 +55,9 @@ pub struct Rig {
 
 /// Frames that a full queue of the host holds (the default transmit queue length of a TAP).
 pub const QUEUE: usize = 1000;
+
+/// Frames that the queue is sure to take wherever it was emptied: the host's ring gives places free several at a time.
+pub const HELD: usize = 900;
 
 impl Rig {
     pub fn new(number: u8, offload: Offload) -> Outcome<Self> {

@@ -15,11 +15,9 @@ use tap_plumb::{Backend, Offload, Threads};
 use crate::frontend::{Clock, Device};
 use crate::measure::{Cost, ROUNDS, compare, compare_parts, timed};
 use crate::report::{Bound, MICROSECONDS, Report};
-use crate::rig::{OTHER, Outcome, QUEUE, Rig, WORKER, config, pin, send, socket_to};
+use crate::rig::{HELD, OTHER, Outcome, Rig, WORKER, config, pin, send, socket_to};
 
 const LEN: usize = 1514;
-/// The host's ring frees the place of the frame that was taken only together with some more.
-const READ: usize = QUEUE - 1;
 /// Frames of one latency figure, one at a time.
 const SAMPLES: usize = 200;
 /// Between two of them, so that the receiver is asleep again.
@@ -37,20 +35,20 @@ fn full_queue(report: &mut Report) -> Outcome<()> {
     let threads = Threads::spawn(Arc::clone(&backend), Arc::clone(&device) as _)?;
     let mut ours = || {
         // The thread takes one frame and waits with it; the others fill the queue.
-        device.close(READ + 1);
+        device.close(HELD + 1);
         send(&socket, 1, LEN).expect("send");
         device.wait_for_thread();
-        send(&socket, READ, LEN).expect("fill");
+        send(&socket, HELD, LEN).expect("fill");
         [device.open_and_wait()]
     };
     let rig = Rig::new(3, Offload::NONE)?;
     let mut buffer = vec![0; rig.backend.receive_buffer_len()];
     let mut bare = || {
-        rig.send(READ, LEN).expect("fill");
-        timed(|| (0..READ).for_each(|_| assert_eq!(read(&rig.backend, &mut buffer), Ok(LEN))))
+        rig.send(HELD, LEN).expect("fill");
+        timed(|| (0..HELD).for_each(|_| assert_eq!(read(&rig.backend, &mut buffer), Ok(LEN))))
     };
     let result = compare(&mut ours, &mut bare);
-    report.line("threads.receive", &result, READ, "read", Bound::AtMost(1.15));
+    report.line("threads.receive", &result, HELD, "read", Bound::AtMost(1.15));
     threads.stop()?;
     Ok(())
 }
