@@ -96,6 +96,7 @@ mod session;
 mod slices;
 mod statistics;
 mod sync;
+mod tally;
 mod threads;
 mod transmit;
 mod transmit_lock;

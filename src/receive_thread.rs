@@ -159,11 +159,12 @@ impl<'a> ReceiveThread<'a> {
 }
 
 impl Backend {
+    #[inline]
     pub(crate) fn clock(&self) -> Option<Instant> {
         self.timed.load(std::sync::atomic::Ordering::Relaxed).then(Instant::now)
     }
 
-    fn count_receive_time(&self, start: Option<Instant>) {
+    pub(crate) fn count_receive_time(&self, start: Option<Instant>) {
         if let Some(start) = start {
             let nanos = u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
             self.counters.receive_nanos.add(nanos);

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::reject::RejectReason;
+use crate::tally::Tally;
 
 /// One counter. Each is exact; a snapshot taken while frames move may catch two of them on either side of a frame.
 #[derive(Debug, Default)]
@@ -33,7 +34,7 @@ impl Counter {
     }
 
     #[inline]
-    fn get(&self) -> u64 {
+    pub(crate) fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 }
@@ -205,9 +206,8 @@ pub(crate) struct Counters {
     pub(crate) transmit: TransmitCounters,
     pub(crate) receive: ReceiveCounters,
     rejections: [Counter; RejectReason::ALL.len()],
-    /// Frames received and delivered by one call, and their bytes.
-    pub(crate) direct_frames: Counter,
-    pub(crate) direct_bytes: Counter,
+    /// Frames received and delivered by one call.
+    pub(crate) direct: Tally,
     pub(crate) transmit_nanos: Counter,
     pub(crate) receive_nanos: Counter,
 }
@@ -223,7 +223,7 @@ impl Counters {
     }
 
     pub(crate) fn snapshot(&self, dropped_by_host: Option<u64>) -> Statistics {
-        let (frames, bytes) = (self.direct_frames.get(), self.direct_bytes.get());
+        let (frames, bytes) = self.direct.read();
         let mut receive = self.receive.snapshot();
         for count in
             [&mut receive.frames_received, &mut receive.frames_delivered, &mut receive.segments_delivered]

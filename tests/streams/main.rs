@@ -57,6 +57,7 @@ mod source {
     pub(crate) mod slices;
     pub(crate) mod statistics;
     pub(crate) mod sync;
+    pub(crate) mod tally;
     pub(crate) mod threads;
     pub(crate) mod transmit;
     pub(crate) mod transmit_lock;
