@@ -51,7 +51,6 @@ impl<'a> ReceiveThread<'a> {
         }
         let seen = self.shared.backend.presence.seen();
         let events = self.wait();
-        self.shared.receive_wake.drain();
         if events.is_empty() {
             return;
         }
@@ -81,6 +80,10 @@ impl<'a> ReceiveThread<'a> {
         let count = if listening { 2 } else { 1 };
         let result = poll(&mut fds[..count], timeout);
         self.shared.backend.counters.receive.wakeups.one();
+        // A wake that comes later is left to the next turn, which it makes one poll shorter.
+        if fds[0].any().unwrap_or(false) {
+            self.shared.receive_wake.drain();
+        }
         self.failed = matches!(result, Err(errno) if errno != Errno::EINTR);
         if listening && result.is_ok() {
             fds[1].revents().unwrap_or(PollFlags::empty())

@@ -9,7 +9,7 @@ use tap_plumb::{Backend, Config, Frame, Offload};
 use tun_rs::{DeviceBuilder, GROTable, IDEAL_BATCH_SIZE, Layer, SyncDevice, VIRTIO_NET_HDR_LEN};
 
 use super::far::Far;
-use super::relay::{Mover, Relay};
+use super::relay::{BUDGET, Mover, Relay, direction};
 use crate::rig::Outcome;
 
 /// The largest frame behind the longest header, and one byte.
@@ -69,14 +69,15 @@ impl Mover for WithOffload {
         self.0.each_ref().map(AsFd::as_fd)
     }
 
-    fn step(&mut self, from: usize) -> bool {
-        let Self([one, other], buffer) = self;
-        let (from, to) = if from == 0 { (one, other) } else { (other, one) };
-        let received = from.receive_with_header(&mut [IoSliceMut::new(buffer)]).expect("receive");
-        if let (Some(len), Some(mut session)) = (received, to.begin_transmit()) {
+    fn turn(&mut self, from: usize) {
+        let Self(ends, buffer) = self;
+        let (from, to) = direction(ends, from);
+        let mut session = to.begin_transmit().expect("nobody else sends");
+        for _ in 0..BUDGET {
+            let received = from.receive_with_header(&mut [IoSliceMut::new(buffer)]).expect("receive");
+            let Some(len) = received else { break };
             session.send_with_header(&[IoSlice::new(&buffer[..len])], 12).expect("send");
         }
-        received.is_some()
     }
 }
 
@@ -91,14 +92,15 @@ impl Mover for Plain {
         self.0.each_ref().map(AsFd::as_fd)
     }
 
-    fn step(&mut self, from: usize) -> bool {
-        let Self([one, other], buffer) = self;
-        let (from, to) = if from == 0 { (one, other) } else { (other, one) };
-        let received = from.receive(&mut [IoSliceMut::new(buffer)]).expect("receive");
-        if let (Some(received), Some(mut session)) = (received, to.begin_transmit()) {
+    fn turn(&mut self, from: usize) {
+        let Self(ends, buffer) = self;
+        let (from, to) = direction(ends, from);
+        let mut session = to.begin_transmit().expect("nobody else sends");
+        for _ in 0..BUDGET {
+            let received = from.receive(&mut [IoSliceMut::new(buffer)]).expect("receive");
+            let Some(received) = received else { break };
             session.send(&Frame::new(&[IoSlice::new(&buffer[..received.len])])).expect("send");
         }
-        received.is_some()
     }
 }
 
@@ -113,10 +115,13 @@ impl Mover for Peer {
         self.0.each_ref().map(AsFd::as_fd)
     }
 
-    fn step(&mut self, from: usize) -> bool {
-        let Some(len) = found(self.0[from].recv(&mut self.1)) else { return false };
-        self.0[1 - from].send(&self.1[..len]).expect("send");
-        true
+    fn turn(&mut self, from: usize) {
+        let Self(ends, buffer) = self;
+        let (from, to) = direction(ends, from);
+        for _ in 0..BUDGET {
+            let Some(len) = found(from.recv(buffer)) else { break };
+            to.send(&buffer[..len]).expect("send");
+        }
     }
 }
 
@@ -154,15 +159,17 @@ impl Mover for PeerWithOffload {
         self.devices.each_ref().map(AsFd::as_fd)
     }
 
-    fn step(&mut self, from: usize) -> bool {
+    fn turn(&mut self, from: usize) {
         let Self { devices, whole, parts, sizes, table } = self;
-        let received = devices[from].recv_multiple(whole, parts, sizes, VIRTIO_NET_HDR_LEN);
-        let Some(count) = found(received) else { return false };
-        let parts = &mut parts[..count];
-        parts.iter_mut().zip(sizes).for_each(|(part, size)| part.truncate(VIRTIO_NET_HDR_LEN + *size));
-        devices[1 - from].send_multiple(table, parts, VIRTIO_NET_HDR_LEN).expect("send");
-        parts.iter_mut().for_each(|part| part.resize(PART, 0));
-        true
+        let (from, to) = direction(devices, from);
+        for _ in 0..BUDGET {
+            let received = from.recv_multiple(whole, parts, sizes, VIRTIO_NET_HDR_LEN);
+            let Some(count) = found(received) else { break };
+            let parts = &mut parts[..count];
+            parts.iter_mut().zip(&*sizes).for_each(|(part, size)| part.truncate(VIRTIO_NET_HDR_LEN + size));
+            to.send_multiple(table, parts, VIRTIO_NET_HDR_LEN).expect("send");
+            parts.iter_mut().for_each(|part| part.resize(PART, 0));
+        }
     }
 }
 
@@ -178,14 +185,12 @@ impl Mover for Seed {
         self.0.each_ref().map(AsFd::as_fd)
     }
 
-    fn step(&mut self, from: usize) -> bool {
-        let Ok(len) = read(&self.0[from], &mut self.1) else { return false };
-        assert_eq!(write(&self.0[1 - from], &self.1[..len]), Ok(len));
-        true
-    }
-
-    fn budget(&self) -> usize {
-        1
+    fn turn(&mut self, from: usize) {
+        let Self(ends, buffer) = self;
+        let (from, to) = direction(ends, from);
+        if let Ok(len) = read(from, buffer) {
+            assert_eq!(write(to, &buffer[..len]), Ok(len));
+        }
     }
 }
 

@@ -14,12 +14,13 @@ pub const BUDGET: usize = 64;
 /// One way of moving frames between two TAPs.
 pub trait Mover: Send + 'static {
     fn fds(&self) -> [BorrowedFd<'_>; 2];
-    /// Moves one frame, or one batch, that came from side `from`; `false` when there was none.
-    fn step(&mut self, from: usize) -> bool;
-    /// How many steps may follow one poll.
-    fn budget(&self) -> usize {
-        BUDGET
-    }
+    /// Moves what came from side `from`, at most [`BUDGET`] frames.
+    fn turn(&mut self, from: usize);
+}
+
+/// The end that frames come from, and the one that they go to.
+pub fn direction<T>([one, other]: &[T; 2], from: usize) -> (&T, &T) {
+    if from == 0 { (one, other) } else { (other, one) }
 }
 
 pub struct Relay {
@@ -51,11 +52,7 @@ fn turn(mover: &mut impl Mover, quit: &PipeReader) -> bool {
     let [one, other, quit] = fds.map(|fd| fd.any().unwrap_or(true));
     for (from, readable) in [one, other].into_iter().enumerate() {
         if readable {
-            for _ in 0..mover.budget() {
-                if !mover.step(from) {
-                    break;
-                }
-            }
+            mover.turn(from);
         }
     }
     !quit
