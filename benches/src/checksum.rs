@@ -23,7 +23,9 @@ const SIZES: [(usize, Bounds); 6] = [
     (65535, [Bound::AtMost(1.0 / 12.0), NONE, NONE, NONE]),
 ];
 
-const PEERS: [(&str, fn(&[u8]) -> u16); 4] = [
+type Peer = (&'static str, fn(&[u8]) -> u16);
+
+const PEERS: [Peer; 4] = [
     ("naive", naive),
     ("etherparse", |bytes| Sum16BitWords::new().add_slice(bytes).ones_complement()),
     ("internet-checksum", |bytes| u16::from_be_bytes(internet_checksum::checksum(bytes))),
