@@ -21,7 +21,29 @@ use crate::vnet_header;
 
 impl Backend {
     /// Sends a frame, and counts what came of it. The caller holds the transmit session.
+    #[inline(always)]
     pub(crate) fn send<B: Body>(&self, body: B, work: &Work) -> Result<(), TransmitError> {
+        if self.header_len == 0 && work.gso.is_none() && work.checksum == Checksum::Complete {
+            self.send_bare(&body).unwrap_or_else(|| self.send_rest(body, *work, 0))
+        } else {
+            self.send_behind_header(body, work)
+        }
+    }
+
+    /// Hands the host a frame as it is. Part of the caller, up to the system call: each return behind one is mispredicted,
+    /// which costs more than all the checks here.
+    #[inline(always)]
+    fn send_bare<B: Body>(&self, body: &B) -> Option<Result<(), TransmitError>> {
+        let (slices, len) = (body.whole()?, total_len(*body));
+        let fits = (self.limits.shortest..=self.limits.longest).contains(&len);
+        if self.is_unusual() | !fits | (slices.len() > self.most_slices) {
+            return None;
+        }
+        Some(self.write_straight::<B>(slices, len))
+    }
+
+    #[inline(never)]
+    fn send_behind_header<B: Body>(&self, body: B, work: &Work) -> Result<(), TransmitError> {
         if let Some(ask) = Ask::of(work)
             && let Some(result) = self.send_straight(&body, ask)
         {
@@ -55,14 +77,10 @@ impl Backend {
     /// Hands the host a frame of the usual kinds in one straight line, or leaves it to the general way.
     #[inline(always)]
     fn send_straight<B: Body>(&self, body: &B, ask: Ask) -> Option<Result<(), TransmitError>> {
-        // One branch, since none of them is true as a rule.
-        let unusual = self.timed.load(Ordering::Relaxed)
-            | self.is_gone()
-            | !self.link.is_up()
+        if self.is_unusual()
             | !self.host_offload.load(Ordering::Relaxed)
             | (self.header_len != vnet_header::LONGEST)
-            | self.log.is_on();
-        if unusual {
+        {
             return None;
         }
         match body.count() {
@@ -89,15 +107,26 @@ impl Backend {
         let (mut own, mut slices) = ([0; OWN], [B::own(&[]); ROOM]);
         let (used, len) = lay_out(body, ask, host, &mut own, &mut slices)?;
         let slices = &slices[..used];
-        Some(match B::write(self.tap.as_fd(), slices) {
-            Ok(written) if written == vnet_header::LONGEST + len => {
+        Some(self.write_straight::<B>(slices, len))
+    }
+
+    /// One branch, since none of them is true as a rule.
+    #[inline]
+    fn is_unusual(&self) -> bool {
+        self.timed.load(Ordering::Relaxed) | self.is_gone() | !self.link.is_up() | self.log.is_on()
+    }
+
+    #[inline(always)]
+    fn write_straight<B: Body>(&self, slices: &[B::Slice<'_>], len: usize) -> Result<(), TransmitError> {
+        match B::write(self.tap.as_fd(), slices) {
+            Ok(written) if written == self.header_len + len => {
                 self.counters.transmit.frames_offered.one_alone();
                 self.counters.transmit.segments_sent.one_alone();
                 self.count_sent(len);
                 Ok(())
             }
             outcome => self.write_again::<B>(outcome, slices, len),
-        })
+        }
     }
 
     /// What a first write that did not succeed comes to.
