@@ -13,14 +13,14 @@ const LEAST: f64 = -4.0;
 const MOST: f64 = 1.0;
 
 const STYLE: &str = "
-    svg { background: #ffffff }
+    .back { fill: #ffffff }
     text { font: 12px sans-serif; fill: #1f2328 }
     .title { font-size: 15px; font-weight: bold }
     .small, .value { font-size: 11px }
     .grid { stroke: #d0d7de } .one { stroke: #57606a }
     .better { fill: #0072b2 } .worse { fill: #d55e00 } .bound { stroke: #1f2328; stroke-width: 2 }
     @media (prefers-color-scheme: dark) {
-      svg { background: #0d1117 }
+      .back { fill: #0d1117 }
       text { fill: #e6edf3 }
       .grid { stroke: #30363d } .one { stroke: #9198a1 }
       .better { fill: #56b4e9 } .worse { fill: #e69f00 } .bound { stroke: #e6edf3 }
@@ -33,6 +33,7 @@ pub fn svg(report: &Report) -> String {
     let height = bottom + 16.0;
     let mut text = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" height=\"{height}\">\n  <style>{STYLE}</style>\n\
+         \x20 <rect class=\"back\" width=\"100%\" height=\"100%\"/>\n\
          \x20 <text class=\"title\" x=\"12\" y=\"22\">What a thing costs, relative to the peer</text>\n\
          \x20 <text class=\"small\" x=\"12\" y=\"40\">median; left of 1 is better; the tick is the bound</text>\n"
     );
