@@ -127,7 +127,8 @@ impl Backend {
         self.largest.load(Ordering::Relaxed) + 1
     }
 
-    /// Everything counted so far. Takes no lock that a frame could wait for; the count of the host's own drops costs a system call or two.
+    /// Everything counted so far. Takes no lock that a frame could wait for; the count of the host's own drops costs a
+    /// system call or two.
     #[must_use]
     pub fn statistics(&self) -> Statistics {
         self.counters.snapshot(self.tap.dropped_by_host())

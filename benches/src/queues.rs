@@ -41,42 +41,44 @@ pub fn all(report: &mut Report) -> Outcome<()> {
 }
 
 fn transmit([first, second]: [&Backend; 2]) -> Comparison {
-    let mut two = || side_by_side([&|| send_frames(first, BATCH), &|| send_frames(second, BATCH)]);
+    let mut two =
+        || side_by_side([&|| (), &|| ()], [&|| send_frames(first, BATCH), &|| send_frames(second, BATCH)]);
     let mut one = || timed(|| send_frames(first, 2 * BATCH));
     compare(&mut two, &mut one).inverted()
 }
 
-fn receive([first, second]: [&Backend; 2], sockets: &[UdpSocket; 2]) -> Comparison {
+fn receive([first, second]: [&Backend; 2], [one, other]: &[UdpSocket; 2]) -> Comparison {
     let fill = |socket| send(socket, HELD, LEN).expect("fill");
-    let mut two = || {
-        sockets.iter().for_each(fill);
-        side_by_side([&|| drain(first), &|| drain(second)])
-    };
-    let mut one = || {
+    let mut two = || side_by_side([&|| fill(one), &|| fill(other)], [&|| drain(first), &|| drain(second)]);
+    let mut one_queue = || {
         let mut sum = 0.0;
         for _ in 0..2 {
-            fill(&sockets[0]);
+            fill(one);
             let [time] = timed(|| drain(first));
             sum += time;
         }
         [sum]
     };
-    compare(&mut two, &mut one).inverted()
+    compare(&mut two, &mut one_queue).inverted()
 }
 
-/// Runs both on processors of their own; gives the time from the first one's start to the last one's end.
-fn side_by_side(acts: [&(dyn Fn() + Sync); 2]) -> Cost<1> {
+type Act<'a> = &'a (dyn Fn() + Sync);
+
+/// Prepares and runs both on processors of their own, so that each finds its frames where it would with one queue; gives
+/// the time from the first one's start to the last one's end.
+fn side_by_side(prepare: [Act<'_>; 2], acts: [Act<'_>; 2]) -> Cost<1> {
     let barrier = Barrier::new(2);
-    let run = |processor, act: &(dyn Fn() + Sync)| {
+    let run = |processor, prepare: Act<'_>, act: Act<'_>| {
         pin(processor);
+        prepare();
         barrier.wait();
         let start = Instant::now();
         act();
         (start, Instant::now())
     };
     let [one, other] = thread::scope(|scope| {
-        let threads =
-            [(WORKER, acts[0]), (OTHER, acts[1])].map(|(at, act)| scope.spawn(move || run(at, act)));
+        let threads = [(WORKER, prepare[0], acts[0]), (OTHER, prepare[1], acts[1])]
+            .map(|(at, prepare, act)| scope.spawn(move || run(at, prepare, act)));
         threads.map(|thread| thread.join().expect("no panic"))
     });
     [(one.1.max(other.1) - one.0.min(other.0)).as_secs_f64()]
