@@ -8,6 +8,7 @@ use std::thread;
 use std::time::Instant;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::unistd::write;
 use tap_plumb::{Backend, Frame};
 
 use crate::measure::{Comparison, Cost, compare, timed};
@@ -25,6 +26,8 @@ pub fn all(report: &mut Report) -> Outcome<()> {
     let backends: Vec<_> = taps.into_iter().map(Backend::new).collect();
     let [first, second] = &backends[..] else { return Err("not two queues".into()) };
     report.line("queues.transmit", &transmit([first, second]), 2 * BATCH, "one-queue", Bound::AtLeast(1.6));
+    let bare = transmit_beside_bare([first, second]);
+    report.line("queues.transmit", &bare, 2 * BATCH, "write-on-two-threads", Bound::None);
     let sockets = [socket_for(first)?, socket_for(second)?];
     // What was sent to find them.
     for backend in &backends {
@@ -45,6 +48,17 @@ fn transmit([first, second]: [&Backend; 2]) -> Comparison {
         || side_by_side([&|| (), &|| ()], [&|| send_frames(first, BATCH), &|| send_frames(second, BATCH)]);
     let mut one = || timed(|| send_frames(first, 2 * BATCH));
     compare(&mut two, &mut one).inverted()
+}
+
+/// Beside the bare call on as many threads: how far two processors help is the host's affair.
+fn transmit_beside_bare([first, second]: [&Backend; 2]) -> Comparison {
+    let nothing: Act<'_> = &|| ();
+    let bytes = frame(LEN);
+    let bare = |backend| (0..BATCH).for_each(|_| assert_eq!(write(backend, &bytes), Ok(LEN)));
+    let mut ours =
+        || side_by_side([nothing; 2], [&|| send_frames(first, BATCH), &|| send_frames(second, BATCH)]);
+    let mut theirs = || side_by_side([nothing; 2], [&|| bare(first), &|| bare(second)]);
+    compare(&mut ours, &mut theirs)
 }
 
 fn receive([first, second]: [&Backend; 2], [one, other]: &[UdpSocket; 2]) -> Comparison {
