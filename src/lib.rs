@@ -95,6 +95,7 @@ mod segments;
 mod session;
 mod slices;
 mod statistics;
+mod straight;
 mod sync;
 mod tally;
 mod threads;

@@ -14,7 +14,7 @@ use crate::error::TransmitError;
 use crate::frame::{CarveError, Checksum};
 use crate::platform::{self, WriteFault};
 use crate::presence::Attachment;
-use crate::quick::{Ask, FEW_SLICES, Host, OWN, USUAL_SLICES, lay_out};
+use crate::quick::Ask;
 use crate::reject::RejectReason;
 use crate::transmit_lock::{BLOCKED, STARVED};
 use crate::vnet_header;
@@ -28,18 +28,6 @@ impl Backend {
         } else {
             self.send_behind_header(body, work)
         }
-    }
-
-    /// Hands the host a frame as it is. Part of the caller, up to the system call: each return behind one is mispredicted,
-    /// which costs more than all the checks here.
-    #[inline(always)]
-    fn send_bare<B: Body>(&self, body: &B) -> Option<Result<(), TransmitError>> {
-        let (slices, len) = (body.whole()?, total_len(*body));
-        let fits = (self.limits.shortest..=self.limits.longest).contains(&len);
-        if self.is_unusual() | !fits | (slices.len() > self.most_slices) {
-            return None;
-        }
-        Some(self.write_straight::<B>(slices, len))
     }
 
     #[inline(never)]
@@ -74,82 +62,6 @@ impl Backend {
         })
     }
 
-    /// Hands the host a frame of the usual kinds in one straight line, or leaves it to the general way.
-    #[inline(always)]
-    fn send_straight<B: Body>(&self, body: &B, ask: Ask) -> Option<Result<(), TransmitError>> {
-        if self.is_unusual()
-            | !self.host_offload.load(Ordering::Relaxed)
-            | (self.header_len != vnet_header::LONGEST)
-        {
-            return None;
-        }
-        match body.count() {
-            ..FEW_SLICES => self.send_laid_out::<B, FEW_SLICES>(body, ask),
-            count if count < USUAL_SLICES.min(self.most_slices) => self.send_scattered(body, ask),
-            // So many are rare, and cost more to list than this saves.
-            _ => None,
-        }
-    }
-
-    /// Kept apart so that its longer list is not laid out in the common case.
-    #[inline(never)]
-    fn send_scattered<B: Body>(&self, body: &B, ask: Ask) -> Option<Result<(), TransmitError>> {
-        self.send_laid_out::<B, USUAL_SLICES>(body, ask)
-    }
-
-    #[inline(always)]
-    fn send_laid_out<B: Body, const ROOM: usize>(
-        &self,
-        body: &B,
-        ask: Ask,
-    ) -> Option<Result<(), TransmitError>> {
-        let host = Host { shortest: self.limits.shortest, longest: self.limits.longest };
-        let (mut own, mut slices) = ([0; OWN], [B::own(&[]); ROOM]);
-        let (used, len) = lay_out(body, ask, host, &mut own, &mut slices)?;
-        let slices = &slices[..used];
-        Some(self.write_straight::<B>(slices, len))
-    }
-
-    /// One branch, since none of them is true as a rule.
-    #[inline]
-    fn is_unusual(&self) -> bool {
-        self.timed.load(Ordering::Relaxed) | self.is_gone() | !self.link.is_up() | self.log.is_on()
-    }
-
-    #[inline(always)]
-    fn write_straight<B: Body>(&self, slices: &[B::Slice<'_>], len: usize) -> Result<(), TransmitError> {
-        match B::write(self.tap.as_fd(), slices) {
-            Ok(written) if written == self.header_len + len => {
-                self.counters.transmit.frames_offered.one_alone();
-                self.counters.transmit.segments_sent.one_alone();
-                self.count_sent(len);
-                Ok(())
-            }
-            outcome => self.write_again::<B>(outcome, slices, len),
-        }
-    }
-
-    /// What a first write that did not succeed comes to.
-    #[cold]
-    #[inline(never)]
-    fn write_again<B: Body>(
-        &self,
-        outcome: Result<usize, Errno>,
-        slices: &[B::Slice<'_>],
-        len: usize,
-    ) -> Result<(), TransmitError> {
-        let result = match outcome {
-            // The quick way does not look which interface it is that may be gone by now; the second try does.
-            Err(errno) if matches!(platform::write_fault(errno as i32), WriteFault::Gone) => {
-                self.write_frame::<B>(slices, len, 0)
-            }
-            Err(Errno::EINTR) => self.write_frame::<B>(slices, len, 0),
-            outcome => self.written(outcome, len, 0, None),
-        };
-        self.count(&result, len);
-        result
-    }
-
     #[inline(never)]
     fn send_generally<B: Body>(
         &self,
@@ -169,7 +81,7 @@ impl Backend {
 
     /// Counts a frame of `len` bytes that was offered.
     #[inline]
-    fn count(&self, result: &Result<(), TransmitError>, len: usize) {
+    pub(crate) fn count(&self, result: &Result<(), TransmitError>, len: usize) {
         self.counters.transmit.frames_offered.one_alone();
         match result {
             Ok(()) => self.count_sent(len),
@@ -236,7 +148,7 @@ impl Backend {
     /// Writes one frame of `len` bytes behind its virtio-net header, if the TAP has one; it is taken whole or not at all.
     /// `sent` goes into the error.
     #[inline]
-    fn write_frame<B: Body>(
+    pub(crate) fn write_frame<B: Body>(
         &self,
         slices: &[B::Slice<'_>],
         len: usize,
@@ -257,7 +169,7 @@ impl Backend {
 
     /// What the write of a frame of `len` bytes, the one after `sent` others, came to.
     #[inline]
-    fn written(
+    pub(crate) fn written(
         &self,
         outcome: Result<usize, Errno>,
         len: usize,
@@ -292,7 +204,7 @@ impl Backend {
     }
 
     #[inline]
-    fn count_sent(&self, len: usize) {
+    pub(crate) fn count_sent(&self, len: usize) {
         let counters = &self.counters.transmit;
         counters.frames_sent.one_alone();
         counters.bytes_sent.add_alone(len as u64);

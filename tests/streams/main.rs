@@ -56,6 +56,7 @@ mod source {
     pub(crate) mod session;
     pub(crate) mod slices;
     pub(crate) mod statistics;
+    pub(crate) mod straight;
     pub(crate) mod sync;
     pub(crate) mod tally;
     pub(crate) mod threads;
