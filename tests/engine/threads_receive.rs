@@ -203,11 +203,14 @@ fn f24_b18_signals_do_not_disturb_the_threads() {
 fn f26_threads_have_names() {
     let (backend, _host) = pair::backend();
     let _threads = Threads::spawn(Arc::clone(&backend), Arc::new(Device::default())).unwrap();
-    let names: Vec<String> = std::fs::read_dir("/proc/self/task")
-        .unwrap()
-        .filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("comm")).ok())
-        .collect();
+    let has = |name: &str| {
+        let mut tasks = std::fs::read_dir("/proc/self/task").unwrap();
+        tasks.any(|task| {
+            std::fs::read_to_string(task.unwrap().path().join("comm")).is_ok_and(|comm| comm == name)
+        })
+    };
+    // A thread takes its name once it runs, which may be after spawn has returned.
     for name in ["tap-receive\n", "tap-transmit\n"] {
-        assert!(names.iter().any(|found| found == name), "{names:?}");
+        pair::wait_until(name, || has(name));
     }
 }
