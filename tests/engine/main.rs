@@ -5,6 +5,7 @@ mod observed;
 mod pair;
 mod receive_frame;
 mod segments;
+mod straight;
 mod stress;
 mod threads_receive;
 mod transmit_buffer;

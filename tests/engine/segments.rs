@@ -10,7 +10,7 @@ const PAYLOAD: usize = 4000;
 const SIZE: u16 = 1000;
 
 /// TCP over IPv4, in a frame that passes the validator.
-fn oversized() -> (Vec<u8>, Gso) {
+pub(crate) fn oversized() -> (Vec<u8>, Gso) {
     let mut frame: Vec<u8> = (0..54 + PAYLOAD).map(|at| at as u8).collect();
     frame[..14].copy_from_slice(&[2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 8, 0]);
     let total = u16::try_from(40 + PAYLOAD).unwrap().to_be_bytes();

@@ -1,0 +1,137 @@
+//! The straight way of a frame and the general way: whatever the form of the call, the host is given the same bytes.
+//!
+//! Measuring the time of each call is unusual, so that it makes every frame take the general way.
+
+// UNSAFETY: the raw forms are tested beside the others.
+#![expect(unsafe_code, reason = "the raw form of send")]
+
+use std::io::IoSlice;
+use std::os::unix::net::UnixDatagram;
+use std::sync::Arc;
+
+use tap_plumb::{
+    Backend, Checksum, Config, Frame, LinkState, Offload, RawSlice, TransmitError, TransmitStatistics,
+};
+
+use crate::pair;
+use crate::segments::oversized;
+
+/// A backend whose host takes a virtio-net header, where `offload` has one, and does the work it asks for.
+fn backend(offload: Offload) -> (Arc<Backend>, UnixDatagram) {
+    let (ours, host) = UnixDatagram::pair().unwrap();
+    let tap = Config::new().inherited(ours.into()).offload(offload).attach().unwrap();
+    (Arc::new(Backend::new(tap)), host)
+}
+
+fn cut(bytes: &[u8], place: usize) -> [IoSlice<'_>; 2] {
+    let (front, back) = bytes.split_at(place);
+    [IoSlice::new(front), IoSlice::new(back)]
+}
+
+fn raw(slices: &[IoSlice<'_>]) -> Vec<RawSlice> {
+    slices.iter().map(|slice| RawSlice::new(slice.as_ptr().cast_mut(), slice.len())).collect()
+}
+
+/// Sends it in every form there is, scattered over `parts` slices more.
+fn send_all_forms(backend: &Backend, header: &[u8], frame: &[u8], place: usize, parts: usize) -> usize {
+    let whole = [header, frame].concat();
+    let (with_header, bare) = (cut(&whole, place), cut(frame, place));
+    let empty = vec![IoSlice::new(&[]); parts];
+    let (with_header, bare) = ([&with_header[..], &empty].concat(), [&bare[..], &empty].concat());
+    let described = Frame::from_virtio(header, &bare).unwrap();
+    let (gso, checksum) = match (header[1], header[0]) {
+        (1, _) => (Some(oversized().1), Checksum::Partial { start: 34, offset: 16 }),
+        (_, 1) => (None, Checksum::Partial { start: 34, offset: 16 }),
+        _ => (None, Checksum::Complete),
+    };
+    let mut session = backend.begin_transmit().unwrap();
+    session.send(&described).unwrap();
+    session.send_with_header(&with_header, header.len()).unwrap();
+    // SAFETY: the slices lie in `frame`, which is borrowed until the end and not written to.
+    unsafe { session.send_raw(&raw(&bare), gso, checksum) }.unwrap();
+    // SAFETY: the slices lie in `whole`, which lives until the end and is not written to.
+    unsafe { session.send_raw_with_header(&raw(&with_header), header.len()) }.unwrap();
+    4
+}
+
+fn received(host: &UnixDatagram) -> Vec<Vec<u8>> {
+    host.set_nonblocking(true).unwrap();
+    let mut frames = Vec::new();
+    let mut buffer = vec![0; 70_000];
+    while let Ok(len) = host.recv(&mut buffer) {
+        frames.push(buffer[..len].to_vec());
+    }
+    frames
+}
+
+/// What the host got, and what was counted.
+fn outcome(
+    offload: Offload,
+    general: bool,
+    header: &[u8],
+    frame: &[u8],
+    place: usize,
+    parts: usize,
+) -> (Vec<Vec<u8>>, TransmitStatistics) {
+    let (backend, host) = backend(offload);
+    backend.measure_time(general);
+    let sent = send_all_forms(&backend, header, frame, place, parts);
+    let (frames, counted) = (received(&host), backend.statistics().transmit);
+    let each = frames.len() / sent;
+    assert!(frames.chunks(each).all(|form| form == &frames[..each]), "each form gives the same");
+    assert_eq!(counted.frames_sent, sent as u64);
+    assert_eq!(backend.statistics().transmit_time.is_zero(), !general, "which way it took");
+    pair::assert_adds_up(&backend);
+    (frames, counted)
+}
+
+const CUT: [u8; 12] = [1, 1, 0xff, 0, 0xe8, 3, 34, 0, 16, 0, 1, 0];
+const COMPLETE: [u8; 12] = [1, 0, 0, 0, 0, 0, 34, 0, 16, 0, 0, 0];
+const NOTHING: [u8; 12] = [0; 12];
+
+#[test]
+fn b03_b16_both_ways_and_all_forms_give_the_host_the_same() {
+    let (frame, _) = oversized();
+    for offload in [Offload::ALL, Offload::NONE] {
+        for (header, len) in [(CUT, frame.len()), (COMPLETE, frame.len()), (NOTHING, 60)] {
+            for header_len in [12, 10] {
+                for place in [0, 5, 12, 20, 54, 60] {
+                    for parts in [0, 1, 7, 20] {
+                        let [straight, general] = [false, true].map(|general| {
+                            outcome(offload, general, &header[..header_len], &frame[..len], place, parts)
+                        });
+                        assert!(straight == general, "{offload:?} {header:?} {header_len} {place} {parts}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn b03_one_frame_for_the_host_and_segments_without_it() {
+    let (frame, _) = oversized();
+    let (whole, _) = outcome(Offload::ALL, false, &CUT, &frame, 54, 0);
+    assert_eq!(whole.len(), 4);
+    assert!(whole.iter().all(|write| write[..2] == [1, 1] && write.len() == 12 + frame.len()));
+    let (segments, counted) = outcome(Offload::NONE, false, &CUT, &frame, 54, 0);
+    assert_eq!((segments.len(), counted.segments_sent), (16, 16));
+    let (backend, host) = backend(Offload::ALL);
+    backend.use_host_offload(false);
+    send_all_forms(&backend, &CUT, &frame, 54, 0);
+    assert!(
+        received(&host).iter().map(|segment| &segment[12..]).eq(segments.iter().map(|segment| &segment[..]))
+    );
+}
+
+#[test]
+fn f14_s2_a_link_that_is_down_stops_the_straight_way_too() {
+    for offload in [Offload::ALL, Offload::NONE] {
+        let (backend, host) = backend(offload);
+        backend.set_link_state(LinkState::Down);
+        let frame = pair::frame(60, 1);
+        let result = backend.begin_transmit().unwrap().send(&Frame::new(&[IoSlice::new(&frame)]));
+        assert!(matches!(result, Err(TransmitError::LinkDown)), "{result:?}");
+        assert!(received(&host).is_empty());
+    }
+}
