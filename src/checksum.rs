@@ -32,6 +32,12 @@ impl Sum {
         self.odd ^= len % 2 == 1;
     }
 
+    /// Adds two words at once. The bytes before them must be even in number, and not many may be added in this way.
+    #[inline]
+    pub(crate) fn pair(&mut self, bytes: [u8; 4]) {
+        self.words += u64::from(u32::from_ne_bytes(bytes));
+    }
+
     /// Adds another sum. The bytes before it must be even in number, and so must its own be.
     #[inline]
     pub(crate) fn add(&mut self, other: Self) {

@@ -24,6 +24,7 @@ pub(crate) mod ipv4 {
     pub(crate) const TOTAL_LENGTH: usize = 2;
     pub(crate) const IDENTIFICATION: usize = 4;
     pub(crate) const FRAGMENT: usize = 6;
+    pub(crate) const TIME_TO_LIVE: usize = 8;
     pub(crate) const PROTOCOL: usize = 9;
     pub(crate) const CHECKSUM: usize = 10;
     pub(crate) const ADDRESSES: Range<usize> = 12..20;

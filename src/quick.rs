@@ -21,6 +21,7 @@ const NETWORK: usize = ethernet::LEN;
 const TRANSPORT: usize = NETWORK + ipv4::LEN;
 /// The headers without TCP options, which nothing here reads or writes.
 const FRONT: usize = TRANSPORT + tcp::LEN;
+const PACKET_FRONT: usize = FRONT - NETWORK;
 /// Bytes of our own in a write: a virtio-net header and these.
 pub(crate) const OWN: usize = LONGEST + FRONT;
 /// Slices of a write, our own bytes among them: of a frame in one run or two, and of 64 KiB in pages of 4 KiB.
@@ -109,7 +110,10 @@ pub(crate) fn lay_out<'b, B: Body>(
             (used, len, LONGEST)
         }
         Ask::Tcp4 { segment_size, header_len } => {
-            if !body.read(0, 0, own.last_chunk_mut::<FRONT>()?) {
+            // In two parts, so that what is summed lies in portions as it was stored.
+            let header = own.last_chunk_mut::<FRONT>()?;
+            let (link, packet) = header.split_first_chunk_mut::<NETWORK>()?;
+            if !body.read(0, NETWORK, packet.first_chunk_mut::<PACKET_FRONT>()?) || !body.read(0, 0, link) {
                 return None;
             }
             let (used, len) = list(body, FRONT, slices);

@@ -29,7 +29,9 @@ impl Machine {
     fn script(&self, broken: &str) -> Command {
         let commands = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/omnios/bin");
         let path = format!("{}:{}", commands.display(), std::env::var("PATH").unwrap());
-        let mut script = Command::new("ci/omnios");
+        // A shell cannot trap what its parent ignored, as a job in the background ignores interrupts.
+        let mut script = Command::new("env");
+        script.args(["--default-signal=INT,TERM,HUP", "ci/omnios"]);
         script.env("PATH", path).env("BREAK", broken).env("STATE", self.0.join("state"));
         script
             .env("TMPDIR", self.0.join("tmp"))
