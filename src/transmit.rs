@@ -162,7 +162,7 @@ impl Backend {
         loop {
             let outcome = B::write(self.tap.as_fd(), slices);
             if outcome != Err(Errno::EINTR) {
-                return self.written(outcome, len, sent, Some(seen));
+                return self.written(outcome, len, sent, seen);
             }
         }
     }
@@ -174,7 +174,7 @@ impl Backend {
         outcome: Result<usize, Errno>,
         len: usize,
         sent: u32,
-        seen: Option<Attachment>,
+        seen: Attachment,
     ) -> Result<(), TransmitError> {
         match outcome {
             Ok(written) if written == self.header_len + len => {
@@ -187,16 +187,14 @@ impl Backend {
     }
 
     #[cold]
-    fn write_failed(&self, errno: Errno, len: usize, sent: u32, seen: Option<Attachment>) -> TransmitError {
+    fn write_failed(&self, errno: Errno, len: usize, sent: u32, seen: Attachment) -> TransmitError {
         match platform::write_fault(errno as i32) {
             WriteFault::WouldBlock | WriteFault::Interrupted => TransmitError::WouldBlock { sent },
             WriteFault::NoBufferSpace => TransmitError::NoBufferSpace { sent },
             WriteFault::Down => TransmitError::InterfaceDown { sent },
             WriteFault::BadLength => TransmitError::Oversize { len, limit: self.limits.longest },
             WriteFault::Gone => {
-                if let Some(seen) = seen {
-                    self.mark_gone(seen);
-                }
+                self.mark_gone(seen);
                 TransmitError::Gone
             }
             WriteFault::Other => TransmitError::Io { sent, source: io::Error::from(errno) },
