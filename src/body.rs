@@ -54,12 +54,11 @@ impl Body for Borrowed<'_> {
         IoSlice::new(&self.0[index][range])
     }
 
-    #[inline]
+    // No part of its caller: there the loop over the bytes comes out slower by a fifth.
     fn sum(&self, index: usize, range: Range<usize>, sum: &mut Sum) {
         sum.bytes(&self.0[index][range]);
     }
 
-    #[inline]
     fn copy(&self, index: usize, from: usize, target: &mut [u8]) -> usize {
         let source = &self.0[index][from..];
         let len = source.len().min(target.len());
@@ -140,13 +139,11 @@ impl<B: Body> Body for Behind<B> {
         self.body.cut(self.index + index, range.start + shift..range.end + shift)
     }
 
-    #[inline]
     fn sum(&self, index: usize, range: Range<usize>, sum: &mut Sum) {
         let shift = self.shift(index);
         self.body.sum(self.index + index, range.start + shift..range.end + shift, sum);
     }
 
-    #[inline]
     fn copy(&self, index: usize, from: usize, target: &mut [u8]) -> usize {
         self.body.copy(self.index + index, from + self.shift(index), target)
     }
