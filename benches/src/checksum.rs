@@ -35,7 +35,7 @@ const PEERS: [Peer; 4] = [
 pub fn all(report: &mut Report) -> Outcome<()> {
     for (len, bounds) in SIZES {
         let bytes: Vec<u8> = (0..len).map(|at| (at * 7) as u8).collect();
-        let count = 2_000_000 / (len + 60);
+        let count = 8_000_000 / (len + 60);
         let mut ours = || repeat(count, || internet_checksum(black_box(&bytes)));
         for ((name, peer), bound) in PEERS.into_iter().zip(bounds) {
             let mut peer = || repeat(count, || peer(black_box(&bytes)));

@@ -77,6 +77,8 @@ fn b03_what_is_left_to_the_general_way() {
     let (frame, gso) = honest(65_496);
     let work = Work { gso: Some(gso), checksum: Checksum::Complete };
     let ask = Ask::of(&work).unwrap();
+    let partial = Work { checksum: Checksum::Partial { start: 34, offset: 16 }, ..work };
+    assert!(Ask::of(&partial).is_some());
     assert!(straight(&cut(&frame, &[]), ask).is_none(), "a packet of 65536 bytes");
     let frame = &frame[..FRONT + 3000];
     assert!(straight(&cut(frame, &[53]), ask).is_none(), "headers in two slices");
@@ -92,9 +94,45 @@ fn b03_what_is_left_to_the_general_way() {
         ("no header length", Work { gso: Some(Gso { header_len: 0, ..gso }), ..work }),
         ("another kind", Work { gso: Some(Gso { kind: GsoKind::Tcp6, ..gso }), ..work }),
         ("another checksum", Work { checksum: Checksum::Partial { start: 34, offset: 6 }, ..work }),
+        ("a checksum elsewhere", Work { checksum: Checksum::Partial { start: 36, offset: 16 }, ..work }),
     ] {
         assert!(Ask::of(&work).is_none(), "{name}");
     }
+}
+
+#[test]
+fn b01_headers_that_are_not_what_they_should_be_are_left_to_the_general_way() {
+    for (what, at, value) in [
+        ("a tag", 12, 0x81),
+        ("options", 14, 0x46),
+        ("another version", 14, 0x65),
+        ("more fragments", 20, 0x20),
+        ("a later fragment", 20, 0x01),
+        ("a later fragment", 21, 0x01),
+        ("UDP", 23, 17),
+        ("a short TCP header", 46, 0x40),
+        ("other headers than stated", 46, 0x60),
+    ] {
+        let (mut frame, gso) = honest(3000);
+        let work = Work { gso: Some(gso), checksum: Checksum::Complete };
+        let ask = Ask::of(&work).unwrap();
+        assert!(straight(&cut(&frame, &[]), ask).is_some());
+        frame[at] = value;
+        assert!(straight(&cut(&frame, &[]), ask).is_none(), "{what}");
+    }
+}
+
+#[test]
+fn b16_what_a_virtio_header_asks_for() {
+    let of = |fields: &[u8], len| Ask::of_header(&Borrowed(&[IoSlice::new(fields)]), len);
+    let tso = header(true, 100, Checksum::Partial { start: 34, offset: 16 });
+    assert!(matches!(of(&tso, 10), Some(Ask::Tcp4 { segment_size: 100, header_len: 0 })));
+    assert!(matches!(of(&[tso, [0; 10]].concat(), 12), Some(Ask::Tcp4 { .. })));
+    assert!(matches!(of(&[0; 10], 10), Some(Ask::Whole(Checksum::Complete))));
+    assert!(of(&tso, 9).is_none() && of(&tso[..9], 10).is_none(), "a header cut short");
+    let places = [(36, 16), (34, 6)].map(|(start, offset)| Checksum::Partial { start, offset });
+    assert!(places.into_iter().all(|place| of(&header(true, 100, place), 10).is_none()), "another checksum");
+    assert!(of(&header(true, 100, Checksum::Complete), 10).is_none(), "no unfinished checksum");
 }
 
 #[test]
