@@ -4,6 +4,7 @@ use std::io::{IoSlice, IoSliceMut};
 use std::net::UdpSocket;
 use std::os::fd::AsFd;
 use std::sync::Barrier;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Instant;
 
@@ -33,13 +34,12 @@ pub fn all(report: &mut Report) -> Outcome<()> {
     for backend in &backends {
         backend.discard_queued();
     }
-    report.line(
-        "queues.receive",
-        &receive([first, second], &sockets),
-        2 * HELD,
-        "one-queue",
-        Bound::AtLeast(1.6),
-    );
+    match receive([first, second], &sockets) {
+        Ok(result) => {
+            report.line("queues.receive", &result, 2 * HELD, "one-queue", Bound::AtLeast(1.6));
+        }
+        Err(error) => eprintln!("queues.receive is not measured: {error}"),
+    }
     Ok(())
 }
 
@@ -61,7 +61,13 @@ fn transmit_beside_bare([first, second]: [&Backend; 2]) -> Comparison {
     compare(&mut ours, &mut theirs)
 }
 
-fn receive([first, second]: [&Backend; 2], [one, other]: &[UdpSocket; 2]) -> Comparison {
+fn receive([first, second]: [&Backend; 2], [one, other]: &[UdpSocket; 2]) -> Outcome<Comparison> {
+    let astray = AtomicUsize::new(0);
+    let drain = |backend| {
+        if drain(backend) != HELD {
+            astray.fetch_add(1, Ordering::Relaxed);
+        }
+    };
     let fill = |socket| send(socket, HELD, LEN).expect("fill");
     let mut two = || side_by_side([&|| fill(one), &|| fill(other)], [&|| drain(first), &|| drain(second)]);
     let mut one_queue = || {
@@ -73,7 +79,11 @@ fn receive([first, second]: [&Backend; 2], [one, other]: &[UdpSocket; 2]) -> Com
         }
         [sum]
     };
-    compare(&mut two, &mut one_queue).inverted()
+    let result = compare(&mut two, &mut one_queue).inverted();
+    match astray.into_inner() {
+        0 => Ok(result),
+        count => Err(format!("{count} times the host put frames into the other queue").into()),
+    }
 }
 
 type Act<'a> = &'a (dyn Fn() + Sync);
@@ -105,13 +115,13 @@ fn send_frames(backend: &Backend, count: usize) {
     (0..count).for_each(|_| session.send(&Frame::new(&slices)).expect("send"));
 }
 
-fn drain(backend: &Backend) {
+fn drain(backend: &Backend) -> usize {
     let mut buffer = vec![0; backend.receive_buffer_len()];
     let mut frames = 0;
     while backend.receive(&mut [IoSliceMut::new(&mut buffer)]).expect("receive").is_some() {
         frames += 1;
     }
-    assert_eq!(frames, HELD);
+    frames
 }
 
 /// A socket whose datagrams the host puts into this queue.
