@@ -11,6 +11,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 
 use super::fault::{ReadFault, WriteFault};
+pub(crate) use super::posix::{read_frame, write_frame};
 use super::tap::{Attached, FrameLimits};
 use crate::config::Config;
 use crate::error::{AdoptError, AttachError, DetachError};

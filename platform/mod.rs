@@ -14,6 +14,7 @@
 //! - `name`, `mtu`, `set_mtu`, `hardware_address`, `set_hardware_address`, `is_up`, `set_up`, `set_address`, `set_carrier`,
 //!   `dropped_by_host`: what a `Tap` asks of its interface, each time anew, since an interface can be renamed. Each
 //!   takes the descriptor and the plumbing, and uses what its system needs.
+//! - `read_frame(fd, slices)`, `write_frame(fd, slices)`: one frame by one system call; an errno as it came.
 //! - `read_fault`, `write_fault`: what an errno of the frames' descriptor means. The only place where that is decided.
 //!
 //! What an attached descriptor promises the engine: it is non-blocking and close-on-exec; one read takes exactly one
@@ -35,9 +36,11 @@ cfg_if::cfg_if! {
         use linux as sys;
     } else if #[cfg(any(target_os = "illumos", target_os = "solaris"))] {
         mod illumos;
+        mod posix;
         use illumos as sys;
     } else {
         mod elsewhere;
+        mod posix;
         use elsewhere as sys;
     }
 }
@@ -46,6 +49,6 @@ pub(crate) use attach::attach;
 pub(crate) use child::inherit_standard_streams_only;
 pub(crate) use fault::{ReadFault, WriteFault};
 pub(crate) use number::duplicate;
-pub(crate) use sys::{check_name, read_fault, write_fault};
+pub(crate) use sys::{check_name, read_fault, read_frame, write_fault, write_frame};
 pub(crate) use tap::FrameLimits;
 pub use tap::Tap;

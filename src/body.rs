@@ -5,10 +5,9 @@ use std::ops::Range;
 use std::os::fd::BorrowedFd;
 
 use nix::errno::Errno;
-use nix::sys::uio::writev;
-use nix::unistd::write;
 
 use crate::checksum::Sum;
+use crate::platform::write_frame;
 
 /// The bytes of one frame, scattered over slices that stay where they are.
 pub(crate) trait Body: Copy {
@@ -28,7 +27,7 @@ pub(crate) trait Body: Copy {
     fn slice_len(slice: &Self::Slice<'_>) -> usize;
     /// The slices as they are, where the frame is all there is in them.
     fn whole<'s>(&'s self) -> Option<&'s [Self::Slice<'s>]>;
-    /// Writes one frame (writev(2); write(2) where that is enough, since it costs less).
+    /// Writes one frame.
     fn write(fd: BorrowedFd<'_>, slices: &[Self::Slice<'_>]) -> Result<usize, Errno>;
 }
 
@@ -87,9 +86,9 @@ impl Body for Borrowed<'_> {
         Some(self.0)
     }
 
-    #[inline]
+    #[inline(always)]
     fn write(fd: BorrowedFd<'_>, slices: &[IoSlice<'_>]) -> Result<usize, Errno> {
-        if let [one] = slices { write(fd, one) } else { writev(fd, slices) }
+        write_frame(fd, slices)
     }
 }
 
@@ -174,8 +173,11 @@ impl<B: Body> Body for Behind<B> {
     }
 }
 
-#[inline]
+#[inline(always)]
 pub(crate) fn total_len(body: impl Body) -> usize {
+    if body.count() == 1 {
+        return body.len(0);
+    }
     (0..body.count()).fold(0, |total: usize, index| total.saturating_add(body.len(index)))
 }
 

@@ -4,17 +4,20 @@ use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::BorrowedFd;
 
 use nix::errno::Errno;
-use nix::sys::uio::readv;
-use nix::unistd::read;
 
 use crate::body::{Borrowed, copy_front};
 use crate::frame::Checksum;
 use crate::gso::Gso;
+use crate::platform::read_frame;
 use crate::reject::RejectReason;
 use crate::vnet_header;
 
 /// What nearly every guest stays below: a frame of 64 KiB in 4 KiB pages, with its headers apart.
 pub(crate) const COMMON: usize = 20;
+/// What is listed where it is wanted, since the list is not long.
+pub(crate) const FEW: usize = 6;
+/// A header before the caller's slices, and a byte behind them.
+pub(crate) const ENDS: usize = 2;
 /// The largest list any system takes in one call (`IOV_MAX` on Linux, illumos and the BSDs).
 pub(crate) const MOST: usize = 1024;
 
@@ -45,13 +48,18 @@ impl Room for &mut [IoSliceMut<'_>] {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn read(&mut self, fd: BorrowedFd<'_>, header: &mut [u8], spare: bool) -> Result<usize, Errno> {
-        let room = self.bytes();
-        match &mut **self {
-            [one] if spare && header.is_empty() => read(fd, one).map(|len| past_room(len, room)),
-            many if spare && header.is_empty() => readv(fd, many).map(|len| past_room(len, room)),
-            many => with_ends(header, many, &mut [0], |all| readv(fd, all)),
+        let room = header.len() + self.bytes();
+        if !spare {
+            with_ends(header, self, &mut [0], |all| read_frame(fd, all))
+        } else if header.is_empty() {
+            read_frame(fd, self).map(|len| past_room(len, room))
+        } else if let [one] = &mut **self {
+            read_frame(fd, &mut [IoSliceMut::new(header), IoSliceMut::new(one)])
+                .map(|len| past_room(len, room))
+        } else {
+            with_ends(header, self, &mut [], |all| read_frame(fd, all)).map(|len| past_room(len, room))
         }
     }
 
@@ -69,51 +77,47 @@ pub(crate) fn past_room(len: usize, room: usize) -> usize {
     if len == room { room + 1 } else { len }
 }
 
-/// Calls `act` with `first`, `middle` and `last` as one list; an empty `first` is left out.
-///
-/// Kept apart, so that the list on the stack burdens nobody who needs none.
-#[inline(never)]
+/// Calls `act` with `first`, `middle` and `last` as one list; what is empty of the first and the last is left out.
+#[inline(always)]
 pub(crate) fn with_ends<R>(
     first: &mut [u8],
     middle: &mut [IoSliceMut<'_>],
     last: &mut [u8],
     act: impl FnOnce(&mut [IoSliceMut<'_>]) -> R,
 ) -> R {
-    if middle.len() + 2 <= COMMON {
-        build_mut::<COMMON, R>(first, middle, last, act)
-    } else {
-        build_mut_long(first, middle, last, act)
+    match middle.len() + ENDS {
+        count if count <= FEW => build_mut::<FEW, R>(first, middle, last, act),
+        count if count <= COMMON => build_mut_apart::<COMMON, R>(first, middle, last, act),
+        _ => build_mut_apart::<MOST, R>(first, middle, last, act),
     }
 }
 
-#[cold]
+/// Kept apart, so that a long list on the stack burdens nobody who needs none.
 #[inline(never)]
-fn build_mut_long<R>(
+fn build_mut_apart<const N: usize, R>(
     first: &mut [u8],
     middle: &mut [IoSliceMut<'_>],
     last: &mut [u8],
     act: impl FnOnce(&mut [IoSliceMut<'_>]) -> R,
 ) -> R {
-    build_mut::<MOST, R>(first, middle, last, act)
+    build_mut::<N, R>(first, middle, last, act)
 }
 
+#[inline(always)]
 fn build_mut<const N: usize, R>(
     first: &mut [u8],
     middle: &mut [IoSliceMut<'_>],
     last: &mut [u8],
     act: impl FnOnce(&mut [IoSliceMut<'_>]) -> R,
 ) -> R {
-    let mut all: [IoSliceMut<'_>; N] = std::array::from_fn(|_| IoSliceMut::new(&mut []));
+    let count = usize::from(!first.is_empty()) + middle.len() + usize::from(!last.is_empty());
     let skip = usize::from(first.is_empty());
-    let parts = std::iter::once(first)
+    let mut parts = std::iter::once(first)
         .skip(skip)
         .chain(middle.iter_mut().map(|slice| &mut **slice))
         .chain(std::iter::once(last));
-    let mut count = 0;
-    for (slot, part) in all.iter_mut().zip(parts) {
-        *slot = IoSliceMut::new(part);
-        count += 1;
-    }
+    let mut all: [IoSliceMut<'_>; N] =
+        std::array::from_fn(|_| IoSliceMut::new(parts.next().unwrap_or_default()));
     act(&mut all[..count])
 }
 

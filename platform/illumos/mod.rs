@@ -45,6 +45,7 @@ pub(crate) use self::settings::{
     dropped_by_host, hardware_address, is_up, mtu, name, set_address, set_carrier, set_hardware_address,
     set_mtu, set_offload, set_queue_enabled, set_up,
 };
+pub(crate) use super::posix::{read_frame, write_frame};
 
 /// What the driver's queue takes: `tunminfo` of its `tun.c`. The stream head refuses anything else with `ERANGE`.
 const LIMITS: FrameLimits = FrameLimits { shortest: 21, longest: 2048 };

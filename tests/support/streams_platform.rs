@@ -15,6 +15,8 @@ pub(crate) mod illumos;
 mod inherited;
 #[path = "../../platform/number.rs"]
 mod number;
+#[path = "../../platform/posix.rs"]
+mod posix;
 #[path = "../../platform/settings.rs"]
 mod settings;
 #[path = "../../platform/tap.rs"]
@@ -26,6 +28,6 @@ pub(crate) use attach::attach;
 pub(crate) use child::inherit_standard_streams_only;
 pub(crate) use fault::{ReadFault, WriteFault};
 pub(crate) use number::duplicate;
-pub(crate) use sys::{check_name, read_fault, write_fault};
+pub(crate) use sys::{check_name, read_fault, read_frame, write_fault, write_frame};
 pub(crate) use tap::FrameLimits;
 pub use tap::Tap;
