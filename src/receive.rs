@@ -17,6 +17,7 @@ use crate::presence::Attachment;
 use crate::reject::RejectReason;
 use crate::slices::Room;
 use crate::statistics::Counter;
+use crate::straight::{Call, Straight, aside};
 use crate::vnet_header;
 
 /// Ethernet destination, source and type.
@@ -36,6 +37,14 @@ pub struct Received {
     pub checksum: Checksum,
 }
 
+impl Received {
+    /// A frame of which nothing is left to be done.
+    #[inline]
+    fn whole(len: usize) -> Self {
+        Self { len, gso: None, checksum: Checksum::Complete }
+    }
+}
+
 impl Backend {
     /// Takes one frame from the host into `slices`, or `None` when nothing is queued. Call it until it gives `None`
     /// before waiting again.
@@ -46,7 +55,7 @@ impl Backend {
     /// # Errors
     /// [`ReceiveError`]: the frame was too long for `slices` or malformed (it is consumed and counted; go on), or the
     /// interface is gone.
-    #[inline]
+    #[inline(always)]
     pub fn receive(&self, slices: &mut [IoSliceMut<'_>]) -> Result<Option<Received>, ReceiveError> {
         self.receive_into(slices)
     }
@@ -65,13 +74,37 @@ impl Backend {
         self.discard(&self.counters.receive.stale)
     }
 
-    #[inline]
-    pub(crate) fn receive_into(&self, room: impl Room) -> Result<Option<Received>, ReceiveError> {
-        let received = self.take(room)?;
-        if let Some(received) = &received {
-            self.count_direct(received.len);
+    #[inline(always)]
+    pub(crate) fn receive_into(&self, mut room: impl Room) -> Result<Option<Received>, ReceiveError> {
+        if self.header_len == 0 {
+            match self.take_straight(&mut room, &mut [], 0) {
+                Straight::Done(len) => {
+                    self.count_direct(len);
+                    Ok(Some(Received::whole(len)))
+                }
+                Straight::Unusual(call) => self.receive_unusual(room, call),
+            }
+        } else {
+            aside();
+            self.receive_behind_header(room)
         }
-        Ok(received)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn receive_unusual(
+        &self,
+        mut room: impl Room,
+        call: Option<Call>,
+    ) -> Result<Option<Received>, ReceiveError> {
+        let taken = self.take_unusual(&mut room, &mut [], 0, call)?;
+        Ok(taken.inspect(|len| self.count_direct(*len)).map(Received::whole))
+    }
+
+    #[inline(never)]
+    fn receive_behind_header(&self, room: impl Room) -> Result<Option<Received>, ReceiveError> {
+        let taken = self.take_behind_header(room)?;
+        Ok(taken.inspect(|received| self.count_direct(received.len)))
     }
 
     pub(crate) fn receive_into_with_header(
@@ -81,27 +114,62 @@ impl Backend {
         if self.header_len == 0 {
             return Err(ReceiveError::Unsupported { what: "a virtio-net header on this TAP" });
         }
-        let received = self.timed_receive(|| self.read_frame(&mut [], &mut room, self.header_len))?;
-        if let Some(len) = received {
-            self.count_direct(len);
-        }
-        Ok(received.map(|len| len + self.header_len))
+        let taken = self.take_whole(&mut room, &mut [], self.header_len)?;
+        Ok(taken.inspect(|len| self.count_direct(*len)).map(|len| len + self.header_len))
     }
 
     /// [`receive`](Self::receive) without counting the frame that it gives.
     #[inline(always)]
     pub(crate) fn take(&self, mut room: impl Room) -> Result<Option<Received>, ReceiveError> {
+        if self.header_len == 0 {
+            Ok(self.take_whole(&mut room, &mut [], 0)?.map(Received::whole))
+        } else {
+            self.take_behind_header(room)
+        }
+    }
+
+    #[inline(always)]
+    fn take_behind_header(&self, mut room: impl Room) -> Result<Option<Received>, ReceiveError> {
         let mut header = [0; vnet_header::LONGEST];
         let header = &mut header[..self.header_len];
-        let Some(len) = self.timed_receive(|| self.read_frame(header, &mut room, 0))? else {
-            return Ok(None);
-        };
+        let Some(len) = self.take_whole(&mut room, header, 0)? else { return Ok(None) };
         if vnet_header::is_inert(header) {
-            return Ok(Some(Received { len, gso: None, checksum: Checksum::Complete }));
+            return Ok(Some(Received::whole(len)));
         }
         match room.interpret(header, len) {
             Ok((gso, checksum)) => Ok(Some(Received { len, gso, checksum })),
             Err(reason) => Err(self.reject_received(reason, len)),
+        }
+    }
+
+    /// Takes a frame as [`read_frame`](Self::read_frame) reads it.
+    #[inline(always)]
+    fn take_whole(
+        &self,
+        room: &mut impl Room,
+        header: &mut [u8],
+        inside: usize,
+    ) -> Result<Option<usize>, ReceiveError> {
+        match self.take_straight(room, header, inside) {
+            Straight::Done(len) => Ok(Some(len)),
+            Straight::Unusual(call) => self.take_unusual(room, header, inside, call),
+        }
+    }
+
+    /// Goes on with a frame for which a system call may have been made.
+    #[cold]
+    fn take_unusual(
+        &self,
+        room: &mut impl Room,
+        header: &mut [u8],
+        inside: usize,
+        call: Option<Call>,
+    ) -> Result<Option<usize>, ReceiveError> {
+        match call {
+            Some(Call { outcome, len, seen }) if outcome != Err(Errno::EINTR) => {
+                self.read_outcome(outcome, header.len() + inside, len, room, seen)
+            }
+            _ => self.timed_receive(|| self.read_frame(header, room, inside)),
         }
     }
 
@@ -133,12 +201,26 @@ impl Backend {
             return Err(ReceiveError::TooManySlices { slices: count, limit: self.most_slices });
         }
         loop {
-            return match room.read(self.tap.as_fd(), header, spare) {
-                Ok(0) => Err(self.found_gone(seen)),
-                Ok(len) => self.check_frame(len, header.len() + inside, bytes, room).map(Some),
-                Err(Errno::EINTR) => continue,
-                Err(errno) => self.read_failed(errno, seen),
-            };
+            let outcome = room.read(self.tap.as_fd(), header, spare);
+            if outcome != Err(Errno::EINTR) {
+                return self.read_outcome(outcome, header.len() + inside, bytes, room, seen);
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn read_outcome(
+        &self,
+        outcome: Result<usize, Errno>,
+        ahead: usize,
+        bytes: usize,
+        room: &impl Room,
+        seen: Attachment,
+    ) -> Result<Option<usize>, ReceiveError> {
+        match outcome {
+            Ok(0) => Err(self.found_gone(seen)),
+            Ok(len) => self.check_frame(len, ahead, bytes, room).map(Some),
+            Err(errno) => self.read_failed(errno, seen),
         }
     }
 

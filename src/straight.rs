@@ -1,7 +1,8 @@
-//! The way of a frame to the host while nothing is unusual: from the session to the system call in one piece.
+//! The way of a frame while nothing is unusual: from the caller to the system call and back in one piece.
 //!
-//! Each return behind a system call is mispredicted, which costs more than all the checks here; so the functions of this file
-//! are part of their caller, and what is unusual is outlined.
+//! Behind a system call the processor has forgotten its callers and most branches: each return, and each jump that is
+//! taken, costs more than all the checks here. So the functions of this file are part of their caller, and what is unusual
+//! is outlined.
 
 use std::os::fd::AsFd;
 use std::sync::atomic::Ordering;
@@ -10,47 +11,82 @@ use nix::errno::Errno;
 
 use crate::backend::Backend;
 use crate::body::{Body, total_len};
-use crate::error::TransmitError;
 use crate::presence::Attachment;
 use crate::quick::{Ask, FEW_SLICES, Host, OWN, USUAL_SLICES, lay_out};
+use crate::receive::ETHERNET_HEADER;
+use crate::slices::{ENDS, Room};
 use crate::vnet_header;
 
+/// What came of trying the straight way.
+#[derive(Debug)]
+pub(crate) enum Straight<T> {
+    Done(T),
+    /// The frame is left to the general way, before or after a system call was made for it.
+    Unusual(Option<Call>),
+}
+
+/// What a first system call came to.
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub(crate) outcome: Result<usize, Errno>,
+    /// Bytes of the frame that was to be sent, or of the room for one with its header.
+    pub(crate) len: usize,
+    pub(crate) seen: Attachment,
+}
+
 impl Backend {
-    /// Hands the host a frame as it is, or leaves it to the general way.
+    /// Takes a frame, its virtio-net header into `header` and what of that is `inside` into the room; gives the length of
+    /// the frame alone.
     #[inline(always)]
-    pub(crate) fn send_bare<B: Body>(&self, body: &B) -> Option<Result<(), TransmitError>> {
-        let seen = self.as_usual()?;
-        let (slices, len) = (body.whole()?, total_len(*body));
-        let fits = (self.limits.shortest..=self.limits.longest).contains(&len);
-        if !fits | (slices.len() > self.most_slices) {
-            return None;
+    pub(crate) fn take_straight(
+        &self,
+        room: &mut impl Room,
+        header: &mut [u8],
+        inside: usize,
+    ) -> Straight<usize> {
+        let Some(seen) = self.as_usual() else { return Straight::Unusual(None) };
+        if room.count() + ENDS > self.most_slices {
+            return Straight::Unusual(None);
         }
-        Some(self.write_straight::<B>(slices, len, seen))
+        let (ahead, len) = (header.len() + inside, header.len() + room.bytes());
+        let spare = len > ahead + self.largest.load(Ordering::Relaxed);
+        match room.read(self.tap.as_fd(), header, spare) {
+            Ok(taken) if (ahead + ETHERNET_HEADER..=len).contains(&taken) => Straight::Done(taken - ahead),
+            outcome => unusual(Call { outcome, len, seen }),
+        }
     }
 
-    /// Hands the host a frame of the usual kinds in one straight line, or leaves it to the general way.
+    /// Hands the host a frame as it is.
     #[inline(always)]
-    pub(crate) fn send_straight<B: Body>(&self, body: &B, ask: Ask) -> Option<Result<(), TransmitError>> {
-        let seen = self.as_usual()?;
+    pub(crate) fn send_bare<B: Body>(&self, body: &B) -> Straight<()> {
+        let Some(seen) = self.as_usual() else { return Straight::Unusual(None) };
+        let Some(slices) = body.whole() else { return Straight::Unusual(None) };
+        let len = total_len(*body);
+        let fits = (self.limits.shortest..=self.limits.longest).contains(&len);
+        if !fits | (slices.len() > self.most_slices) {
+            return Straight::Unusual(None);
+        }
+        self.write_straight::<B>(slices, len, seen)
+    }
+
+    /// Hands the host a frame of the usual kinds, with what is left to be done on it.
+    #[inline(always)]
+    pub(crate) fn send_straight<B: Body>(&self, body: &B, ask: Ask) -> Straight<()> {
+        let Some(seen) = self.as_usual() else { return Straight::Unusual(None) };
         if !self.host_offload.load(Ordering::Relaxed) | (self.header_len != vnet_header::LONGEST) {
-            return None;
+            return Straight::Unusual(None);
         }
         match body.count() {
             ..FEW_SLICES => self.send_laid_out::<B, FEW_SLICES>(body, ask, seen),
             count if count < USUAL_SLICES.min(self.most_slices) => self.send_scattered(body, ask, seen),
             // So many are rare, and cost more to list than this saves.
-            _ => None,
+            _ => Straight::Unusual(None),
         }
     }
 
     /// Kept apart so that its longer list is not laid out in the common case.
     #[inline(never)]
-    fn send_scattered<B: Body>(
-        &self,
-        body: &B,
-        ask: Ask,
-        seen: Attachment,
-    ) -> Option<Result<(), TransmitError>> {
+    fn send_scattered<B: Body>(&self, body: &B, ask: Ask, seen: Attachment) -> Straight<()> {
         self.send_laid_out::<B, USUAL_SLICES>(body, ask, seen)
     }
 
@@ -60,53 +96,43 @@ impl Backend {
         body: &B,
         ask: Ask,
         seen: Attachment,
-    ) -> Option<Result<(), TransmitError>> {
+    ) -> Straight<()> {
         let host = Host { shortest: self.limits.shortest, longest: self.limits.longest };
         let (mut own, mut slices) = ([0; OWN], [B::own(&[]); ROOM]);
-        let (used, len) = lay_out(body, ask, host, &mut own, &mut slices)?;
-        Some(self.write_straight::<B>(&slices[..used], len, seen))
+        let Some((used, len)) = lay_out(body, ask, host, &mut own, &mut slices) else {
+            return Straight::Unusual(None);
+        };
+        self.write_straight::<B>(&slices[..used], len, seen)
     }
 
     /// The interface that is there, while nothing is unusual: one branch, since none of these is true as a rule.
-    #[inline]
+    #[inline(always)]
     fn as_usual(&self) -> Option<Attachment> {
         let unusual = self.timed.load(Ordering::Relaxed) | !self.link.is_up() | self.log.is_on();
         self.presence.seen().filter(|_| !unusual)
     }
 
     #[inline(always)]
-    fn write_straight<B: Body>(
-        &self,
-        slices: &[B::Slice<'_>],
-        len: usize,
-        seen: Attachment,
-    ) -> Result<(), TransmitError> {
+    fn write_straight<B: Body>(&self, slices: &[B::Slice<'_>], len: usize, seen: Attachment) -> Straight<()> {
         match B::write(self.tap.as_fd(), slices) {
             Ok(written) if written == self.header_len + len => {
                 self.counters.transmit.frames_offered.one_alone();
                 self.counters.transmit.segments_sent.one_alone();
                 self.count_sent(len);
-                Ok(())
+                Straight::Done(())
             }
-            outcome => self.write_again::<B>(outcome, slices, len, seen),
+            outcome => unusual(Call { outcome, len, seen }),
         }
     }
-
-    /// What a first write that did not succeed comes to.
-    #[cold]
-    #[inline(never)]
-    fn write_again<B: Body>(
-        &self,
-        outcome: Result<usize, Errno>,
-        slices: &[B::Slice<'_>],
-        len: usize,
-        seen: Attachment,
-    ) -> Result<(), TransmitError> {
-        let result = match outcome {
-            Err(Errno::EINTR) => self.write_frame::<B>(slices, len, 0),
-            outcome => self.written(outcome, len, 0, seen),
-        };
-        self.count(&result, len);
-        result
-    }
 }
+
+#[inline(always)]
+fn unusual<T>(call: Call) -> Straight<T> {
+    aside();
+    Straight::Unusual(Some(call))
+}
+
+/// Has the compiler put the branch it stands in out of the way of the other one.
+#[cold]
+#[inline]
+pub(crate) fn aside() {}

@@ -16,6 +16,7 @@ use crate::platform::{self, WriteFault};
 use crate::presence::Attachment;
 use crate::quick::Ask;
 use crate::reject::RejectReason;
+use crate::straight::{Call, Straight, aside};
 use crate::transmit_lock::{BLOCKED, STARVED};
 use crate::vnet_header;
 
@@ -24,20 +25,40 @@ impl Backend {
     #[inline(always)]
     pub(crate) fn send<B: Body>(&self, body: B, work: &Work) -> Result<(), TransmitError> {
         if self.header_len == 0 && work.gso.is_none() && work.checksum == Checksum::Complete {
-            self.send_bare(&body).unwrap_or_else(|| self.send_rest(body, *work, 0))
+            match self.send_bare(&body) {
+                Straight::Done(()) => Ok(()),
+                Straight::Unusual(call) => self.send_unusual(body, work, call),
+            }
         } else {
+            aside();
             self.send_behind_header(body, work)
         }
     }
 
     #[inline(never)]
     fn send_behind_header<B: Body>(&self, body: B, work: &Work) -> Result<(), TransmitError> {
-        if let Some(ask) = Ask::of(work)
-            && let Some(result) = self.send_straight(&body, ask)
-        {
-            return result;
+        match Ask::of(work).map(|ask| self.send_straight(&body, ask)) {
+            Some(Straight::Done(())) => Ok(()),
+            Some(Straight::Unusual(call)) => self.send_unusual(body, work, call),
+            None => self.send_rest(body, *work, 0),
         }
-        self.send_rest(body, *work, 0)
+    }
+
+    #[inline(never)]
+    fn send_unusual<B: Body>(&self, body: B, work: &Work, call: Option<Call>) -> Result<(), TransmitError> {
+        call.and_then(|call| self.judge(call)).unwrap_or_else(|| self.send_rest(body, *work, 0))
+    }
+
+    /// Says and counts what a first write that did not succeed came to; `None` when it is to be made again.
+    #[cold]
+    fn judge(&self, call: Call) -> Option<Result<(), TransmitError>> {
+        let Call { outcome, len, seen } = call;
+        if outcome == Err(Errno::EINTR) {
+            return None;
+        }
+        let result = self.written(outcome, len, 0, seen);
+        self.count(&result, len);
+        Some(result)
     }
 
     /// Sends a frame from segment `first` on.
@@ -48,17 +69,19 @@ impl Backend {
     /// Sends a frame whose first `header_len` bytes are a virtio driver's header.
     pub(crate) fn send_with_header<B: Body>(&self, body: B, header_len: usize) -> Result<(), TransmitError> {
         let frame = Behind::new(body, header_len);
-        if let Some(ask) = Ask::of_header(&body, header_len)
-            && let Some(result) = self.send_straight(&frame, ask)
-        {
-            return result;
-        }
-        self.send_generally(frame, 0, || {
-            let mut header = [0; vnet_header::LONGEST];
-            let header = &mut header[..header_len.min(vnet_header::LONGEST)];
-            let filled = copy_front(body, header);
-            let (gso, checksum) = vnet_header::interpret_behind(&header[..filled], frame)?;
-            Ok(Work { gso, checksum })
+        let call = match Ask::of_header(&body, header_len).map(|ask| self.send_straight(&frame, ask)) {
+            Some(Straight::Done(())) => return Ok(()),
+            Some(Straight::Unusual(call)) => call,
+            None => None,
+        };
+        call.and_then(|call| self.judge(call)).unwrap_or_else(|| {
+            self.send_generally(frame, 0, || {
+                let mut header = [0; vnet_header::LONGEST];
+                let header = &mut header[..header_len.min(vnet_header::LONGEST)];
+                let filled = copy_front(body, header);
+                let (gso, checksum) = vnet_header::interpret_behind(&header[..filled], frame)?;
+                Ok(Work { gso, checksum })
+            })
         })
     }
 

@@ -4,6 +4,7 @@ mod device;
 mod observed;
 mod pair;
 mod receive_frame;
+mod receive_ways;
 mod segments;
 mod straight;
 mod stress;
