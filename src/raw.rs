@@ -20,7 +20,7 @@ use crate::gso::Gso;
 use crate::receive::Received;
 use crate::reject::RejectReason;
 use crate::session::Transmitter;
-use crate::slices::{COMMON, MOST, Room, past_room};
+use crate::slices::{COMMON, ENDS, FEW, MOST, Room, past_room};
 use crate::vnet_header;
 
 /// A run of bytes in guest memory: what `iovec` is to C, and laid out the same.
@@ -33,24 +33,28 @@ pub struct RawSlice(libc::iovec);
 impl RawSlice {
     /// Makes a slice of `len` bytes at `start`.
     #[must_use]
+    #[inline]
     pub fn new(start: *mut u8, len: usize) -> Self {
         Self(libc::iovec { iov_base: start.cast(), iov_len: len })
     }
 
     /// The first byte.
     #[must_use]
+    #[inline]
     pub fn as_ptr(&self) -> *mut u8 {
         self.0.iov_base.cast()
     }
 
     /// How many bytes there are.
     #[must_use]
+    #[inline]
     pub fn len(&self) -> usize {
         self.0.iov_len
     }
 
     /// Whether there are none.
     #[must_use]
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -84,6 +88,7 @@ impl<'f> Guest<'f> {
     /// - each slice's memory is mapped and readable over its whole length (any address will do for length 0);
     /// - no Rust reference that forbids others to write exists to any of it, and no Rust code writes to it except by
     ///   volatile or atomic accesses. The guest itself may write at any time.
+    #[inline(always)]
     pub(crate) unsafe fn new(slices: &'f [RawSlice]) -> Self {
         let parts = std::ptr::from_ref(slices) as *const [Part<'f>];
         // SAFETY: points at the caller's array, alive and unchanged for `'f`; a `Part` is a `RawSlice` by
@@ -165,8 +170,14 @@ impl Body for Guest<'_> {
         Some(self.0)
     }
 
-    #[inline]
+    #[inline(always)]
     fn write(fd: BorrowedFd<'_>, parts: &[Part<'_>]) -> Result<usize, Errno> {
+        if let [Part(one, _)] = parts {
+            // SAFETY: `one.len()` bytes of guest memory, or our own; a `Part` can be read for its life time, which
+            // outlasts the call.
+            let written = unsafe { libc::write(fd.as_raw_fd(), one.as_ptr().cast(), one.len()) };
+            return usize::try_from(written).map_err(|_| Errno::last());
+        }
         let count = slice_count(parts.len())?;
         // SAFETY: an array of `count` `Part`, each an `iovec` by `repr(transparent)`, the caller's and alive during the
         // call; a `Part` can be read for its life time, which outlasts the call.
@@ -185,12 +196,20 @@ impl<'r> GuestRoom<'r> {
     /// # Safety
     /// For as long as the value is used, each slice's memory is mapped, readable and writable over its whole length, and
     /// there is no Rust reference to any of it.
+    #[inline(always)]
     unsafe fn new(slices: &'r [RawSlice]) -> Self {
         Self(slices)
     }
 
     /// Reads one frame into `slices`: those of this room, or these between two that are the caller's own.
+    #[inline(always)]
     fn read_into(&self, fd: BorrowedFd<'_>, slices: &[RawSlice]) -> Result<usize, Errno> {
+        if let [one] = slices {
+            // SAFETY: `one.len()` bytes, of this room or the caller's own, as below; they stay where they are during the
+            // call.
+            let read = unsafe { libc::read(fd.as_raw_fd(), one.as_ptr().cast(), one.len()) };
+            return usize::try_from(read).map_err(|_| Errno::last());
+        }
         let count = slice_count(slices.len())?;
         // SAFETY: `slices` is an array of `count` `RawSlice`, each an `iovec` by `repr(transparent)`, alive during the
         // call; the memory behind those of the room may be written by the promise made to `new`, that behind others is
@@ -199,6 +218,7 @@ impl<'r> GuestRoom<'r> {
         usize::try_from(read).map_err(|_| Errno::last())
     }
 
+    #[inline(always)]
     fn guest(&self) -> Guest<'_> {
         // SAFETY: who made this room promised more than a `Guest` needs, for longer than this borrow.
         unsafe { Guest::new(self.0) }
@@ -206,24 +226,35 @@ impl<'r> GuestRoom<'r> {
 }
 
 impl Room for GuestRoom<'_> {
+    #[inline]
     fn count(&self) -> usize {
         self.0.len()
     }
 
+    #[inline(always)]
     fn bytes(&self) -> usize {
         total_len(self.guest())
     }
 
+    #[inline(always)]
     fn read(&mut self, fd: BorrowedFd<'_>, header: &mut [u8], spare: bool) -> Result<usize, Errno> {
+        let room = header.len() + self.bytes();
         if spare && header.is_empty() {
-            let room = self.bytes();
             return self.read_into(fd, self.0).map(|len| past_room(len, room));
         }
+        if let [one] = self.0
+            && spare
+        {
+            let header = RawSlice::new(header.as_mut_ptr(), header.len());
+            return self.read_into(fd, &[header, *one]).map(|len| past_room(len, room));
+        }
         let mut overflow = [0; 1];
-        let ends =
-            [RawSlice::new(header.as_mut_ptr(), header.len()), RawSlice::new(overflow.as_mut_ptr(), 1)];
-        let list = [ends[0]].into_iter().chain(self.0.iter().copied()).chain([ends[1]]);
-        with_list(self.0.len() + ends.len(), list, |slices| self.read_into(fd, slices))
+        let first = (!header.is_empty()).then(|| RawSlice::new(header.as_mut_ptr(), header.len()));
+        let last = (!spare).then(|| RawSlice::new(overflow.as_mut_ptr(), overflow.len()));
+        let count = self.0.len() + usize::from(first.is_some()) + usize::from(last.is_some());
+        let list = first.into_iter().chain(self.0.iter().copied()).chain(last);
+        let read = with_list(count, list, |slices| self.read_into(fd, slices));
+        read.map(|len| if spare { past_room(len, room) } else { len })
     }
 
     fn interpret(&self, header: &[u8], len: usize) -> Result<(Option<Gso>, Checksum), RejectReason> {
@@ -246,24 +277,33 @@ impl Room for GuestRoom<'_> {
 }
 
 /// Calls `act` with the `count` slices of `list`, on the stack.
+#[inline(always)]
 fn with_list<R>(count: usize, list: impl Iterator<Item = RawSlice>, act: impl FnOnce(&[RawSlice]) -> R) -> R {
-    if count <= COMMON { build::<COMMON, R>(list, act) } else { build_long(list, act) }
-}
-
-/// Kept apart so that its large frame on the stack is not touched by the common case.
-#[cold]
-#[inline(never)]
-fn build_long<R>(list: impl Iterator<Item = RawSlice>, act: impl FnOnce(&[RawSlice]) -> R) -> R {
-    build::<{ MOST + 2 }, R>(list, act)
-}
-
-fn build<const N: usize, R>(list: impl Iterator<Item = RawSlice>, act: impl FnOnce(&[RawSlice]) -> R) -> R {
-    let mut all = [RawSlice::new(std::ptr::null_mut(), 0); N];
-    let mut count = 0;
-    for (slot, slice) in all.iter_mut().zip(list) {
-        *slot = slice;
-        count += 1;
+    match count {
+        count if count <= FEW => build::<FEW, R>(count, list, act),
+        count if count <= COMMON => build_apart::<COMMON, R>(count, list, act),
+        _ => build_apart::<{ MOST + ENDS }, R>(count, list, act),
     }
+}
+
+/// Kept apart, so that a long list on the stack burdens nobody who needs none.
+#[inline(never)]
+fn build_apart<const N: usize, R>(
+    count: usize,
+    list: impl Iterator<Item = RawSlice>,
+    act: impl FnOnce(&[RawSlice]) -> R,
+) -> R {
+    build::<N, R>(count, list, act)
+}
+
+#[inline(always)]
+fn build<const N: usize, R>(
+    count: usize,
+    mut list: impl Iterator<Item = RawSlice>,
+    act: impl FnOnce(&[RawSlice]) -> R,
+) -> R {
+    let nothing = RawSlice::new(std::ptr::null_mut(), 0);
+    let all: [RawSlice; N] = std::array::from_fn(|_| list.next().unwrap_or(nothing));
     act(&all[..count])
 }
 
@@ -282,6 +322,7 @@ impl Backend {
     ///
     /// # Errors
     /// As [`receive`](Self::receive).
+    #[inline(always)]
     pub unsafe fn receive_raw(&self, slices: &[RawSlice]) -> Result<Option<Received>, ReceiveError> {
         // SAFETY: the caller promises the same, for at least as long.
         let room = unsafe { GuestRoom::new(slices) };
@@ -314,6 +355,7 @@ impl Transmitter<'_> {
     ///
     /// # Errors
     /// As [`send`](Self::send).
+    #[inline(always)]
     pub unsafe fn send_raw(
         &mut self,
         slices: &[RawSlice],
