@@ -4,6 +4,7 @@ mod calls;
 mod chart;
 mod checksum;
 mod drift;
+mod forms;
 mod forward;
 mod frames;
 mod frontend;
@@ -29,9 +30,10 @@ use rig::Outcome;
 
 type Group = (&'static str, fn(&mut Report) -> Outcome<()>);
 
-const GROUPS: [Group; 12] = [
+const GROUPS: [Group; 13] = [
     ("frames", frames::all),
     ("slices", slices::all),
+    ("forms", forms::all),
     ("threads", threads::all),
     ("gso", gso::all),
     ("checksum", checksum::all),
