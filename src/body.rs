@@ -175,9 +175,6 @@ impl<B: Body> Body for Behind<B> {
 
 #[inline(always)]
 pub(crate) fn total_len(body: impl Body) -> usize {
-    if body.count() == 1 {
-        return body.len(0);
-    }
     (0..body.count()).fold(0, |total: usize, index| total.saturating_add(body.len(index)))
 }
 

@@ -82,7 +82,7 @@ impl Backend {
                     self.count_direct(len);
                     Ok(Some(Received::whole(len)))
                 }
-                Straight::Unusual(call) => self.receive_unusual(room, call),
+                Straight::Unusual(call) => Ok(self.receive_unusual(room, call)?.map(Received::whole)),
             }
         } else {
             aside();
@@ -90,15 +90,16 @@ impl Backend {
         }
     }
 
+    /// Gives the length only: what the usual way gives then needs no place in memory.
     #[cold]
     #[inline(never)]
     fn receive_unusual(
         &self,
         mut room: impl Room,
         call: Option<Call>,
-    ) -> Result<Option<Received>, ReceiveError> {
+    ) -> Result<Option<usize>, ReceiveError> {
         let taken = self.take_unusual(&mut room, &mut [], 0, call)?;
-        Ok(taken.inspect(|len| self.count_direct(*len)).map(Received::whole))
+        Ok(taken.inspect(|len| self.count_direct(*len)))
     }
 
     #[inline(never)]

@@ -60,8 +60,16 @@ impl Backend {
     #[inline(always)]
     pub(crate) fn send_bare<B: Body>(&self, body: &B) -> Straight<()> {
         let Some(seen) = self.as_usual() else { return Straight::Unusual(None) };
-        let Some(slices) = body.whole() else { return Straight::Unusual(None) };
-        let len = total_len(*body);
+        match body.whole() {
+            // Apart from the other, so that nothing is decided twice.
+            Some(one @ [slice]) => self.send_slices::<B>(one, B::slice_len(slice), seen),
+            Some(slices) => self.send_slices::<B>(slices, total_len(*body), seen),
+            None => Straight::Unusual(None),
+        }
+    }
+
+    #[inline(always)]
+    fn send_slices<B: Body>(&self, slices: &[B::Slice<'_>], len: usize, seen: Attachment) -> Straight<()> {
         let fits = (self.limits.shortest..=self.limits.longest).contains(&len);
         if !fits | (slices.len() > self.most_slices) {
             return Straight::Unusual(None);

@@ -6,7 +6,7 @@ use etherparse::checksum::Sum16BitWords;
 use tap_plumb::internet_checksum;
 
 use crate::gso::naive;
-use crate::measure::{Cost, compare, timed};
+use crate::measure::{Cost, at_page, compare, timed};
 use crate::report::{Bound, Report};
 use crate::rig::Outcome;
 
@@ -34,11 +34,12 @@ const PEERS: [Peer; 4] = [
 
 pub fn all(report: &mut Report) -> Outcome<()> {
     for (len, bounds) in SIZES {
-        let bytes: Vec<u8> = (0..len).map(|at| (at * 7) as u8).collect();
+        let (bytes, mut memory): (Vec<u8>, _) = ((0..len).map(|at| (at * 7) as u8).collect(), Vec::new());
+        let bytes = &*at_page(&bytes, &mut memory);
         let count = 8_000_000 / (len + 60);
-        let mut ours = || repeat(count, || internet_checksum(black_box(&bytes)));
+        let mut ours = || repeat(count, || internet_checksum(black_box(bytes)));
         for ((name, peer), bound) in PEERS.into_iter().zip(bounds) {
-            let mut peer = || repeat(count, || peer(black_box(&bytes)));
+            let mut peer = || repeat(count, || peer(black_box(bytes)));
             report.line(&format!("checksum.{len}"), &compare(&mut ours, &mut peer), count, name, bound);
         }
     }

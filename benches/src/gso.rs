@@ -7,7 +7,7 @@ use std::io::IoSlice;
 use nix::sys::uio::writev;
 use tap_plumb::{Backend, Completion, Frame, Gso, GsoKind, Offload};
 
-use crate::measure::{compare, timed};
+use crate::measure::{at_page, compare, timed};
 use crate::report::{Bound, Report};
 use crate::rig::{Outcome, Rig};
 
@@ -48,8 +48,9 @@ pub fn all(report: &mut Report) -> Outcome<()> {
 
 /// Cutting alone, without a system call.
 fn carve(report: &mut Report) {
-    let frame = oversized();
-    let slices = [IoSlice::new(&frame)];
+    let [mut memory, mut own_memory] = [Vec::new(), Vec::new()];
+    let frame = at_page(&oversized(), &mut memory);
+    let slices = [IoSlice::new(frame)];
     let mut ours = || {
         timed(|| {
             for _ in 0..20 {
@@ -62,8 +63,8 @@ fn carve(report: &mut Report) {
             }
         })
     };
-    let mut own = oversized();
-    let mut seed = || timed(|| (0..20).for_each(|_| in_place(black_box(&mut own))));
+    let own = at_page(&oversized(), &mut own_memory);
+    let mut seed = || timed(|| (0..20).for_each(|_| in_place(black_box(own))));
     let result = compare(&mut ours, &mut seed);
     report.line("gso.carve.64k", &result, 20 * SEGMENTS, "in-place", Bound::AtMost(0.20));
 }

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 /// Rounds whose figures count, after the warm-up.
-pub const ROUNDS: usize = 61;
+pub const ROUNDS: usize = 121;
 const WARM_UP: usize = 5;
 
 /// What one run of a contender cost, in one respect or several.
@@ -17,6 +17,16 @@ pub fn timed(act: impl FnOnce()) -> Cost<1> {
     let start = Instant::now();
     act();
     [start.elapsed().as_secs_f64()]
+}
+
+/// Copies `bytes` to where a page begins, so that where they lie makes no difference between two runs.
+pub fn at_page<'m>(bytes: &[u8], memory: &'m mut Vec<u8>) -> &'m mut [u8] {
+    const PAGE: usize = 4096;
+    memory.resize(bytes.len() + PAGE, 0);
+    let start = memory.as_ptr().align_offset(PAGE);
+    let place = &mut memory[start..][..bytes.len()];
+    place.copy_from_slice(bytes);
+    place
 }
 
 /// Values of one thing, round by round.
@@ -91,8 +101,9 @@ impl Comparison {
     }
 }
 
-/// Runs the contenders, which have numbers, as `slots` lists them, beginning one place later each round; gives what each
-/// of them cost, in each respect.
+/// Runs the contenders, which have numbers, as `slots` lists them, every other round backwards, and every two rounds
+/// beginning one place later: what a contender finds depends on who was there before. Gives what each of them cost, in
+/// each respect.
 pub fn alternate<const N: usize>(
     rounds: usize,
     slots: &[usize],
@@ -101,7 +112,8 @@ pub fn alternate<const N: usize>(
     let mut costs = vec![Vec::with_capacity(rounds); slots.len()];
     for round in 0..WARM_UP + rounds {
         for step in 0..slots.len() {
-            let slot = (round + step) % slots.len();
+            let step = if round % 2 == 0 { step } else { slots.len() - 1 - step };
+            let slot = (round / 2 + step) % slots.len();
             let cost = run(slots[slot]);
             if round >= WARM_UP {
                 costs[slot].push(cost);

@@ -132,9 +132,10 @@ fn resident(report: &mut Report) -> Outcome<()> {
     Ok(())
 }
 
+/// From the page tables: the counters of `/proc/self/status` lag by some pages a processor.
 fn resident_bytes() -> Outcome<usize> {
-    let text = fs::read_to_string("/proc/self/status")?;
-    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;
+    let text = fs::read_to_string("/proc/self/smaps_rollup")?;
+    let line = text.lines().find_map(|line| line.strip_prefix("Rss:")).ok_or("no Rss")?;
     let kilobytes: usize = line.trim().trim_end_matches(" kB").parse()?;
     Ok(kilobytes * 1024)
 }

@@ -49,6 +49,12 @@ impl Figure {
         if self.value < 10.0 { format!("{:.3}", self.value) } else { format!("{:.1}", self.value) }
     }
 
+    /// As exact as two runs are compared by.
+    pub fn ratio_text(&self) -> String {
+        let [median, ..] = self.ratio;
+        if median < 0.2 { format!("{median:.4}") } else { format!("{median:.3}") }
+    }
+
     pub fn verdict(&self) -> Verdict {
         let met = match self.bound {
             Bound::None => return Verdict::Unbounded,
@@ -142,12 +148,13 @@ impl Report {
     }
 
     fn add(&mut self, figure: Figure) {
-        let Figure { name, unit, ratio: [median, least, most], peer, .. } = &figure;
+        let Figure { name, unit, ratio: [_, least, most], peer, .. } = &figure;
         let control = figure.control.map_or(String::new(), |control| format!(" A/A {control:.3},"));
         let (bound, verdict) = (figure.bound.text(), figure.verdict().text());
         println!(
-            "{name} {} {unit} {median:.3} {peer}  # {least:.3}..{most:.3},{control} bound {bound} {verdict}",
-            figure.value_text()
+            "{name} {} {unit} {} {peer}  # {least:.3}..{most:.3},{control} bound {bound} {verdict}",
+            figure.value_text(),
+            figure.ratio_text()
         );
         self.figures.push(figure);
     }

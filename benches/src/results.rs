@@ -32,12 +32,12 @@ pub fn markdown(report: &Report) -> String {
 }
 
 fn row(figure: &Figure) -> String {
-    let Figure { name, unit, ratio: [median, least, most], peer, control, bound, .. } = figure;
+    let Figure { name, unit, ratio: [_, least, most], peer, control, bound, .. } = figure;
     let control = control.map_or("".into(), |control| format!("{control:.3}"));
     let bound_text = if matches!(bound, Bound::None) { String::new() } else { bound.text() };
     let value = figure.value_text();
-    let verdict = figure.verdict().text();
+    let (ratio, verdict) = (figure.ratio_text(), figure.verdict().text());
     format!(
-        "| {name} | {value} {unit} | **{median:.3}** | {least:.3}..{most:.3} | {peer} | {control} | {bound_text} | {verdict} |\n"
+        "| {name} | {value} {unit} | **{ratio}** | {least:.3}..{most:.3} | {peer} | {control} | {bound_text} | {verdict} |\n"
     )
 }

@@ -18,7 +18,7 @@ const GIGABITS: Unit = Unit { name: "Gbit/s", of_cost: |seconds| 8.0 / seconds }
 const CPU: Unit = Unit { name: "CPU-s/GB", of_cost: |seconds| seconds };
 /// What is moved a run, with and without offload.
 const MUCH: u64 = 128 << 20;
-const LITTLE: u64 = 24 << 20;
+const LITTLE: u64 = 40 << 20;
 
 /// Throughput and processor time of each contender, by its number.
 type Results = Vec<[Costs; 2]>;
