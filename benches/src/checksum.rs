@@ -5,8 +5,9 @@ use std::hint::black_box;
 use etherparse::checksum::Sum16BitWords;
 use tap_plumb::internet_checksum;
 
+use crate::aligned::Aligned;
 use crate::gso::naive;
-use crate::measure::{Cost, at_page, compare, timed};
+use crate::measure::{Comparison, Cost, ROUNDS, alternate, timed};
 use crate::report::{Bound, Report};
 use crate::rig::Outcome;
 
@@ -32,26 +33,65 @@ const PEERS: [Peer; 4] = [
     ("smoltcp's-method", in_chunks),
 ];
 
+const LINE: usize = 64;
+const PAGE: usize = 4096;
+
+/// The peers and ours.
+const CONTENDERS: usize = PEERS.len() + 1;
+
+/// All of them take turns in the same rounds, so that what disturbs the machine for a second weighs little on each.
 pub fn all(report: &mut Report) -> Outcome<()> {
-    for (len, bounds) in SIZES {
-        let (bytes, mut memory): (Vec<u8>, _) = ((0..len).map(|at| (at * 7) as u8).collect(), Vec::new());
-        let bytes = &*at_page(&bytes, &mut memory);
-        let count = 8_000_000 / (len + 60);
-        let mut ours = || repeat(count, || internet_checksum(black_box(bytes)));
-        for ((name, peer), bound) in PEERS.into_iter().zip(bounds) {
-            let mut peer = || repeat(count, || peer(black_box(bytes)));
-            report.line(&format!("checksum.{len}"), &compare(&mut ours, &mut peer), count, name, bound);
+    let inputs = SIZES.map(|(len, _)| Input::new(len));
+    let once: Vec<_> = (0..SIZES.len() * CONTENDERS).collect();
+    let slots: Vec<_> = once.iter().chain(once.iter().rev()).copied().collect();
+    let costs = alternate(ROUNDS, &slots, |slot| {
+        let input = &inputs[slot / CONTENDERS];
+        match PEERS.get(slot % CONTENDERS) {
+            Some((_, peer)) => input.sum(peer),
+            None => input.sum(internet_checksum),
+        }
+    });
+    for (((len, bounds), input), costs) in SIZES.into_iter().zip(&inputs).zip(costs.chunks(CONTENDERS)) {
+        let [ours] = &costs[PEERS.len()];
+        for (((name, _), bound), [peer]) in PEERS.into_iter().zip(bounds).zip(costs) {
+            let result = Comparison::of(ours, peer, peer);
+            report.line(&format!("checksum.{len}"), &result, input.sums(), name, bound);
         }
     }
     Ok(())
 }
 
-fn repeat(count: usize, act: impl Fn() -> u16) -> Cost<1> {
-    timed(|| {
-        for _ in 0..count {
-            black_box(act());
-        }
-    })
+/// Bytes to be summed, short ones at as many places as a page has lines: a call of few nanoseconds on the same bytes again
+/// and again depends on where the stack lies.
+struct Input {
+    memory: Aligned,
+    len: usize,
+    stride: usize,
+    turns: usize,
+}
+
+impl Input {
+    fn new(len: usize) -> Self {
+        let stride = len.next_multiple_of(LINE);
+        let memory: Vec<u8> = (0..stride * (PAGE / stride).max(1)).map(|at| (at * 7) as u8).collect();
+        let turns = 8_000_000 / (memory.len() + 60 * memory.len() / stride);
+        Self { memory: Aligned::copy_of(&memory), len, stride, turns }
+    }
+
+    fn sums(&self) -> usize {
+        self.turns * self.memory.len() / self.stride
+    }
+
+    #[inline(always)]
+    fn sum(&self, checksum: impl Fn(&[u8]) -> u16) -> Cost<1> {
+        timed(|| {
+            for _ in 0..self.turns {
+                for bytes in self.memory.chunks(self.stride) {
+                    black_box(checksum(black_box(&bytes[..self.len])));
+                }
+            }
+        })
+    }
 }
 
 /// Big-endian words of 32 bytes at a time into one sum of 32 bits, then what is left word by word.

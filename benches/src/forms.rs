@@ -3,10 +3,12 @@
 use std::io::{IoSlice, IoSliceMut};
 use std::slice;
 
+use nix::errno::Errno;
 use nix::sys::uio::{readv, writev};
 use nix::unistd::{read, write};
 use tap_plumb::{Checksum, Offload, RawSlice};
 
+use crate::aligned::Aligned;
 use crate::frames::drain;
 use crate::measure::{compare, timed};
 use crate::report::{Bound, Report};
@@ -26,11 +28,12 @@ pub fn all(report: &mut Report) -> Outcome<()> {
     let rig = Rig::new(1, Offload::NONE)?;
     transmit_raw(&rig, report);
     receive_raw(&rig, report);
+    receive_empty(&rig, report);
     Ok(())
 }
 
 fn transmit_header(rig: &Rig, report: &mut Report) {
-    let bytes = [&[0; HEADER][..], &frame(LEN)].concat();
+    let bytes = Aligned::copy_of(&[&[0; HEADER][..], &frame(LEN)].concat());
     let slices = [IoSlice::new(&bytes)];
     let mut ours = || {
         let mut session = rig.backend.begin_transmit().expect("nobody else sends");
@@ -50,7 +53,7 @@ fn transmit_header(rig: &Rig, report: &mut Report) {
 }
 
 fn receive_header(rig: &Rig, report: &mut Report) {
-    let [mut own_buffer, mut bare_buffer] = [(); 2].map(|()| vec![0; rig.backend.receive_buffer_len()]);
+    let [mut own_buffer, mut bare_buffer] = [(); 2].map(|()| Aligned::new(rig.backend.receive_buffer_len()));
     let mut ours = || {
         drain(rig, LEN, || {
             rig.backend.receive(&mut [IoSliceMut::new(&mut own_buffer)]).expect("receive").is_some()
@@ -64,6 +67,25 @@ fn receive_header(rig: &Rig, report: &mut Report) {
         })
     };
     report.line("receive.header", &compare(&mut ours, &mut bare), QUEUE, "readv", SCATTERED);
+}
+
+/// The read that ends every drain.
+fn receive_empty(rig: &Rig, report: &mut Report) {
+    let [mut own_buffer, mut bare_buffer] = [(); 2].map(|()| Aligned::new(rig.backend.receive_buffer_len()));
+    let mut ours = || {
+        timed(|| {
+            for _ in 0..BATCH {
+                let received = rig.backend.receive(&mut [IoSliceMut::new(&mut own_buffer)]);
+                assert!(received.expect("receive").is_none());
+            }
+        })
+    };
+    let mut bare = || {
+        timed(|| {
+            (0..BATCH).for_each(|_| assert_eq!(read(&rig.backend, &mut bare_buffer), Err(Errno::EAGAIN)));
+        })
+    };
+    report.line("receive.empty", &compare(&mut ours, &mut bare), BATCH, "read", ONE);
 }
 
 fn transmit_raw(rig: &Rig, report: &mut Report) {
@@ -86,7 +108,7 @@ fn transmit_raw(rig: &Rig, report: &mut Report) {
 }
 
 fn receive_raw(rig: &Rig, report: &mut Report) {
-    let [mut own_buffer, mut bare_buffer] = [(); 2].map(|()| vec![0; rig.backend.receive_buffer_len()]);
+    let [mut own_buffer, mut bare_buffer] = [(); 2].map(|()| Aligned::new(rig.backend.receive_buffer_len()));
     let slice = RawSlice::new(own_buffer.as_mut_ptr(), own_buffer.len());
     let mut ours = || {
         drain(rig, LEN, || {

@@ -5,6 +5,7 @@ use std::io::{IoSlice, IoSliceMut};
 use nix::unistd::{read, write};
 use tap_plumb::Frame;
 
+use crate::aligned::Aligned;
 use crate::measure::{Cost, compare, timed};
 use crate::report::{Bound, Report};
 use crate::rig::{Outcome, QUEUE, Rig, frame};
@@ -41,8 +42,8 @@ fn transmit(rig: &Rig, len: usize, report: &mut Report) -> Outcome<()> {
 
 fn receive(rig: &Rig, len: usize, report: &mut Report) -> Outcome<()> {
     let room = rig.backend.receive_buffer_len();
-    let [mut own_buffer, mut bare_buffer, mut peer_buffer] = [vec![0; room], vec![0; room], vec![0; room]];
-    let mut seed_buffer = vec![0; SEED_BUFFER];
+    let [mut own_buffer, mut bare_buffer, mut peer_buffer] = [(); 3].map(|()| Aligned::new(room));
+    let mut seed_buffer = Aligned::new(SEED_BUFFER);
     let mut ours = || {
         drain(rig, len, || {
             rig.backend.receive(&mut [IoSliceMut::new(&mut own_buffer)]).expect("receive").is_some()

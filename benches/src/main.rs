@@ -1,5 +1,6 @@
 //! Measures tap-plumb beside what it is built on, and beside what else there is. Run it by `ci/bench`.
 
+mod aligned;
 mod calls;
 mod chart;
 mod checksum;
@@ -31,6 +32,8 @@ use rig::Outcome;
 type Group = (&'static str, fn(&mut Report) -> Outcome<()>);
 
 const GROUPS: [Group; 13] = [
+    // First, since it looks at the memory of this process.
+    ("memory", memory::all),
     ("frames", frames::all),
     ("slices", slices::all),
     ("forms", forms::all),
@@ -41,7 +44,6 @@ const GROUPS: [Group; 13] = [
     ("scale", scale::all),
     ("queues", queues::all),
     ("life", life::all),
-    ("memory", memory::all),
     ("calls", calls::all),
     ("streams", streams::all),
 ];

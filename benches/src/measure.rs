@@ -19,16 +19,6 @@ pub fn timed(act: impl FnOnce()) -> Cost<1> {
     [start.elapsed().as_secs_f64()]
 }
 
-/// Copies `bytes` to where a page begins, so that where they lie makes no difference between two runs.
-pub fn at_page<'m>(bytes: &[u8], memory: &'m mut Vec<u8>) -> &'m mut [u8] {
-    const PAGE: usize = 4096;
-    memory.resize(bytes.len() + PAGE, 0);
-    let start = memory.as_ptr().align_offset(PAGE);
-    let place = &mut memory[start..][..bytes.len()];
-    place.copy_from_slice(bytes);
-    place
-}
-
 /// Values of one thing, round by round.
 #[derive(Clone)]
 pub struct Series(Vec<f64>);

@@ -13,6 +13,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::{read, write};
 use tap_plumb::{Backend, Frame};
 
+use crate::aligned::Aligned;
 use crate::measure::{Comparison, Cost, ROUNDS, alternate, timed};
 use crate::report::{Bound, Report};
 use crate::rig::{HELD, OTHER, Outcome, WORKER, config, frame, pin, send, socket_to};
@@ -162,7 +163,7 @@ fn write_frames(backend: &Backend) {
 }
 
 fn drain(backend: &Backend) -> usize {
-    let mut buffer = vec![0; backend.receive_buffer_len()];
+    let mut buffer = Aligned::new(backend.receive_buffer_len());
     let mut frames = 0;
     while backend.receive(&mut [IoSliceMut::new(&mut buffer)]).expect("receive").is_some() {
         frames += 1;
@@ -171,7 +172,7 @@ fn drain(backend: &Backend) -> usize {
 }
 
 fn read_frames(backend: &Backend) -> usize {
-    let mut buffer = vec![0; backend.receive_buffer_len()];
+    let mut buffer = Aligned::new(backend.receive_buffer_len());
     let mut frames = 0;
     while read(backend, &mut buffer).is_ok() {
         frames += 1;

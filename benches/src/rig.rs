@@ -11,6 +11,8 @@ use nix::unistd::{Pid, getgid, getuid};
 use tap_plumb::{Backend, Config, Offload, Tap};
 use tun_rs::SyncDevice;
 
+use crate::aligned::Aligned;
+
 pub type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
 /// Where the frames are moved, and where whoever makes or takes them runs meanwhile.
@@ -129,8 +131,8 @@ pub fn send(socket: &UdpSocket, count: usize, len: usize) -> io::Result<()> {
 }
 
 /// A frame of `len` bytes that the host takes and drops: nobody there speaks its protocol.
-pub fn frame(len: usize) -> Vec<u8> {
-    let mut frame = vec![0x55; len];
+pub fn frame(len: usize) -> Aligned {
+    let mut frame = Aligned::copy_of(&vec![0x55; len]);
     frame[..6].copy_from_slice(&[2, 0, 0, 0, 0, 9]);
     frame[6..12].copy_from_slice(&[2, 0, 0, 0, 0, 2]);
     frame[12..14].copy_from_slice(&0x88b5_u16.to_be_bytes());

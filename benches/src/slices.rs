@@ -5,6 +5,7 @@ use std::io::{IoSlice, IoSliceMut};
 use nix::sys::uio::{readv, writev};
 use tap_plumb::Frame;
 
+use crate::aligned::Aligned;
 use crate::frames::drain;
 use crate::measure::{compare, timed};
 use crate::report::{Bound, Report};
@@ -40,7 +41,7 @@ fn transmit(rig: &Rig, report: &mut Report) -> Outcome<()> {
 }
 
 fn receive(rig: &Rig, name: &str, room: usize, report: &mut Report) -> Outcome<()> {
-    let mut buffers = [vec![0; room], vec![0; room], vec![0; room]];
+    let mut buffers = [(); 3].map(|()| Aligned::new(room));
     let [own_buffer, bare_buffer, peer_buffer] = &mut buffers;
     let mut ours =
         || drain(rig, LEN, || rig.backend.receive(&mut scattered(own_buffer)).expect("receive").is_some());

@@ -12,6 +12,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::read;
 use tap_plumb::{Backend, Offload, Threads};
 
+use crate::aligned::Aligned;
 use crate::frontend::{Clock, Device};
 use crate::measure::{Cost, ROUNDS, compare, compare_parts, timed};
 use crate::report::{Bound, MICROSECONDS, Report};
@@ -42,7 +43,7 @@ fn full_queue(report: &mut Report) -> Outcome<()> {
         [device.open_and_wait()]
     };
     let rig = Rig::new(3, Offload::NONE)?;
-    let mut buffer = vec![0; rig.backend.receive_buffer_len()];
+    let mut buffer = Aligned::new(rig.backend.receive_buffer_len());
     let mut bare = || {
         rig.send(HELD, LEN).expect("fill");
         timed(|| (0..HELD).for_each(|_| assert_eq!(read(&rig.backend, &mut buffer), Ok(LEN))))

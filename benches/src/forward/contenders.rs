@@ -10,6 +10,7 @@ use tun_rs::{DeviceBuilder, GROTable, IDEAL_BATCH_SIZE, Layer, SyncDevice, VIRTI
 
 use super::far::Far;
 use super::relay::{BUDGET, Mover, Relay, direction};
+use crate::aligned::Aligned;
 use crate::rig::Outcome;
 
 /// The largest frame behind the longest header, and one byte.
@@ -57,11 +58,11 @@ fn open(far: &Far, number: u8, layer: Layer, offload: bool) -> Outcome<[SyncDevi
     })
 }
 
-struct WithOffload([Backend; 2], Vec<u8>);
+struct WithOffload([Backend; 2], Aligned);
 
 /// The virtio-net header goes along: what one host left undone, the other one does.
 pub fn ours_with_offload(far: &Far, number: u8) -> Outcome<Contender> {
-    Contender::new(number, WithOffload(attach(far, number, Offload::ALL)?, vec![0; ROOM]))
+    Contender::new(number, WithOffload(attach(far, number, Offload::ALL)?, Aligned::new(ROOM)))
 }
 
 impl Mover for WithOffload {
@@ -81,10 +82,10 @@ impl Mover for WithOffload {
     }
 }
 
-struct Plain([Backend; 2], Vec<u8>);
+struct Plain([Backend; 2], Aligned);
 
 pub fn ours(far: &Far, number: u8) -> Outcome<Contender> {
-    Contender::new(number, Plain(attach(far, number, Offload::NONE)?, vec![0; ROOM]))
+    Contender::new(number, Plain(attach(far, number, Offload::NONE)?, Aligned::new(ROOM)))
 }
 
 impl Mover for Plain {
@@ -104,10 +105,10 @@ impl Mover for Plain {
     }
 }
 
-struct Peer([SyncDevice; 2], Vec<u8>);
+struct Peer([SyncDevice; 2], Aligned);
 
 pub fn tun_rs(far: &Far, number: u8) -> Outcome<Contender> {
-    Contender::new(number, Peer(open(far, number, Layer::L2, false)?, vec![0; ROOM]))
+    Contender::new(number, Peer(open(far, number, Layer::L2, false)?, Aligned::new(ROOM)))
 }
 
 impl Mover for Peer {
@@ -173,11 +174,11 @@ impl Mover for PeerWithOffload {
     }
 }
 
-struct Seed([Backend; 2], Vec<u8>);
+struct Seed([Backend; 2], Aligned);
 
 /// The seed's design: a poll, one read and one write for each frame.
 pub fn seed(far: &Far, number: u8) -> Outcome<Contender> {
-    Contender::new(number, Seed(attach(far, number, Offload::NONE)?, vec![0; SEED_BUFFER]))
+    Contender::new(number, Seed(attach(far, number, Offload::NONE)?, Aligned::new(SEED_BUFFER)))
 }
 
 impl Mover for Seed {
