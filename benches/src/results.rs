@@ -22,8 +22,9 @@ pub fn markdown(report: &Report) -> String {
     }
     text += "\nEach ratio is of two things measured alternately in one run: median, and least to most over the rounds. A/A is\n\
              the peer measured against itself in the same rounds; where it is off by more than one per cent, the bound does not\n\
-             count (\"unsteady\"). Ratios of time, calls and memory are the better the smaller, those of `Gbit/s` and of queues the\n\
-             greater.\n\n![ratios](results.svg)\n\n\
+             count (\"unsteady\"); the one on two queues counts where two threads of bare calls gain as much (`.bare`). Ratios of\n\
+             time, calls and memory are the better the smaller, those of `Gbit/s` and of queues the greater.\n\n\
+             ![ratios](results.svg)\n\n\
              | figure | value | ratio | least..most | peer | A/A | bound | verdict |\n|---|---|---|---|---|---|---|---|\n";
     for figure in &report.figures {
         text += &row(figure);
