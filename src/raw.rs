@@ -20,7 +20,7 @@ use crate::gso::Gso;
 use crate::receive::Received;
 use crate::reject::RejectReason;
 use crate::session::Transmitter;
-use crate::slices::{COMMON, ENDS, FEW, MOST, Room, past_room};
+use crate::slices::{COMMON, FEW, MOST, Room, past_room};
 use crate::vnet_header;
 
 /// A run of bytes in guest memory: what `iovec` is to C, and laid out the same.
@@ -282,7 +282,7 @@ fn with_list<R>(count: usize, list: impl Iterator<Item = RawSlice>, act: impl Fn
     match count {
         count if count <= FEW => build::<FEW, R>(count, list, act),
         count if count <= COMMON => build_apart::<COMMON, R>(count, list, act),
-        _ => build_apart::<{ MOST + ENDS }, R>(count, list, act),
+        _ => build_apart::<MOST, R>(count, list, act),
     }
 }
 

@@ -1,11 +1,14 @@
 //! Each frame in the log, at trace level, under a target of its own.
 
+// UNSAFETY: the raw form is logged, too.
+#![expect(unsafe_code, reason = "the raw form of receive")]
+
 use std::io::{IoSlice, IoSliceMut};
 use std::os::unix::net::UnixDatagram;
 use std::sync::Mutex;
 
 use log::{LevelFilter, Log, Metadata, Record};
-use tap_plumb::{Backend, Frame, Tap};
+use tap_plumb::{Backend, Frame, RawSlice, Tap};
 
 struct Lines(Mutex<Vec<String>>);
 
@@ -53,4 +56,12 @@ fn f45_frames_are_logged_with_the_time_since_the_last_one_and_a_dump() {
         "{receive}"
     );
     assert!(receive.contains(" ns after the last transmit, "), "{receive}");
+    drop(lines);
+    host.send(&frame[..60]).unwrap();
+    let (front, back) = buffer.split_at_mut(10);
+    let slices = [front, back].map(|slice| RawSlice::new(slice.as_mut_ptr(), slice.len()));
+    // SAFETY: the slices are `buffer`, which lives until the end and is not used during the call.
+    unsafe { backend.receive_raw(&slices) }.unwrap().expect("a frame");
+    let lines = LINES.0.lock().unwrap();
+    assert!(lines.last().unwrap().ends_with(&format!(": {}", "ab".repeat(60))), "{lines:?}");
 }

@@ -107,3 +107,12 @@ fn b01_guest_memory_is_held_against_its_context() {
         }
     }
 }
+
+#[test]
+fn a_slice_says_where_it_lies() {
+    let mut byte = 7_u8;
+    let start = std::ptr::from_mut(&mut byte);
+    let (one, none) = (RawSlice::new(start, 1), RawSlice::new(start, 0));
+    assert_eq!((one.len(), one.is_empty(), none.is_empty()), (1, false, true));
+    assert_eq!(format!("{one:?}"), format!("{start:p}+1"));
+}

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use tap_plumb::{Backend, Config, Offload, RawSlice, ReceiveStatistics, Received};
 
 use crate::pair;
+use crate::segments::oversized;
 
 /// As many bytes as no frame has.
 const SPARE: usize = 66_000;
@@ -103,19 +104,26 @@ fn expected(form: Form, offload: Offload, sent: &[u8]) -> &[u8] {
 
 /// Asks in every form, both ways, into `rooms` cut into few parts and many.
 fn compare(forms: &[(Form, Offload)], sent: &[u8], rooms: &[usize]) {
-    for (form, offload) in forms {
-        for (room, parts) in rooms.iter().flat_map(|room| PARTS.map(|parts| (*room, parts))) {
-            let case = format!("{form:?} {offload:?}, {} bytes into {room} in {parts}", sent.len());
-            let [straight, general] =
-                [false, true].map(|general| outcomes((*form, *offload), general, sent, room, parts));
-            assert!(straight == general, "{case}:\n{:?}\n{:?}", straight.0[0].0, general.0[0].0);
-            let ([(result, memory), _], counted) = straight;
-            assert_eq!(counted.frames_received, 1, "{case}");
-            if let Ok(Some((len, _))) = result {
-                assert!(memory[..len] == *expected(*form, *offload, sent), "{case}: what was delivered");
-            }
+    for (room, parts) in rooms.iter().flat_map(|room| PARTS.map(|parts| (*room, parts))) {
+        let outcomes: Vec<_> = forms.iter().map(|form| both_ways(*form, sent, room, parts)).collect();
+        // The raw form follows the other.
+        for (pair, forms) in outcomes.chunks(2).zip(forms.chunks(2)) {
+            assert!(pair[0] == pair[1], "{forms:?}, {} bytes into {room} in {parts}", sent.len());
         }
     }
+}
+
+fn both_ways((form, offload): (Form, Offload), sent: &[u8], room: usize, parts: usize) -> [Outcome; 2] {
+    let case = format!("{form:?} {offload:?}, {} bytes into {room} in {parts}", sent.len());
+    let [straight, general] =
+        [false, true].map(|general| outcomes((form, offload), general, sent, room, parts));
+    assert!(straight == general, "{case}:\n{:?}\n{:?}", straight.0[0].0, general.0[0].0);
+    let (outcomes, counted) = straight;
+    assert_eq!(counted.frames_received, 1, "{case}");
+    if let (Ok(Some((len, _))), memory) = &outcomes[0] {
+        assert!(memory[..*len] == *expected(form, offload, sent), "{case}: what was delivered");
+    }
+    outcomes
 }
 
 /// Around what `sent` needs with and without its header, and more than any frame needs.
@@ -139,6 +147,31 @@ fn b16_both_ways_read_the_header_alike() {
         for len in [0, 13, 14, 60, 1514] {
             let sent = [&header[..], &pair::frame(60.max(len), 7)[..len]].concat();
             compare(&BEHIND_HEADER, &sent, &around(&sent));
+        }
+    }
+}
+
+#[test]
+fn b16_an_oversized_frame_is_described_alike() {
+    let sent = [&[1, 1, 0xff, 0, 0xe8, 3, 34, 0, 16, 0, 1, 0][..], &oversized().0].concat();
+    compare(&BEHIND_HEADER, &sent, &around(&sent));
+    let [(result, _), _] = both_ways(BEHIND_HEADER[1], &sent, SPARE, 5);
+    let (len, told) = result.unwrap().expect("a frame");
+    assert!(len == sent.len() - HEADER && told.contains("segment_size: 1000"), "{told}");
+}
+
+#[test]
+fn as_many_slices_as_a_call_takes_and_no_more() {
+    for (form, offload) in PLAIN.into_iter().chain(BEHIND_HEADER) {
+        let ends = usize::from(offload != Offload::NONE && matches!(form, Form::Slices | Form::Raw));
+        // With a byte to spare in the slices, and with one behind them.
+        for (room, most) in [(1024 * 70, 1024 - ends), (1024 * 20, 1023 - ends)] {
+            for (parts, fits) in [(most, true), (most + 1, false)] {
+                let (backend, host) = backend(offload, false);
+                host.send(&[0; 100]).unwrap();
+                let (result, _) = ask(&backend, form, parts * (room / 1024), parts);
+                assert_eq!(result.is_ok(), fits, "{form:?} {offload:?}, {parts} slices: {result:?}");
+            }
         }
     }
 }
