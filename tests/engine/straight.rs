@@ -5,7 +5,7 @@
 // UNSAFETY: the raw forms are tested beside the others.
 #![expect(unsafe_code, reason = "the raw form of send")]
 
-use std::io::IoSlice;
+use std::io::{IoSlice, IoSliceMut};
 use std::os::unix::net::UnixDatagram;
 use std::sync::Arc;
 
@@ -129,12 +129,17 @@ fn b03_one_frame_for_the_host_and_segments_without_it() {
 
 #[test]
 fn f14_s2_a_link_that_is_down_stops_the_straight_way_too() {
-    for offload in [Offload::ALL, Offload::NONE] {
+    // Two reasons not to take it are not fewer than one.
+    for (offload, measured) in [Offload::ALL, Offload::NONE].map(|all| [(all, false), (all, true)]).concat() {
         let (backend, host) = backend(offload);
+        backend.measure_time(measured);
         backend.set_link_state(LinkState::Down);
         let frame = pair::frame(60, 1);
         let result = backend.begin_transmit().unwrap().send(&Frame::new(&[IoSlice::new(&frame)]));
         assert!(matches!(result, Err(TransmitError::LinkDown)), "{result:?}");
         assert!(received(&host).is_empty());
+        host.send(&frame).unwrap();
+        let taken = backend.receive(&mut [IoSliceMut::new(&mut vec![0; 70_000])]).unwrap();
+        assert_eq!((taken, backend.statistics().receive.link_down), (None, 1));
     }
 }
