@@ -8,7 +8,7 @@ use std::os::unix::net::UnixDatagram;
 use std::sync::Mutex;
 
 use log::{LevelFilter, Log, Metadata, Record};
-use tap_plumb::{Backend, Frame, RawSlice, Tap};
+use tap_plumb::{Backend, Frame, LinkState, RawSlice, Tap, TransmitError};
 
 struct Lines(Mutex<Vec<String>>);
 
@@ -57,8 +57,6 @@ fn f45_frames_are_logged_with_the_time_since_the_last_one_and_a_dump() {
     );
     assert!(receive.contains(" ns after the last transmit, "), "{receive}");
     drop(lines);
-    // Neither keeps the other from being asked.
-    backend.measure_time(true);
     host.send(&frame[..60]).unwrap();
     let (front, back) = buffer.split_at_mut(10);
     let slices = [front, back].map(|slice| RawSlice::new(slice.as_mut_ptr(), slice.len()));
@@ -66,4 +64,8 @@ fn f45_frames_are_logged_with_the_time_since_the_last_one_and_a_dump() {
     unsafe { backend.receive_raw(&slices) }.unwrap().expect("a frame");
     let lines = LINES.0.lock().unwrap();
     assert!(lines.last().unwrap().ends_with(&format!(": {}", "ab".repeat(60))), "{lines:?}");
+    // Two things that are unusual are not fewer than one.
+    backend.set_link_state(LinkState::Down);
+    let result = backend.begin_transmit().unwrap().send(&Frame::new(&[IoSlice::new(&frame)]));
+    assert!(matches!(result, Err(TransmitError::LinkDown)), "{result:?}");
 }
