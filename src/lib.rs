@@ -56,9 +56,9 @@
 //!
 //! # System calls
 //!
-//! One for each frame. On Linux it is made in place, by the `rustix` crate, and not by way of the C library; that saves about
-//! 2 % of it. Who has functions of his own stand before those of the C library builds with
-//! `RUSTFLAGS=--cfg=rustix_use_libc`. The raw forms go by way of the C library everywhere.
+//! One for each frame, or for each segment where it is cut here. On Linux it is made in place, by the `rustix` crate, and not
+//! by way of the C library; that saves about 2 % of it. Who has functions of his own stand before those of the C library
+//! builds with `RUSTFLAGS=--cfg=rustix_use_libc`. The raw forms go by way of the C library everywhere.
 //!
 //! # Log
 //!

@@ -37,10 +37,9 @@ impl Backend {
 
     #[inline(never)]
     fn send_behind_header<B: Body>(&self, body: B, work: &Work) -> Result<(), TransmitError> {
-        match Ask::of(work).map(|ask| self.send_straight(&body, ask)) {
-            Some(Straight::Done(())) => Ok(()),
-            Some(Straight::Unusual(call)) => self.send_unusual(body, work, call),
-            None => self.send_rest(body, *work, 0),
+        match Ask::of(work).map_or(Straight::Unusual(None), |ask| self.send_straight(&body, ask)) {
+            Straight::Done(()) => Ok(()),
+            Straight::Unusual(call) => self.send_unusual(body, work, call),
         }
     }
 
@@ -69,10 +68,10 @@ impl Backend {
     /// Sends a frame whose first `header_len` bytes are a virtio driver's header.
     pub(crate) fn send_with_header<B: Body>(&self, body: B, header_len: usize) -> Result<(), TransmitError> {
         let frame = Behind::new(body, header_len);
-        let call = match Ask::of_header(&body, header_len).map(|ask| self.send_straight(&frame, ask)) {
-            Some(Straight::Done(())) => return Ok(()),
-            Some(Straight::Unusual(call)) => call,
-            None => None,
+        let ask = Ask::of_header(&body, header_len);
+        let call = match ask.map_or(Straight::Unusual(None), |ask| self.send_straight(&frame, ask)) {
+            Straight::Done(()) => return Ok(()),
+            Straight::Unusual(call) => call,
         };
         call.and_then(|call| self.judge(call)).unwrap_or_else(|| {
             self.send_generally(frame, 0, || {

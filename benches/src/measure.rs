@@ -68,6 +68,8 @@ pub struct Comparison {
     pub control: Series,
     /// The ratio is of what is done for the same cost.
     pub inverted: bool,
+    /// The machine did not give what the figure is about, whatever the control says.
+    pub unsteady: bool,
 }
 
 impl Comparison {
@@ -80,6 +82,7 @@ impl Comparison {
             ratio: cost.map(&peer.mean(), |subject, peer| subject / peer),
             control: twice.0[0].map(&twice.0[1], |one, other| one / other),
             inverted: false,
+            unsteady: false,
         }
     }
 

@@ -85,16 +85,16 @@ struct Names {
 
 impl Names {
     /// The bound counts where the bare calls reach it: beyond that the machine has no second processor to give.
-    fn report(&self, gains: Gains, report: &mut Report) {
+    fn report(&self, mut gains: Gains, report: &mut Report) {
         let machine = gains.bare.ratio.median();
-        let bound = if machine < GAIN { Bound::None } else { Bound::AtLeast(GAIN) };
-        if machine < GAIN {
+        gains.ours.unsteady = machine < GAIN;
+        if gains.ours.unsteady {
             eprintln!(
                 "{}: two threads of bare calls gain {machine:.3} only, so the bound does not count",
                 self.ours
             );
         }
-        report.line(self.ours, &gains.ours, self.count, "one-queue", bound);
+        report.line(self.ours, &gains.ours, self.count, "one-queue", Bound::AtLeast(GAIN));
         report.line(self.ours, &gains.beside, self.count, self.bare, Bound::None);
         report.line(&format!("{}.bare", self.ours), &gains.bare, self.count, "one-queue", Bound::None);
     }

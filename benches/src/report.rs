@@ -15,7 +15,8 @@ pub enum Bound {
 pub enum Verdict {
     Met,
     Missed,
-    /// The peer differs from itself by more than one per cent: the ratio proves nothing.
+    /// The peer differs from itself by more than one per cent, or the machine did not give what it takes: the ratio proves
+    /// nothing.
     Unsteady,
     Unbounded,
 }
@@ -39,6 +40,8 @@ pub struct Figure {
     pub peer: &'static str,
     /// Peer to itself; a count has none.
     pub control: Option<f64>,
+    /// The machine did not give what the figure is about.
+    pub unsteady: bool,
     pub bound: Bound,
     /// The greater ratio is the better one.
     pub throughput: bool,
@@ -61,7 +64,7 @@ impl Figure {
             Bound::AtMost(limit) => self.ratio[0] <= limit,
             Bound::AtLeast(limit) => self.ratio[0] >= limit,
         };
-        let steady = self.control.is_none_or(|control| (control - 1.0).abs() <= 0.01);
+        let steady = !self.unsteady && self.control.is_none_or(|control| (control - 1.0).abs() <= 0.01);
         match (steady, met) {
             (false, _) => Verdict::Unsteady,
             (true, true) => Verdict::Met,
@@ -119,6 +122,7 @@ impl Report {
             ratio: [result.ratio.median(), result.ratio.least(), result.ratio.most()],
             peer,
             control: Some(result.control.median()),
+            unsteady: result.unsteady,
             bound,
             throughput: result.inverted,
         });
@@ -142,6 +146,7 @@ impl Report {
             ratio: [ratio; 3],
             peer,
             control: None,
+            unsteady: false,
             bound,
             throughput: false,
         });
