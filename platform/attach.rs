@@ -9,10 +9,10 @@ use log::info;
 
 use super::tap::{Attached, Tap};
 use super::{inherited, settings, sys};
-use crate::config::{Config, Source};
-use crate::error::AttachError;
-use crate::name::InterfaceName;
-use crate::program::{self, Terminate};
+use crate::attach::config::{Config, Source};
+use crate::attach::error::AttachError;
+use crate::attach::name::InterfaceName;
+use crate::attach::program::{self, Terminate};
 
 /// Attaches `queues` descriptors to one interface.
 pub(crate) fn attach(mut config: Config, queues: u16) -> Result<Vec<Tap>, AttachError> {

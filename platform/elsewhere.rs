@@ -13,10 +13,10 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use super::fault::{ReadFault, WriteFault};
 pub(crate) use super::posix::{read_frame, write_frame};
 use super::tap::{Attached, FrameLimits};
-use crate::config::Config;
-use crate::error::{AdoptError, AttachError, DetachError};
-use crate::name::InterfaceName;
-use crate::offload::Offload;
+use crate::attach::config::Config;
+use crate::attach::error::{AdoptError, AttachError, DetachError};
+use crate::attach::name::InterfaceName;
+use crate::wire::offload::Offload;
 
 /// There is nothing to plumb.
 #[derive(Debug)]

@@ -10,9 +10,9 @@ use nix::sys::stat::{SFlag, fstat};
 
 use super::tap::{Attached, FrameLimits};
 use super::{settings, sys};
-use crate::config::Config;
-use crate::error::{AdoptError, AttachError};
-use crate::offload::Offload;
+use crate::attach::config::Config;
+use crate::attach::error::{AdoptError, AttachError};
+use crate::wire::offload::Offload;
 
 /// Adopts `fd` and applies what `config` says of its interface.
 pub(super) fn attach(fd: OwnedFd, config: &Config) -> Result<Attached, AttachError> {

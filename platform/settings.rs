@@ -6,8 +6,8 @@ use std::net::IpAddr;
 use std::os::fd::BorrowedFd;
 
 use super::sys;
-use crate::config::Config;
-use crate::error::AttachError;
+use crate::attach::config::Config;
+use crate::attach::error::AttachError;
 
 /// Checks the settings that can be wrong whatever the system says.
 pub(super) fn check(config: &Config) -> Result<(), AttachError> {

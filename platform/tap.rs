@@ -10,11 +10,11 @@ use log::{info, warn};
 
 use super::granted::Granted;
 use super::{inherited, settings, sys};
-use crate::config::Config;
-use crate::error::{AdoptError, AttachError, DetachError};
-use crate::name::InterfaceName;
-use crate::offload::Offload;
-use crate::program::Terminate;
+use crate::attach::config::Config;
+use crate::attach::error::{AdoptError, AttachError, DetachError};
+use crate::attach::name::InterfaceName;
+use crate::attach::program::Terminate;
+use crate::wire::offload::Offload;
 
 /// The lengths of frame a host takes, in bytes with the Ethernet header, without FCS and without virtio-net header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -65,73 +65,41 @@
 //! By the `log` crate: attach, detach, link and removal at info and debug; what a program wrote to its standard error at
 //! info, or at warn when it failed; each frame with the time since the last one and a hex dump at trace, under the target `tap_plumb::frame`.
 
-mod announcement;
+mod threads;
+
 mod backend;
-mod body;
-mod buffer;
-mod checksum;
-mod checksum_dispatch;
-mod config;
-mod control;
-mod deliver;
-mod error;
-mod error_io;
-mod frame;
-mod frame_log;
-mod front;
-mod frontend;
-mod gather;
-mod gso;
-mod handover;
-mod headers;
-mod link;
-mod name;
-mod offload;
-mod pairs;
+
 #[path = "../platform/mod.rs"]
 mod platform;
-mod presence;
-mod program;
-mod quick;
-mod raw;
-mod receive;
-mod receive_thread;
-mod reject;
-mod segments;
-mod session;
-mod slices;
-mod statistics;
-mod straight;
-mod sync;
-mod tally;
-mod threads;
-mod transmit;
-mod transmit_lock;
-mod transmit_thread;
-mod validate;
-mod vnet_header;
-mod wake;
 
-pub use backend::Backend;
-pub use buffer::TransmitBuffer;
-pub use checksum::internet_checksum;
-pub use config::Config;
-pub use error::{
-    AdoptError, AttachError, DetachError, ProgramError, ReceiveError, ThreadsError, TransmitError,
-};
-pub use frame::{CarveError, Checksum, Completion, Frame};
-pub use frontend::{Frontend, Refused, Wait};
-pub use gso::{Gso, GsoKind};
-pub use link::LinkState;
-pub use name::InterfaceName;
-pub use offload::Offload;
+mod attach;
+
+mod segmentation;
+
+mod memory;
+
+mod wire;
+
+pub use attach::config::Config;
+pub use attach::error::{AdoptError, AttachError, DetachError, ProgramError};
+pub use attach::name::InterfaceName;
+pub use backend::backend::Backend;
+pub use backend::buffer::TransmitBuffer;
+pub use backend::error::{ReceiveError, TransmitError};
+pub use backend::link::LinkState;
+pub use backend::raw::RawSlice;
+pub use backend::receive::Received;
+pub use backend::session::{OwnedTransmitter, Transmitter};
+pub use backend::statistics::{ReceiveStatistics, Statistics, TransmitStatistics};
 pub use platform::Tap;
-pub use raw::RawSlice;
-pub use receive::Received;
-pub use reject::RejectReason;
-pub use session::{OwnedTransmitter, Transmitter};
-pub use statistics::{ReceiveStatistics, Statistics, TransmitStatistics};
-pub use threads::{Resume, Threads};
+pub use segmentation::frame::{CarveError, Checksum, Completion, Frame};
+pub use threads::error::ThreadsError;
+pub use threads::frontend::{Frontend, Refused, Wait};
+pub use threads::threads::{Resume, Threads};
+pub use wire::checksum::internet_checksum;
+pub use wire::gso::{Gso, GsoKind};
+pub use wire::offload::Offload;
+pub use wire::reject::RejectReason;
 
 /// Compiles what README shows.
 #[cfg(doctest)]

@@ -8,9 +8,9 @@ mod sync {
     pub(crate) use loom::sync::atomic::{AtomicU8, Ordering};
     pub(crate) use loom::sync::{Condvar, Mutex, MutexGuard};
 }
-#[path = "../src/control.rs"]
+#[path = "../src/threads/control.rs"]
 mod control;
-#[path = "../src/transmit_lock.rs"]
+#[path = "../src/backend/transmit_lock.rs"]
 mod transmit_lock;
 
 use std::time::Duration;

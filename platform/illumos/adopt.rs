@@ -5,9 +5,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use super::abi::{RMSGD, TUNGETPPA};
 use super::{LIMITS, refusal, streams};
-use crate::error::AdoptError;
-use crate::offload::Offload;
+use crate::attach::error::AdoptError;
 use crate::platform::tap::Attached;
+use crate::wire::offload::Offload;
 
 /// Adopts the control stream of a device, whoever plumbs IP over it. Anything else is refused with what it is.
 pub(crate) fn adopt(fd: OwnedFd, _offload: &Offload) -> Result<Attached, AdoptError> {

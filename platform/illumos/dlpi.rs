@@ -14,7 +14,7 @@ use super::abi::{
 };
 use super::name::Ppa;
 use super::{control, messages, refusal};
-use crate::error::AttachError;
+use crate::attach::error::AttachError;
 
 /// Milliseconds that the driver may take to answer.
 const ANSWER_MILLISECONDS: u16 = 5000;

@@ -9,8 +9,8 @@ use super::abi::{
 };
 use super::mux_link::Mux;
 use super::{refusal, streams};
-use crate::error::AttachError;
-use crate::name::InterfaceName;
+use crate::attach::error::AttachError;
+use crate::attach::name::InterfaceName;
 
 /// An interface as it is asked for: by its name, through a stream of `/dev/udp` or `/dev/udp6`, which decides the family.
 pub(super) struct Interface<'a> {

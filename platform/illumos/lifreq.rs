@@ -8,7 +8,7 @@ use super::abi::{
     AF_INET, AF_INET6, LIFR_ADDR, LIFR_ARP_MUXID, LIFR_FLAGS, LIFR_IP_MUXID, LIFR_MTU, LifReq, SIN_ADDR,
     SIN6_ADDR,
 };
-use crate::name::InterfaceName;
+use crate::attach::name::InterfaceName;
 
 impl LifReq {
     /// An otherwise empty request about the interface `name`.

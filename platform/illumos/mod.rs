@@ -33,9 +33,9 @@ use std::os::fd::OwnedFd;
 use self::name::TapName;
 use self::plumb::{Attempt, Muxes};
 use super::tap::{Attached, FrameLimits};
-use crate::config::Config;
-use crate::error::AttachError;
-use crate::offload::Offload;
+use crate::attach::config::Config;
+use crate::attach::error::AttachError;
+use crate::wire::offload::Offload;
 
 pub(crate) use self::adopt::adopt;
 pub(crate) use self::faults::{read_fault, write_fault};

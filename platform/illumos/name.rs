@@ -3,8 +3,8 @@
 use std::ffi::c_int;
 use std::fmt;
 
-use crate::error::AttachError;
-use crate::name::InterfaceName;
+use crate::attach::error::AttachError;
+use crate::attach::name::InterfaceName;
 
 /// The longest name: `LIFNAMSIZ` - 1. The kernel cuts a longer one, and so would take another interface.
 const LONGEST: usize = 31;

@@ -21,8 +21,8 @@ use super::mux_link::{Family, Mux};
 use super::name::{Ppa, TapName};
 use super::plumbing::{Plumbing, Side};
 use super::{control, dlpi, refusal, stale, streams};
-use crate::config::Config;
-use crate::error::AttachError;
+use crate::attach::config::Config;
+use crate::attach::error::AttachError;
 
 /// The multiplexors an interface needs. Opened before the control stream: a process that dies closes its descriptors in
 /// ascending order, and this way the kernel, too, unplumbs before the control stream closes.

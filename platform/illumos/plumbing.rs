@@ -9,9 +9,9 @@ use log::warn;
 use super::interface::Interface;
 use super::mux_link::{Mux, MuxLink};
 use super::name::TapName;
-use crate::config::Config;
-use crate::error::{AttachError, DetachError};
-use crate::name::InterfaceName;
+use crate::attach::config::Config;
+use crate::attach::error::{AttachError, DetachError};
+use crate::attach::name::InterfaceName;
 
 const NO_V6: &str = "an IPv6 address on an interface that was plumbed without one";
 

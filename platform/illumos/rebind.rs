@@ -6,9 +6,9 @@ use super::name::TapName;
 use super::plumb::{Muxes, plumb};
 use super::plumbing::Plumbing;
 use super::{control, dlpi, options, refusal, streams};
-use crate::config::{Config, Source};
-use crate::error::AttachError;
-use crate::offload::Offload;
+use crate::attach::config::{Config, Source};
+use crate::attach::error::AttachError;
+use crate::wire::offload::Offload;
 
 /// Plumbs anew over a new control stream, which takes the number of the old one: that one cannot be used again, a stream
 /// makes one device in its life. Always true, since to a poller it is another descriptor.

@@ -9,9 +9,9 @@ use super::mux_link::{Family, Mux};
 use super::name::{Ppa, TapName};
 use super::plumbing::Plumbing;
 use super::{control, dlpi, options};
-use crate::error::AttachError;
-use crate::name::InterfaceName;
-use crate::offload::Offload;
+use crate::attach::error::AttachError;
+use crate::attach::name::InterfaceName;
+use crate::wire::offload::Offload;
 
 /// The name: what it was plumbed as, or what the device's number makes of it. It cannot be changed here.
 pub(crate) fn name(fd: BorrowedFd<'_>, plumbing: Option<&Plumbing>) -> io::Result<InterfaceName> {

@@ -8,7 +8,7 @@ use super::interface::Interface;
 use super::mux_link::{Mux, MuxId};
 use super::name::TapName;
 use super::{refusal, streams};
-use crate::error::AttachError;
+use crate::attach::error::AttachError;
 
 /// Where the host's datalinks lie. ifconfig(8) looks for a name here before it takes it for a driver's.
 const DATALINKS: &str = "/dev/net";

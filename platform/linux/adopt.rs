@@ -9,10 +9,10 @@ use nix::sys::stat::{fstat, major, minor};
 use super::inspect::{Bound, DETACHED, HEADER, MULTI_QUEUE, TUN};
 use super::state::{self, Cause, Failure};
 use super::{LIMITS, ioctl};
-use crate::error::AdoptError;
-use crate::offload::Offload;
+use crate::attach::error::AdoptError;
 use crate::platform::inherited::Refusal;
 use crate::platform::tap::Attached;
+use crate::wire::offload::Offload;
 
 /// The device numbers of `/dev/net/tun`.
 const TUN_DEVICE: (u64, u64) = (10, 200);

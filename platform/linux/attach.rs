@@ -9,11 +9,11 @@ use super::interface::Interface;
 use super::name::{check_name, is_template};
 use super::state::{self, Cause, Failure};
 use super::{LIMITS, Plumbing, ioctl, node};
-use crate::config::{Config, Creation, Source};
-use crate::error::AttachError;
-use crate::offload::Offload;
+use crate::attach::config::{Config, Creation, Source};
+use crate::attach::error::AttachError;
 use crate::platform::settings;
 use crate::platform::tap::Attached;
+use crate::wire::offload::Offload;
 
 /// Makes or opens the interface `name` (`None`: the kernel's choice; `tap%d`: the kernel's number) with `queues` descriptors.
 pub(crate) fn attach(name: Option<&str>, config: &Config, queues: u16) -> Result<Vec<Attached>, AttachError> {

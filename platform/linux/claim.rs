@@ -10,7 +10,7 @@ use super::interface::Interface;
 use super::ioctl;
 use super::request::Request;
 use super::{busy, node};
-use crate::error::AttachError;
+use crate::attach::error::AttachError;
 
 /// The kernel lets go of a killed owner's interface some milliseconds later; this is the first wait, each next one doubles.
 const FIRST_WAIT: Duration = Duration::from_millis(1);

@@ -6,7 +6,7 @@ use std::os::fd::BorrowedFd;
 use super::ioctl;
 use super::request::Request;
 use super::state::{Cause, Failure, header_len};
-use crate::name::InterfaceName;
+use crate::attach::name::InterfaceName;
 
 pub(super) const TUN: u16 = libc::IFF_TUN as u16;
 pub(super) const TAP: u16 = libc::IFF_TAP as u16;

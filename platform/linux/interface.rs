@@ -9,7 +9,7 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 use super::ioctl::{self, IfreqCall};
 use super::request::Request;
 use super::{Plumbing, namespace};
-use crate::name::InterfaceName;
+use crate::attach::name::InterfaceName;
 
 /// `IFF_UP` of netdevice(7).
 const UP: u16 = libc::IFF_UP as u16;

@@ -33,7 +33,7 @@ pub(crate) use offload::set_offload;
 pub(crate) use queue::set_queue_enabled;
 
 use super::tap::FrameLimits;
-use crate::error::DetachError;
+use crate::attach::error::DetachError;
 
 /// On Linux the descriptor is all there is.
 #[derive(Debug)]

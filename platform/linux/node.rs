@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use crate::error::AttachError;
+use crate::attach::error::AttachError;
 
 pub(super) const PATH: &str = "/dev/net/tun";
 

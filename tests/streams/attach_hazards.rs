@@ -4,11 +4,11 @@ use std::os::fd::{AsFd, AsRawFd};
 
 use streams_model::{Driver, Errno, Machine, Moment, Privileges, Record, Trouble};
 
+use crate::AttachError;
 use crate::bench::{
     assert_nothing_wrong, assert_unchanged, attach, calls, calls_about, errno_of, everything, everything_v6,
     host, impatient, named, refused, trace_text,
 };
-use crate::error::AttachError;
 
 /// Fails the nth such call and attaches `tap3` with every setting.
 fn failing(
@@ -43,7 +43,7 @@ fn hazard_06_b35_a_descriptor_of_number_0_is_a_descriptor() {
     nix::unistd::close(stdin.as_fd().as_raw_fd()).unwrap();
     let attached = named("tap3").attach();
     let numbers: Vec<_> = machine.snapshot().descriptors.into_keys().collect();
-    let detached = attached.map(crate::platform::Tap::detach);
+    let detached = attached.map(crate::Tap::detach);
     nix::unistd::dup2_stdin(&saved).unwrap();
     assert!(matches!(detached, Ok(Ok(()))), "{detached:?}");
     assert_eq!(numbers[0], 0, "the multiplexor has the lowest free number");

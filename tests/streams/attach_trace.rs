@@ -2,9 +2,9 @@
 
 use streams_model::Machine;
 
+use crate::Config;
 use crate::bench::{assert_unchanged, attach, everything, everything_v6, named};
 use crate::calls::quiet_lines;
-use crate::config::Config;
 
 /// Compares the calls of an attach and a detach with a checked-in file.
 fn assert_trace(config: Config, file: &str, checked_in: &str) {

@@ -2,8 +2,8 @@
 
 use streams_model::{Errno, Machine, Moment, Trouble};
 
+use crate::AttachError;
 use crate::bench::{assert_unchanged, attach, calls, calls_about, errno_of, host, impatient, refused};
-use crate::error::AttachError;
 
 #[test]
 fn an_automatic_name_that_is_taken_gives_way_to_another() {

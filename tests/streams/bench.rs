@@ -6,9 +6,9 @@ use std::time::Duration;
 use streams_model::interpose::numbers::errno_to_host;
 use streams_model::{Errno, Machine, Record, Snapshot};
 
-use crate::config::Config;
-use crate::error::AttachError;
-use crate::platform::Tap;
+use crate::AttachError;
+use crate::Config;
+use crate::Tap;
 
 /// A configuration that asks a taken device once only.
 pub(crate) fn impatient() -> Config {

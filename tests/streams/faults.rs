@@ -3,9 +3,9 @@
 
 use streams_model::{Errno, Machine, Moment, Record, Trouble};
 
+use crate::Config;
 use crate::bench::{assert_unchanged, errno_of, everything, everything_v6, host, impatient, named};
-use crate::config::Config;
-use crate::error::{AttachError, DetachError};
+use crate::{AttachError, DetachError};
 
 /// The errnos that streamio(4I), if_tcp(4P), dlpi(4P), open(2), fcntl(2) and poll(2) give each call, and the driver's.
 fn errnos(record: &Record) -> &'static [Errno] {

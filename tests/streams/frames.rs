@@ -5,10 +5,10 @@ use std::io::{IoSlice, IoSliceMut};
 use proptest::prelude::*;
 use streams_model::{Errno, Machine, Message, MessageKind, Moment, Trouble};
 
-use crate::backend::Backend;
+use crate::Backend;
+use crate::Frame;
 use crate::bench::{assert_nothing_wrong, attach, calls, everything, named};
-use crate::error::{ReceiveError, TransmitError};
-use crate::frame::Frame;
+use crate::{ReceiveError, TransmitError};
 
 /// A frame that tells its place in a row.
 fn frame(len: usize, mark: u8) -> Vec<u8> {

@@ -6,11 +6,11 @@ use std::os::unix::net::UnixDatagram;
 
 use streams_model::{DEFAULT_MAC, Errno, Machine, Moment, Trouble};
 
+use crate::AdoptError;
+use crate::Config;
+use crate::Offload;
+use crate::Tap;
 use crate::bench::{address, assert_nothing_wrong, attach, calls, calls_about, host, impatient, named};
-use crate::config::Config;
-use crate::error::AdoptError;
-use crate::offload::Offload;
-use crate::platform::Tap;
 
 fn open(node: &str) -> OwnedFd {
     File::options().read(true).write(true).open(node).unwrap().into()

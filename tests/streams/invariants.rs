@@ -9,7 +9,7 @@ use crate::bench::{
 
 /// Every call of a whole life: an attach with everything, a change of each setting, another life under the same numbers.
 fn whole_life(machine: &Machine) {
-    let backend = crate::backend::Backend::new(attach(everything_v6("tap3")));
+    let backend = crate::Backend::new(attach(everything_v6("tap3")));
     backend.tap().set_mtu(1300).unwrap();
     backend.tap().set_up(false).unwrap();
     backend.reattach(&everything("tap3")).unwrap();

@@ -4,8 +4,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use streams_model::{Fault, Machine, Moment, Trouble, When};
 
+use crate::Config;
 use crate::bench::{everything, everything_v6, impatient, named};
-use crate::config::Config;
 
 /// Stops the machine just before a call: every later one fails and does nothing, as if the process made none.
 fn stop_before(machine: &Machine, number: usize) {

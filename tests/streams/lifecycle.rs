@@ -5,11 +5,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use streams_model::{Driver, Errno, Machine, Moment, Snapshot, Trouble};
 
+use crate::AttachError;
 use crate::bench::{
     assert_nothing_wrong, assert_unchanged, attach, calls, everything, everything_v6, impatient, named,
     refused,
 };
-use crate::error::AttachError;
 
 /// Interfaces, links and descriptors as they must be while one TAP is attached without an IPv6 side.
 fn assert_attached(state: &Snapshot, name: &str) {
@@ -94,7 +94,7 @@ fn invariant_03_what_is_detached_makes_no_further_call() {
 fn invariant_04_hazard_34_a_drop_is_a_detach() {
     let machine = Machine::boot();
     let before = machine.snapshot();
-    let attach_and = |end: fn(crate::platform::Tap)| {
+    let attach_and = |end: fn(crate::Tap)| {
         let start = machine.calls();
         end(attach(everything("tap3")));
         assert_unchanged(&machine, &before);

@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 use streams_model::Machine;
 
+use crate::AttachError;
 use crate::bench::{assert_nothing_wrong, assert_unchanged, attach, calls, calls_about, impatient, named};
-use crate::error::AttachError;
 
 /// The kernel's rule and the driver's range, written from `ill_get_ppa_ptr` and independently of the crate: the number
 /// after the last byte that is no digit.
@@ -139,7 +139,7 @@ fn hazard_02_b33_without_a_name_the_driver_chooses_and_the_name_is_completed() {
 #[test]
 fn hazard_04_b33_no_name_is_no_null_name() {
     let machine = Machine::boot();
-    let tap = attach(crate::config::Config::new());
+    let tap = attach(crate::Config::new());
     assert_eq!(tap.name().unwrap().as_str(), Some("tap0"));
     assert!(calls(&machine, "SIOCSLIFNAME").iter().all(|record| record.subject.as_deref() == Some("tap0")));
 }

@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 
 use streams_model::{Errno, Machine, Message, MessageKind, Moment, Trouble};
 
-use crate::backend::Backend;
+use crate::Backend;
+use crate::Threads;
 use crate::bench::{assert_nothing_wrong, attach, calls, named};
-use crate::frame::{Checksum, Frame};
-use crate::frontend::{Frontend, Refused, Wait};
-use crate::threads::Threads;
+use crate::{Checksum, Frame};
+use crate::{Frontend, Refused, Wait};
 
 /// A guest that counts.
 #[derive(Default)]
@@ -159,8 +159,8 @@ fn hazard_33_wake_ups_are_drained() {
     let machine = Machine::boot();
     let running = run(&machine);
     for _ in 0..20 {
-        running.backend.set_link_state(crate::link::LinkState::Down);
-        running.backend.set_link_state(crate::link::LinkState::Up);
+        running.backend.set_link_state(crate::LinkState::Down);
+        running.backend.set_link_state(crate::LinkState::Up);
     }
     std::thread::sleep(Duration::from_millis(50));
     assert!(idle_wakeups(&running.backend) <= 1, "a wake-up that stays in the pipe wakes again and again");

@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use streams_model::{Errno, Machine, Moment, Snapshot, Trouble};
 
-use crate::backend::Backend;
+use crate::AttachError;
+use crate::Backend;
+use crate::Config;
+use crate::Tap;
 use crate::bench::{
     assert_nothing_wrong, assert_unchanged, attach, calls, calls_about, everything, everything_v6, impatient,
     named,
 };
-use crate::config::Config;
-use crate::error::AttachError;
-use crate::platform::Tap;
 
 /// A state without the numbers that differ between two attaches.
 fn alike(machine: &Machine) -> Snapshot {

@@ -4,12 +4,12 @@ use std::io::ErrorKind;
 
 use streams_model::{DEFAULT_MAC, Errno, Family, InterfaceState, Machine, Moment, Trouble};
 
+use crate::AttachError;
+use crate::Offload;
 use crate::bench::{
     address, assert_nothing_wrong, assert_unchanged, attach, calls, errno_of, everything, everything_v6,
     host, named, refused,
 };
-use crate::error::AttachError;
-use crate::offload::Offload;
 
 const IFF_UP: u64 = 1;
 const MAC: [u8; 6] = [2, 0, 0, 0, 0, 3];

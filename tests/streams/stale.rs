@@ -2,10 +2,10 @@
 
 use streams_model::{Errno, Machine, Moment, Record, Trouble};
 
+use crate::AttachError;
 use crate::bench::{
     assert_unchanged, attach, calls, errno_of, everything, host, impatient, named, refused, trace_text,
 };
-use crate::error::AttachError;
 
 /// Suspicions but the one that `I_PUNLINK` was used, which is what is tested here.
 fn suspicions(machine: &Machine) -> Vec<String> {

@@ -1,0 +1,260 @@
+//! What to attach, and how.
+
+use std::net::IpAddr;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::attach::error::AttachError;
+use crate::platform::{self, Tap};
+use crate::wire::offload::Offload;
+
+/// Where the TAP comes from.
+#[derive(Debug)]
+pub(crate) enum Source {
+    /// A name or a `tap%d` template.
+    Name(String),
+    /// The kernel, or the setup program, chooses the name.
+    Any,
+    /// A descriptor that somebody else opened.
+    Inherited(OwnedFd),
+}
+
+/// Whether the interface may, must or must not exist before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Creation {
+    #[default]
+    Either,
+    MustExist,
+    Exclusive,
+}
+
+/// Describes the TAP to attach. Nothing is asked of the system before [`attach`](Self::attach).
+///
+/// ```no_run
+/// use std::net::Ipv4Addr;
+/// use tap_plumb::Config;
+///
+/// let tap = Config::new().name("tap3").address(Ipv4Addr::new(10, 0, 3, 1).into(), 24).up().attach()?;
+/// println!("attached {}", tap.name()?);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+#[must_use]
+pub struct Config {
+    pub(crate) source: Source,
+    pub(crate) creation: Creation,
+    pub(crate) setup_program: Option<PathBuf>,
+    pub(crate) terminate_program: Option<PathBuf>,
+    pub(crate) program_timeout: Duration,
+    pub(crate) busy_timeout: Duration,
+    pub(crate) mtu: Option<u32>,
+    pub(crate) hardware_address: Option<[u8; 6]>,
+    pub(crate) guest_address: Option<[u8; 6]>,
+    pub(crate) offload: Offload,
+    pub(crate) address: Option<(IpAddr, u8)>,
+    pub(crate) up: bool,
+    pub(crate) external_plumbing: bool,
+    pub(crate) replace_stale: bool,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Config {
+    /// Describes a TAP whose name the kernel chooses, without offloads.
+    pub fn new() -> Self {
+        Self {
+            source: Source::Any,
+            creation: Creation::Either,
+            setup_program: None,
+            terminate_program: None,
+            program_timeout: Duration::from_secs(30),
+            busy_timeout: Duration::from_millis(250),
+            mtu: None,
+            hardware_address: None,
+            guest_address: None,
+            offload: Offload::NONE,
+            address: None,
+            up: false,
+            external_plumbing: false,
+            replace_stale: false,
+        }
+    }
+
+    /// Attaches the interface of this name; on Linux also a template such as `tap%d`.
+    ///
+    /// Linux: 1 to 15 bytes, no `/`, `:`, white space, NUL, and no other `%`; not `.` or `..`. illumos and Solaris: a letter,
+    /// then letters, digits, `.` or `_`, ending in the PPA, 0 to 19 without a leading zero; at most 31 bytes.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.source = Source::Name(name.into());
+        self
+    }
+
+    /// Lets the kernel choose the name; with a setup program, the first line of its output.
+    pub fn any(mut self) -> Self {
+        self.source = Source::Any;
+        self
+    }
+
+    /// Adopts a descriptor that somebody else opened. See [`Tap::from_fd`].
+    pub fn inherited(mut self, fd: OwnedFd) -> Self {
+        self.source = Source::Inherited(fd);
+        self
+    }
+
+    /// Fails when there is no interface of that name yet. illumos and Solaris: always
+    /// [`AttachError::Unsupported`], since a device there lives only as long as its owner's descriptor.
+    pub fn must_exist(mut self) -> Self {
+        self.creation = Creation::MustExist;
+        self
+    }
+
+    /// Fails when there is an interface of that name already. illumos and Solaris: that is so in any case, but it excludes
+    /// [`replace_stale`](Self::replace_stale).
+    pub fn create_exclusive(mut self) -> Self {
+        self.creation = Creation::Exclusive;
+        self
+    }
+
+    /// Runs `program` before the device is opened: `program NAME`, or without an argument when the name is to come
+    /// from the first line of its output, which blanks and a carriage return may surround.
+    ///
+    /// No shell is involved and `PATH` is not searched: a path without a directory is taken from the current one. The
+    /// program gets the environment, `/dev/null` as standard input, and no descriptor of this process. It must end by
+    /// itself with status 0; a daemon it leaves behind is neither waited for nor ended, but must redirect its output.
+    /// Of its output the first 4 KiB count and the rest is read and discarded; when it was given a name, all of it is.
+    /// The beginning of its standard error goes to the log.
+    ///
+    /// With an [`inherited`](Self::inherited) descriptor it runs before the adoption, and is given the interface's
+    /// name. It cannot be combined with a template such as `tap%d`, which names nothing yet.
+    ///
+    /// In a process that ignores `SIGCHLD`, or waits for children that are not its own, the status is lost: that is an
+    /// error ([`ProgramError::Wait`](crate::ProgramError::Wait) with `ECHILD`), since success would be a guess.
+    pub fn setup_program(mut self, program: impl Into<PathBuf>) -> Self {
+        self.setup_program = Some(program.into());
+        self
+    }
+
+    /// Runs `program NAME` after everything is closed, under the same rules: exactly when the setup program succeeded,
+    /// also if the attach failed after that; without a setup program, exactly when the attach succeeded.
+    ///
+    /// The name is the one the setup program was given or printed, else the one the interface had when it was attached.
+    /// An interface that the attach made is waited for, 250 ms at most, until it is gone: a process that somebody is
+    /// starting at that moment may keep it for some milliseconds.
+    pub fn terminate_program(mut self, program: impl Into<PathBuf>) -> Self {
+        self.terminate_program = Some(program.into());
+        self
+    }
+
+    /// Gives each program this long (default 30 s), then `SIGTERM`, then `SIGKILL` 5 s later, both to its whole process
+    /// group. A process that even that does not end, for it waits inside the kernel or runs as somebody else, is left
+    /// behind 5 s after, with a line in the log.
+    pub fn program_timeout(mut self, timeout: Duration) -> Self {
+        self.program_timeout = timeout;
+        self
+    }
+
+    /// Retries a busy interface for this long (default 250 ms): the kernel frees it some time after its owner's death.
+    pub fn busy_timeout(mut self, timeout: Duration) -> Self {
+        self.busy_timeout = timeout;
+        self
+    }
+
+    /// Sets the IP MTU in bytes, without the Ethernet header.
+    pub fn mtu(mut self, mtu: u32) -> Self {
+        self.mtu = Some(mtu);
+        self
+    }
+
+    /// Sets the host's own MAC address on the interface. The guest must use another one.
+    pub fn hardware_address(mut self, address: [u8; 6]) -> Self {
+        self.hardware_address = Some(address);
+        self
+    }
+
+    /// States the guest's MAC address, from which announcements are sent. It is never set on the TAP.
+    pub fn guest_address(mut self, address: [u8; 6]) -> Self {
+        self.guest_address = Some(address);
+        self
+    }
+
+    /// Asks for offloads; [`Tap::offload`] tells what was granted.
+    pub fn offload(mut self, offload: Offload) -> Self {
+        self.offload = offload;
+        self
+    }
+
+    /// Gives the host's side of the interface an address with a prefix length in bits.
+    pub fn address(mut self, address: IpAddr, prefix: u8) -> Self {
+        self.address = Some((address, prefix));
+        self
+    }
+
+    /// Brings the interface up.
+    pub fn up(mut self) -> Self {
+        self.up = true;
+        self
+    }
+
+    /// illumos and Solaris: only makes the device, which must be named `tap` and its PPA. `ifconfig tap3 plumb`, run by
+    /// whoever is told of the device, does the rest, so that no address, MTU or `up` can be asked for here; and
+    /// `ifconfig tap3 unplumb` must come before the detach. Elsewhere it changes nothing.
+    pub fn external_plumbing(mut self) -> Self {
+        self.external_plumbing = true;
+        self
+    }
+
+    /// illumos and Solaris: unplumbs a left-over interface of the same name, `tap` and its PPA, where one is in the way.
+    /// Never touches one whose owner lives. With [`any`](Self::any) another name is taken instead. Elsewhere it changes nothing.
+    pub fn replace_stale(mut self) -> Self {
+        self.replace_stale = true;
+        self
+    }
+
+    /// Reads the configuration keys of VirtualBox's TAP driver: `Device`, `FileHandle`, `TAPSetupApplication`,
+    /// `TAPTerminateApplication` and `MAC`.
+    ///
+    /// `Device` is an interface name; without it and without `FileHandle`, the setup program or the kernel chooses.
+    /// `FileHandle` is the number of an open descriptor of this process, in decimal digits; it is duplicated at once, and
+    /// the caller's stays open and its own. `MAC` (twelve hexadecimal digits, `:` or `-` between bytes allowed) is the
+    /// guest's address. The programs are paths as in [`setup_program`](Self::setup_program); they run on every system,
+    /// where VirtualBox ran them on Solaris only.
+    ///
+    /// ```
+    /// use tap_plumb::Config;
+    ///
+    /// let config = Config::from_pairs([("Device", "tap3"), ("MAC", "08:00:27:00:00:01")])?;
+    /// assert!(Config::from_pairs([("Devise", "tap3")]).is_err());
+    /// # let _ = config;
+    /// # Ok::<(), tap_plumb::AttachError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`AttachError::BadOption`] for any other key, a key given twice, a value of the wrong form, or `Device` together
+    /// with `FileHandle`; [`AttachError::Request`] when the descriptor cannot be duplicated.
+    pub fn from_pairs<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, AttachError> {
+        crate::attach::pairs::read(pairs)
+    }
+
+    /// Attaches the TAP.
+    ///
+    /// # Errors
+    /// [`AttachError`] names the step that failed; everything done before it is undone.
+    pub fn attach(self) -> Result<Tap, AttachError> {
+        let mut taps = platform::attach(self, 1)?;
+        taps.pop().ok_or(AttachError::Unsupported { what: "a TAP without a queue" })
+    }
+
+    /// Attaches the TAP with `queues` queues, each a [`Tap`] with a descriptor of its own. The interface goes, and the
+    /// terminate program runs, once, after the last of them.
+    ///
+    /// # Errors
+    /// As [`attach`](Self::attach), and [`AttachError::Unsupported`] for more than one queue where the host has no such thing.
+    pub fn attach_queues(self, queues: u16) -> Result<Vec<Tap>, AttachError> {
+        platform::attach(self, queues)
+    }
+}

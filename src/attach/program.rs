@@ -1,0 +1,123 @@
+//! Setup and terminate programs: who is run when, with which name.
+//!
+//! The protocol is that of VirtualBox's TAP driver on Solaris: `PROGRAM NAME` before the device is opened, or
+//! `PROGRAM` when the first line of its output is to be the name; `PROGRAM NAME` after everything is closed.
+
+mod output;
+mod run;
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use log::warn;
+use nix::net::if_::if_nametoindex;
+
+use crate::attach::config::Config;
+use crate::attach::error::{AttachError, ProgramError};
+use crate::platform;
+use run::{Call, run};
+
+/// How long an interface may outlive the descriptor that was closed. A process that is being started, by whichever
+/// thread, holds a copy of every descriptor between its fork and its exec.
+const LINGER: Duration = Duration::from_millis(250);
+
+/// Owes the terminate program its one run: by [`run`](Self::run), else by the drop.
+#[derive(Debug)]
+pub(crate) struct Terminate {
+    program: PathBuf,
+    name: OsString,
+    limit: Duration,
+    /// The interface ends with its descriptors, so the program must not find it.
+    vanishes: bool,
+    done: bool,
+}
+
+impl Terminate {
+    /// Owes what `config` names, if it names a program, to the interface `name`.
+    pub(crate) fn owed(config: &Config, name: &OsStr, vanishes: bool) -> Option<Self> {
+        let program = config.terminate_program.clone()?;
+        Some(Self { program, name: name.into(), limit: config.program_timeout, vanishes, done: false })
+    }
+
+    /// Runs the program now, and never again.
+    pub(crate) fn run(mut self) -> Result<(), ProgramError> {
+        self.run_once()
+    }
+
+    fn run_once(&mut self) -> Result<(), ProgramError> {
+        if std::mem::replace(&mut self.done, true) {
+            return Ok(());
+        }
+        if self.vanishes {
+            wait_until_gone(&self.name);
+        }
+        let argument = Some(self.name.as_os_str());
+        run(&Call { program: &self.program, argument, limit: self.limit, capture: false }).map(drop)
+    }
+}
+
+impl Drop for Terminate {
+    fn drop(&mut self) {
+        if let Err(error) = self.run_once() {
+            warn!("terminate program: {error}");
+        }
+    }
+}
+
+/// Whether there is an interface of this name.
+pub(crate) fn exists(name: &OsStr) -> bool {
+    if_nametoindex(name).is_ok()
+}
+
+fn wait_until_gone(name: &OsStr) {
+    let start = Instant::now();
+    while exists(name) && start.elapsed() < LINGER {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Runs the setup program, if there is one, for the interface `name`, or to learn a name from it.
+///
+/// Returns the name it printed, where it was asked for one, and the terminate program owed from now on.
+pub(crate) fn setup(
+    config: &Config,
+    name: Option<&OsStr>,
+) -> Result<(Option<String>, Option<Terminate>), ProgramError> {
+    let Some(program) = &config.setup_program else { return Ok((None, None)) };
+    let limit = config.program_timeout;
+    let output = run(&Call { program, argument: name, limit, capture: name.is_none() })?;
+    let printed = if name.is_none() { Some(printed_name(program, &output)?) } else { None };
+    let owed = printed.as_deref().map(OsStr::new).or(name).and_then(|name| owed_after_setup(config, name));
+    Ok((printed, owed))
+}
+
+/// What the setup program has made is its counterpart's to remove.
+fn owed_after_setup(config: &Config, name: &OsStr) -> Option<Terminate> {
+    let vanishes = config.terminate_program.is_some() && !exists(name);
+    Terminate::owed(config, name, vanishes)
+}
+
+fn printed_name(program: &Path, output: &[u8]) -> Result<String, ProgramError> {
+    let refuse = |reason: String| ProgramError::NoName { program: program.into(), reason };
+    let name = first_line(output).map_err(|reason| refuse(reason.into()))?;
+    match platform::check_name(name) {
+        Ok(()) => Ok(name.into()),
+        Err(AttachError::BadName { name, reason }) => Err(refuse(format!("{name:?}: {reason}"))),
+        Err(other) => Err(refuse(other.to_string())),
+    }
+}
+
+fn first_line(output: &[u8]) -> Result<&str, &'static str> {
+    let line = output.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    if line.len() == output::KEPT {
+        return Err("its first line is longer than 4096 bytes");
+    }
+    match std::str::from_utf8(line.trim_ascii()) {
+        Ok("") if output.is_empty() => Err("it printed nothing"),
+        Ok("") => Err("its first line is empty"),
+        Ok(line) if line.contains('%') => Err("its first line is a template"),
+        Ok(line) => Ok(line),
+        Err(_) => Err("its first line is not UTF-8"),
+    }
+}

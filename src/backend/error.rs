@@ -1,0 +1,162 @@
+//! Why a frame was not sent or received.
+
+use std::io;
+
+use thiserror::Error;
+
+use crate::attach::error::to_io;
+use crate::wire::reject::RejectReason;
+
+/// Says why a frame was not sent, or not all of it.
+///
+/// `sent` counts the segments of an oversized frame that the host took before the refusal; it is 0 for a frame
+/// that goes out whole. `Transmitter::resume` sends the rest.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum TransmitError {
+    /// The device is full (`EAGAIN`); nothing of the refused segment was taken. Poll for writability, then resume.
+    #[error("the device is full")]
+    WouldBlock {
+        /// Segments already taken.
+        sent: u32,
+    },
+    /// The host is out of buffers (`ENOBUFS`, `ENOMEM`, `ENOSR`).
+    #[error("the host has no buffer space")]
+    NoBufferSpace {
+        /// Segments already taken.
+        sent: u32,
+    },
+    /// The guest's link is down; the frame was dropped and counted.
+    #[error("the guest's link is down")]
+    LinkDown,
+    /// The host's interface is administratively down; the frame was not taken.
+    #[error("the host's interface is down")]
+    InterfaceDown {
+        /// Segments already taken.
+        sent: u32,
+    },
+    /// The frame or its segmentation context is malformed; it was dropped and counted.
+    #[error("frame rejected: {0}")]
+    Rejected(#[from] RejectReason),
+    /// The frame is shorter than the host can carry; it was dropped and counted.
+    #[error("a frame of {len} bytes is below the host's minimum of {limit}")]
+    Runt {
+        /// The frame's length in bytes, with the Ethernet header and without FCS.
+        len: usize,
+        /// The shortest frame the host takes, counted likewise.
+        limit: usize,
+    },
+    /// The frame is longer than the host can carry; it was dropped and counted.
+    #[error("a frame of {len} bytes exceeds the host's limit of {limit}")]
+    Oversize {
+        /// The frame's length in bytes, with the Ethernet header and without FCS.
+        len: usize,
+        /// The longest frame the host takes, counted likewise.
+        limit: usize,
+    },
+    /// The frame is scattered over more slices than one system call takes (`sysconf(_SC_IOV_MAX)`).
+    #[error("{slices} slices exceed the host's limit of {limit}")]
+    TooManySlices {
+        /// Slices given, the crate's own included.
+        slices: usize,
+        /// The host's limit.
+        limit: usize,
+    },
+    /// Memory for a transmit buffer could not be had.
+    #[error("no memory for a transmit buffer of {len} bytes")]
+    OutOfMemory {
+        /// Bytes asked for.
+        len: usize,
+    },
+    /// This host, or this build, cannot do that.
+    #[error("{what} is not supported here")]
+    Unsupported {
+        /// The thing asked for.
+        what: &'static str,
+    },
+    /// The interface was removed. The state is final until the backend is re-attached.
+    #[error("the interface is gone")]
+    Gone,
+    /// The kernel answered something that none of the above explains; the frame was dropped and counted.
+    #[error("write: {source}")]
+    Io {
+        /// Segments already taken.
+        sent: u32,
+        /// The system's answer.
+        source: io::Error,
+    },
+}
+
+/// Says why no frame could be received.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ReceiveError {
+    /// The frame was longer than the buffer; it was consumed and counted, and nothing of it is delivered.
+    #[error("a frame longer than {room} bytes was dropped")]
+    Truncated {
+        /// The buffer's size in bytes.
+        room: usize,
+    },
+    /// The frame was shorter than an Ethernet header; it was consumed and counted.
+    #[error("a frame of {len} bytes was dropped")]
+    Runt {
+        /// The frame's length in bytes.
+        len: usize,
+    },
+    /// The kernel's virtio-net header was malformed; the frame was consumed and counted.
+    #[error("received frame rejected: {0}")]
+    Rejected(#[from] RejectReason),
+    /// More slices than one system call takes (`sysconf(_SC_IOV_MAX)`).
+    #[error("{slices} slices exceed the host's limit of {limit}")]
+    TooManySlices {
+        /// Slices given, the crate's own included.
+        slices: usize,
+        /// The host's limit.
+        limit: usize,
+    },
+    /// The interface was removed. The state is final until the backend is re-attached.
+    #[error("the interface is gone")]
+    Gone,
+    /// This host, or this build, cannot do that.
+    #[error("{what} is not supported here")]
+    Unsupported {
+        /// The thing asked for.
+        what: &'static str,
+    },
+    /// The kernel answered something else.
+    #[error("read: {source}")]
+    Io {
+        /// The system's answer.
+        source: io::Error,
+    },
+}
+
+impl From<TransmitError> for io::Error {
+    fn from(error: TransmitError) -> Self {
+        let kind = match &error {
+            TransmitError::WouldBlock { .. } => io::ErrorKind::WouldBlock,
+            TransmitError::NoBufferSpace { .. } | TransmitError::OutOfMemory { .. } => {
+                io::ErrorKind::OutOfMemory
+            }
+            TransmitError::LinkDown | TransmitError::InterfaceDown { .. } => io::ErrorKind::NetworkDown,
+            TransmitError::Gone => io::ErrorKind::NotConnected,
+            TransmitError::Unsupported { .. } => io::ErrorKind::Unsupported,
+            _ => io::ErrorKind::InvalidInput,
+        };
+        let source = if let TransmitError::Io { source, .. } = &error { Some(source) } else { None };
+        to_io(source, kind, error.to_string())
+    }
+}
+
+impl From<ReceiveError> for io::Error {
+    fn from(error: ReceiveError) -> Self {
+        let kind = match &error {
+            ReceiveError::Gone => io::ErrorKind::NotConnected,
+            ReceiveError::Unsupported { .. } => io::ErrorKind::Unsupported,
+            ReceiveError::TooManySlices { .. } => io::ErrorKind::InvalidInput,
+            _ => io::ErrorKind::InvalidData,
+        };
+        let source = if let ReceiveError::Io { source } = &error { Some(source) } else { None };
+        to_io(source, kind, error.to_string())
+    }
+}

@@ -1,0 +1,15 @@
+pub(crate) mod backend;
+pub(crate) mod buffer;
+pub(crate) mod error;
+pub(crate) mod frame_log;
+pub(crate) mod link;
+pub(crate) mod presence;
+pub(crate) mod raw;
+pub(crate) mod receive;
+pub(crate) mod session;
+pub(crate) mod statistics;
+pub(crate) mod straight;
+pub(crate) mod sync;
+pub(crate) mod tally;
+pub(crate) mod transmit;
+pub(crate) mod transmit_lock;

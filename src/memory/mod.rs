@@ -1,0 +1,3 @@
+pub(crate) mod body;
+pub(crate) mod gather;
+pub(crate) mod slices;

@@ -1,0 +1,205 @@
+//! A frame on its way from the guest: borrowed slices and what the guest left to the host.
+
+use std::io::IoSlice;
+
+use thiserror::Error;
+
+use crate::memory::body::{Borrowed, total_len};
+use crate::segmentation::deliver::{Port, Work, check, deliver, deliver_whole};
+use crate::segmentation::front::with_front;
+use crate::segmentation::segments::Fill;
+use crate::wire::gso::Gso;
+use crate::wire::reject::RejectReason;
+use crate::wire::vnet_header;
+
+/// The state of a frame's transport checksum.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Checksum {
+    /// The checksum is complete; nothing is left to do.
+    #[default]
+    Complete,
+    /// The sum from `start` to the end of the frame is still to be stored at `start + offset`.
+    Partial {
+        /// First byte the sum covers, counted from the start of the frame.
+        start: u16,
+        /// Where the sum goes, counted from `start`.
+        offset: u16,
+    },
+}
+
+/// How far [`Frame::complete`] takes the transport checksum.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Completion {
+    /// The checksum over everything it covers.
+    Full,
+    /// The sum of the pseudo header only, not inverted: what Linux and virtio expect of a partial checksum.
+    Pseudo,
+}
+
+/// Says why a frame was not cut, or not to its end. `sent` counts the segments that the sink took before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum CarveError<E> {
+    /// The frame contradicts itself or its context; the sink saw nothing of it.
+    #[error("frame rejected: {0}")]
+    Rejected(#[from] RejectReason),
+    /// A segment is scattered over more slices than one write takes.
+    #[error("{slices} slices exceed the limit of {limit}")]
+    TooManySlices {
+        /// Segments the sink took before.
+        sent: u32,
+        /// Slices the segment needs.
+        slices: usize,
+        /// Slices it may have.
+        limit: usize,
+    },
+    /// The sink refused a segment. Carving again with `first` = `sent` goes on with the one it refused.
+    #[error("the sink refused segment {sent}")]
+    Sink {
+        /// Segments the sink took before.
+        sent: u32,
+        /// What the sink said.
+        error: E,
+    },
+}
+
+/// A frame to transmit, borrowed from the caller: Ethernet header to end of payload, without FCS.
+#[derive(Clone, Copy, Debug)]
+pub struct Frame<'a> {
+    pub(crate) slices: &'a [IoSlice<'a>],
+    pub(crate) work: Work,
+}
+
+impl<'a> Frame<'a> {
+    /// Makes a frame of `slices`, in order, with a complete checksum and no segmentation.
+    #[must_use]
+    pub fn new(slices: &'a [IoSlice<'a>]) -> Self {
+        Self { slices, work: Work::default() }
+    }
+
+    /// Makes a frame of `slices` and the virtio-net header that came with it, 10 bytes or more, little endian
+    /// (virtio 1.2, 5.1.6).
+    ///
+    /// Of the header only the type, the ECN mark, the segment size and the place of the checksum count; where the headers
+    /// end is read from the frame. `slices` hold the frame alone.
+    ///
+    /// # Errors
+    /// Header and frame contradict each other.
+    pub fn from_virtio(header: &[u8], slices: &'a [IoSlice<'a>]) -> Result<Self, RejectReason> {
+        let (gso, checksum) =
+            with_front(Borrowed(slices), |scratch| vnet_header::interpret(header, scratch.front()))?;
+        Ok(Self { slices, work: Work { gso, checksum } })
+    }
+
+    /// Asks for segmentation by `gso`.
+    #[must_use]
+    pub fn gso(self, gso: Gso) -> Self {
+        Self { work: Work { gso: Some(gso), ..self.work }, ..self }
+    }
+
+    /// States what is left to do on the transport checksum. An oversized frame's is always computed anew.
+    #[must_use]
+    pub fn checksum(self, checksum: Checksum) -> Self {
+        Self { work: Work { checksum, ..self.work }, ..self }
+    }
+
+    /// Bytes of the whole frame, with the Ethernet header and without FCS.
+    #[must_use]
+    pub fn total_len(&self) -> usize {
+        total_len(Borrowed(self.slices))
+    }
+
+    /// Holds the contexts against the frame's own headers. Every send does the same first.
+    ///
+    /// # Errors
+    /// The first contradiction found.
+    pub fn validate(&self) -> Result<(), RejectReason> {
+        check(Borrowed(self.slices), self.work)
+    }
+
+    /// Cuts the frame into segments, which `sink` gets one after the other, each as a list of slices: the segment's own
+    /// headers, then payload where it lies in this frame. Lengths, identifications, sequence numbers, flags and checksums
+    /// are those that Linux writes. A frame without `Gso` is one segment, with its checksum completed.
+    ///
+    /// Carving starts with segment `first`, counted from 0. Returns the number of segments the whole frame makes.
+    ///
+    /// # Errors
+    /// [`CarveError`]; it tells how many segments `sink` has taken.
+    ///
+    /// ```
+    /// use std::convert::Infallible;
+    /// use std::io::IoSlice;
+    /// use tap_plumb::{Frame, Gso, GsoKind};
+    ///
+    /// // Ethernet, IPv4 and TCP headers of 54 bytes, then 3000 bytes of payload.
+    /// let mut headers = [0; 54];
+    /// headers[12..15].copy_from_slice(&[0x08, 0x00, 0x45]);
+    /// headers[23] = 6;
+    /// headers[46] = 0x50;
+    /// let payload = [7; 3000];
+    /// let slices = [IoSlice::new(&headers), IoSlice::new(&payload)];
+    /// let gso =
+    ///     Gso { kind: GsoKind::Tcp4, header_len: 54, segment_size: 1448, network_offset: 14, transport_offset: 34 };
+    ///
+    /// let mut lengths = Vec::new();
+    /// let segments = Frame::new(&slices).gso(gso).carve(0, |segment| {
+    ///     lengths.push(segment.iter().map(|slice| slice.len()).sum::<usize>());
+    ///     Ok::<(), Infallible>(())
+    /// })?;
+    /// assert_eq!((segments, lengths), (3, vec![54 + 1448, 54 + 1448, 54 + 104]));
+    /// # Ok::<(), tap_plumb::CarveError<Infallible>>(())
+    /// ```
+    pub fn carve<E>(
+        &self,
+        first: u32,
+        sink: impl FnMut(&[IoSlice<'_>]) -> Result<(), E>,
+    ) -> Result<u32, CarveError<E>> {
+        deliver(Borrowed(self.slices), self.work, Port::BARE, first, sink)
+    }
+
+    /// Gives `sink` what a host that cuts frames and completes checksums itself is to be given: as a rule the whole frame
+    /// at once, behind a virtio-net header of `header_len` bytes (10 or 12) that asks for the work. The frame's own headers
+    /// go as a copy with lengths and checksums put right, so that the host sees what was validated. What a host has no form
+    /// for (IP fragments, tunnels, more datagrams than Linux takes) is carved, each segment behind a header of zeros.
+    ///
+    /// With a `first` other than 0 the train has been begun in segments, and the rest of it is carved too. Returns the
+    /// number of writes the whole frame makes.
+    ///
+    /// # Errors
+    /// As for [`carve`](Self::carve); a `header_len` other than 10 and 12 gives
+    /// [`RejectReason::ShortVirtioHeader`].
+    pub fn offload<E>(
+        &self,
+        header_len: usize,
+        first: u32,
+        sink: impl FnMut(&[IoSlice<'_>]) -> Result<(), E>,
+    ) -> Result<u32, CarveError<E>> {
+        if !matches!(header_len, 10 | 12) {
+            return Err(RejectReason::ShortVirtioHeader.into());
+        }
+        deliver(
+            Borrowed(self.slices),
+            self.work,
+            Port { header_len, offload: true, ..Port::BARE },
+            first,
+            sink,
+        )
+    }
+
+    /// Gives `sink` the frame in one piece, with all lengths and checksums put right. Without a `Gso` only a partial
+    /// checksum is completed, and that in full.
+    ///
+    /// # Errors
+    /// As for [`carve`](Self::carve).
+    pub fn complete<E>(
+        &self,
+        completion: Completion,
+        sink: impl FnMut(&[IoSlice<'_>]) -> Result<(), E>,
+    ) -> Result<(), CarveError<E>> {
+        let fill = match completion {
+            Completion::Full => Fill::Full,
+            Completion::Pseudo => Fill::Pseudo,
+        };
+        deliver_whole(Borrowed(self.slices), self.work, fill, sink).map(drop)
+    }
+}

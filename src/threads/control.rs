@@ -1,0 +1,139 @@
+//! What the threads are to do, and what they have done about it: the state machine behind
+//! [`Threads`](crate::Threads), without the threads.
+
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use super::sync::{AtomicU8, Condvar, Mutex, MutexGuard, Ordering};
+
+/// The two threads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Worker {
+    Receive,
+    Transmit,
+}
+
+/// What the threads are to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    Run,
+    Suspend,
+    Stop,
+}
+
+/// A thread is to stop, or to stand still.
+pub(crate) const HALT: u8 = 1;
+/// The frame at hand is to be dropped.
+pub(crate) const RESET: u8 = 2;
+/// Something else changed that decides what to wait for.
+pub(crate) const CHANGED: u8 = 4;
+/// The interface was bound again.
+pub(crate) const REATTACHED: u8 = 8;
+
+#[derive(Debug)]
+struct State {
+    wanted: Wanted,
+    /// The thread stands still, or has ended.
+    still: [bool; 2],
+    ended: [bool; 2],
+    panicked: Option<Worker>,
+}
+
+/// Shared by the two threads and whoever commands them.
+#[derive(Debug)]
+pub(crate) struct Control {
+    state: Mutex<State>,
+    changed: Condvar,
+    /// Read by the receive thread between any two frames, so that it looks at the state only when there is a reason.
+    attention: AtomicU8,
+}
+
+impl Control {
+    pub(crate) fn new() -> Self {
+        let state = State { wanted: Wanted::Run, still: [false; 2], ended: [false; 2], panicked: None };
+        Self { state: Mutex::new(state), changed: Condvar::new(), attention: AtomicU8::new(0) }
+    }
+
+    /// Asks for `wanted`; `false` when it is so already, or everything has been stopped for good.
+    pub(crate) fn want(&self, wanted: Wanted) -> bool {
+        let mut state = self.lock();
+        if state.wanted == wanted || state.wanted == Wanted::Stop {
+            return false;
+        }
+        state.wanted = wanted;
+        if wanted == Wanted::Run {
+            // A thread that is still about to leave its pause does not count as paused for the next one.
+            state.still = state.ended;
+            self.attention.fetch_and(!HALT, Ordering::AcqRel);
+        } else {
+            self.attention.fetch_or(HALT, Ordering::AcqRel);
+        }
+        self.changed.notify_all();
+        true
+    }
+
+    /// Called by a thread before each turn: stands still while suspended; `false` at the end.
+    pub(crate) fn enter(&self, worker: Worker) -> bool {
+        let mut state = self.lock();
+        while state.wanted == Wanted::Suspend {
+            state.still[worker as usize] = true;
+            self.changed.notify_all();
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        state.wanted == Wanted::Run
+    }
+
+    /// Called by a thread at its end, or by its guard when it panicked; a panic stops the other thread, too.
+    pub(crate) fn leave(&self, worker: Worker, panicked: bool) {
+        let mut state = self.lock();
+        state.still[worker as usize] = true;
+        state.ended[worker as usize] = true;
+        if panicked {
+            state.panicked = state.panicked.or(Some(worker));
+            state.wanted = Wanted::Stop;
+            self.attention.fetch_or(HALT, Ordering::AcqRel);
+        }
+        self.changed.notify_all();
+    }
+
+    /// Waits, at most for `timeout`, until both threads stand still (or, for a stop, have ended).
+    pub(crate) fn settled(&self, timeout: Duration) -> bool {
+        let state = self.lock();
+        if settled(&state) {
+            return true;
+        }
+        let (state, _) = self.changed.wait_timeout(state, timeout).unwrap_or_else(PoisonError::into_inner);
+        settled(&state)
+    }
+
+    pub(crate) fn wanted(&self) -> Wanted {
+        self.lock().wanted
+    }
+
+    pub(crate) fn panicked(&self) -> Option<Worker> {
+        self.lock().panicked
+    }
+
+    /// Draws the receive thread's attention to `reason`.
+    pub(crate) fn draw_attention(&self, reason: u8) {
+        self.attention.fetch_or(reason, Ordering::AcqRel);
+    }
+
+    pub(crate) fn attention(&self) -> u8 {
+        self.attention.load(Ordering::Acquire)
+    }
+
+    /// Takes the reasons that are over once they have been looked at; a halt stays until it is revoked.
+    pub(crate) fn take_attention(&self) -> u8 {
+        self.attention.fetch_and(HALT, Ordering::AcqRel)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn settled(state: &State) -> bool {
+    let both = if state.wanted == Wanted::Stop { state.ended } else { state.still };
+    both == [true, true] || state.wanted == Wanted::Run
+}

@@ -1,0 +1,10 @@
+use crate::backend::sync;
+pub(crate) mod announcement;
+pub(crate) mod control;
+pub(crate) mod error;
+pub(crate) mod frontend;
+pub(crate) mod handover;
+pub(crate) mod receive_thread;
+pub(crate) mod threads;
+pub(crate) mod transmit_thread;
+pub(crate) mod wake;

@@ -1,0 +1,98 @@
+//! The transmit thread: waits until transmitting is possible again, and tells the frontend.
+
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use log::warn;
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use super::sync::Ordering;
+use crate::backend::presence::Attachment;
+use crate::threads::control::Worker;
+use crate::threads::threads::{Shared, owed};
+
+/// The pause after the host had no buffer: no event tells when it has. Doubled while that lasts.
+const FIRST_PAUSE: Duration = Duration::from_millis(1);
+const LONGEST_PAUSE: Duration = Duration::from_millis(100);
+
+pub(crate) struct TransmitThread<'a> {
+    shared: &'a Shared,
+    /// A frame waits for the device to become writable.
+    blocked: bool,
+    /// A frame waits for a host buffer.
+    starved: bool,
+    /// The pause before the next try after starvation; zero when the last try found a buffer.
+    pause: Duration,
+}
+
+impl<'a> TransmitThread<'a> {
+    pub(crate) fn new(shared: &'a Shared) -> Self {
+        Self { shared, blocked: false, starved: false, pause: Duration::ZERO }
+    }
+
+    pub(crate) fn run(mut self) {
+        while self.shared.control.enter(Worker::Transmit) {
+            self.turn();
+        }
+    }
+
+    fn turn(&mut self) {
+        let owed = self.shared.owed.swap(0, Ordering::AcqRel);
+        self.blocked |= owed & owed::BLOCKED != 0;
+        if owed & owed::STARVED != 0 {
+            self.starved = true;
+            self.pause = (self.pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
+        }
+        if owed & owed::TURNED_AWAY != 0 || self.wait() {
+            self.answer();
+        }
+    }
+
+    /// One wake-up answers every debt: a frame that is refused again leaves a new one.
+    fn answer(&mut self) {
+        (self.blocked, self.starved) = (false, false);
+        self.shared.frontend.transmit_pending();
+        if self.shared.owed.load(Ordering::Acquire) & owed::STARVED == 0 {
+            self.pause = Duration::ZERO;
+        }
+    }
+
+    /// Waits for a wake-up, and for the end of what blocks; `true` when that is over.
+    fn wait(&mut self) -> bool {
+        let backend = &self.shared.backend;
+        let seen = backend.presence.seen().filter(|_| self.blocked);
+        let timeout = self.starved.then(|| PollTimeout::try_from(self.pause).ok()).flatten();
+        let mut fds = [
+            PollFd::new(self.shared.transmit_wake.as_fd(), PollFlags::POLLIN),
+            PollFd::new(backend.as_fd(), PollFlags::POLLOUT),
+        ];
+        let count = if seen.is_some() { 2 } else { 1 };
+        let result = poll(&mut fds[..count], timeout.unwrap_or(PollTimeout::NONE));
+        let events = seen.and_then(|_| fds[1].revents()).unwrap_or(PollFlags::empty());
+        self.shared.transmit_wake.drain();
+        match result {
+            Ok(0) => true,
+            Ok(_) if events.contains(PollFlags::POLLOUT) => true,
+            Ok(_) => {
+                self.note_removal(events, seen);
+                false
+            }
+            Err(Errno::EINTR) => false,
+            Err(errno) => {
+                warn!("{backend:?}: poll: {errno}");
+                self.blocked = false;
+                false
+            }
+        }
+    }
+
+    /// An event that is not writability is the end of the interface.
+    fn note_removal(&mut self, events: PollFlags, seen: Option<Attachment>) {
+        if let Some(seen) = seen.filter(|_| !events.is_empty()) {
+            self.blocked = false;
+            self.shared.backend.mark_gone(seen);
+            self.shared.receive_wake.wake();
+        }
+    }
+}
