@@ -11,12 +11,11 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 
 use super::fault::{ReadFault, WriteFault};
-pub(crate) use super::posix::{read_frame, write_frame};
 use super::tap::{Attached, FrameLimits};
 use crate::attach::config::Config;
 use crate::attach::error::{AdoptError, AttachError, DetachError};
 use crate::attach::name::InterfaceName;
-use crate::wire::offload::Offload;
+use crate::wire::Offload;
 
 /// There is nothing to plumb.
 #[derive(Debug)]

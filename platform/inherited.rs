@@ -12,7 +12,7 @@ use super::tap::{Attached, FrameLimits};
 use super::{settings, sys};
 use crate::attach::config::Config;
 use crate::attach::error::{AdoptError, AttachError};
-use crate::wire::offload::Offload;
+use crate::wire::Offload;
 
 /// Adopts `fd` and applies what `config` says of its interface.
 pub(super) fn attach(fd: OwnedFd, config: &Config) -> Result<Attached, AttachError> {

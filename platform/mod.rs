@@ -14,7 +14,6 @@
 //! - `name`, `mtu`, `set_mtu`, `hardware_address`, `set_hardware_address`, `is_up`, `set_up`, `set_address`, `set_carrier`,
 //!   `dropped_by_host`: what a `Tap` asks of its interface, each time anew, since an interface can be renamed. Each
 //!   takes the descriptor and the plumbing, and uses what its system needs.
-//! - `read_frame(fd, slices)`, `write_frame(fd, slices)`: one frame by one system call; an errno as it came.
 //! - `read_fault`, `write_fault`: what an errno of the frames' descriptor means. The only place where that is decided.
 //!
 //! What an attached descriptor promises the engine: it is non-blocking and close-on-exec; one read takes exactly one
@@ -36,19 +35,34 @@ cfg_if::cfg_if! {
         use linux as sys;
     } else if #[cfg(any(target_os = "illumos", target_os = "solaris"))] {
         mod illumos;
-        mod posix;
         use illumos as sys;
     } else {
         mod elsewhere;
-        mod posix;
         use elsewhere as sys;
+    }
+}
+
+// On Linux a frame's system call is made in line, where the processor is known. By way of the C library it goes elsewhere,
+// and wherever something stands before the C library: a model of the kernel, Miri, a sanitizer.
+cfg_if::cfg_if! {
+    if #[cfg(all(
+        target_os = "linux",
+        target_pointer_width = "64",
+        any(target_arch = "x86_64", target_arch = "aarch64"),
+        not(any(tap_plumb_libc, miri))
+    ))] {
+        #[path = "linux/frame_io.rs"]
+        pub(crate) mod frame_io;
+    } else {
+        #[path = "posix.rs"]
+        pub(crate) mod frame_io;
     }
 }
 
 pub(crate) use attach::attach;
 pub(crate) use child::inherit_standard_streams_only;
-pub(crate) use fault::{ReadFault, WriteFault};
+pub(crate) use fault::{ReadFault, WriteFault, is_refusal};
 pub(crate) use number::duplicate;
-pub(crate) use sys::{check_name, read_fault, read_frame, write_fault, write_frame};
+pub(crate) use sys::{check_name, read_fault, write_fault};
 pub(crate) use tap::FrameLimits;
 pub use tap::Tap;

@@ -14,7 +14,7 @@ use crate::attach::config::Config;
 use crate::attach::error::{AdoptError, AttachError, DetachError};
 use crate::attach::name::InterfaceName;
 use crate::attach::program::Terminate;
-use crate::wire::offload::Offload;
+use crate::wire::Offload;
 
 /// The lengths of frame a host takes, in bytes with the Ethernet header, without FCS and without virtio-net header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use super::abi::{RMSGD, TUNGETPPA};
 use super::{LIMITS, refusal, streams};
 use crate::attach::error::AdoptError;
 use crate::platform::tap::Attached;
-use crate::wire::offload::Offload;
+use crate::wire::Offload;
 
 /// Adopts the control stream of a device, whoever plumbs IP over it. Anything else is refused with what it is.
 pub(crate) fn adopt(fd: OwnedFd, _offload: &Offload) -> Result<Attached, AdoptError> {

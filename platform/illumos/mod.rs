@@ -35,7 +35,7 @@ use self::plumb::{Attempt, Muxes};
 use super::tap::{Attached, FrameLimits};
 use crate::attach::config::Config;
 use crate::attach::error::AttachError;
-use crate::wire::offload::Offload;
+use crate::wire::Offload;
 
 pub(crate) use self::adopt::adopt;
 pub(crate) use self::faults::{read_fault, write_fault};
@@ -45,7 +45,6 @@ pub(crate) use self::settings::{
     dropped_by_host, hardware_address, is_up, mtu, name, set_address, set_carrier, set_hardware_address,
     set_mtu, set_offload, set_queue_enabled, set_up,
 };
-pub(crate) use super::posix::{read_frame, write_frame};
 
 /// What the driver's queue takes: `tunminfo` of its `tun.c`. The stream head refuses anything else with `ERANGE`.
 const LIMITS: FrameLimits = FrameLimits { shortest: 21, longest: 2048 };

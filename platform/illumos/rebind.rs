@@ -8,7 +8,7 @@ use super::plumbing::Plumbing;
 use super::{control, dlpi, options, refusal, streams};
 use crate::attach::config::{Config, Source};
 use crate::attach::error::AttachError;
-use crate::wire::offload::Offload;
+use crate::wire::Offload;
 
 /// Plumbs anew over a new control stream, which takes the number of the old one: that one cannot be used again, a stream
 /// makes one device in its life. Always true, since to a poller it is another descriptor.

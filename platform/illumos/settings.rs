@@ -11,7 +11,7 @@ use super::plumbing::Plumbing;
 use super::{control, dlpi, options};
 use crate::attach::error::AttachError;
 use crate::attach::name::InterfaceName;
-use crate::wire::offload::Offload;
+use crate::wire::Offload;
 
 /// The name: what it was plumbed as, or what the device's number makes of it. It cannot be changed here.
 pub(crate) fn name(fd: BorrowedFd<'_>, plumbing: Option<&Plumbing>) -> io::Result<InterfaceName> {

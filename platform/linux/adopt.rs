@@ -12,7 +12,7 @@ use super::{LIMITS, ioctl};
 use crate::attach::error::AdoptError;
 use crate::platform::inherited::Refusal;
 use crate::platform::tap::Attached;
-use crate::wire::offload::Offload;
+use crate::wire::Offload;
 
 /// The device numbers of `/dev/net/tun`.
 const TUN_DEVICE: (u64, u64) = (10, 200);

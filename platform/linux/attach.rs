@@ -13,7 +13,7 @@ use crate::attach::config::{Config, Creation, Source};
 use crate::attach::error::AttachError;
 use crate::platform::settings;
 use crate::platform::tap::Attached;
-use crate::wire::offload::Offload;
+use crate::wire::Offload;
 
 /// Makes or opens the interface `name` (`None`: the kernel's choice; `tap%d`: the kernel's number) with `queues` descriptors.
 pub(crate) fn attach(name: Option<&str>, config: &Config, queues: u16) -> Result<Vec<Attached>, AttachError> {

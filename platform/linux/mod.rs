@@ -8,7 +8,6 @@ mod busy;
 mod claim;
 mod counters;
 mod errno;
-mod frame_call;
 mod inspect;
 mod interface;
 mod ioctl;
@@ -24,7 +23,6 @@ pub(crate) use adopt::adopt;
 pub(crate) use attach::{attach, rebind};
 pub(crate) use counters::dropped_by_host;
 pub(crate) use errno::{read_fault, write_fault};
-pub(crate) use frame_call::{read_frame, write_frame};
 pub(crate) use interface::{
     hardware_address, is_up, mtu, name, set_address, set_carrier, set_hardware_address, set_mtu, set_up,
 };

@@ -7,7 +7,7 @@ use std::os::fd::BorrowedFd;
 use log::debug;
 
 use super::{Plumbing, ioctl};
-use crate::wire::offload::Offload;
+use crate::wire::Offload;
 
 /// The steps of the ladder, each on top of what it needs: kernels differ in which they have.
 const LADDER: [(c_uint, &str); 5] = [

@@ -9,7 +9,7 @@ use std::os::fd::BorrowedFd;
 
 use super::ioctl::{self, IntCall};
 use super::offload::set_offload;
-use crate::wire::offload::Offload;
+use crate::wire::Offload;
 
 /// A request that failed, or (`read_back`) was accepted without effect.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::attach::error::AttachError;
 use crate::platform::{self, Tap};
-use crate::wire::offload::Offload;
+use crate::wire::Offload;
 
 /// Where the TAP comes from.
 #[derive(Debug)]

@@ -1,3 +1,13 @@
-pub(crate) mod body;
-pub(crate) mod gather;
-pub(crate) mod slices;
+//! Where the bytes of a frame lie: slices that Rust may borrow and guest memory, to the engine one and the same; and the
+//! list of slices that a system call takes.
+
+mod frame;
+mod guest;
+mod list;
+mod room;
+
+pub(crate) use frame::{Cursor, FrameList, FrameMemory, with_headers};
+pub use guest::RawSlice;
+pub(crate) use guest::{FrameSlice, RoomSlice};
+pub(crate) use list::MOST_SLICES;
+pub(crate) use room::ReceiveMemory;

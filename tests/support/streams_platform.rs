@@ -7,6 +7,8 @@ mod attach;
 mod child;
 #[path = "../../platform/fault.rs"]
 mod fault;
+#[path = "../../platform/posix.rs"]
+pub(crate) mod frame_io;
 #[path = "../../platform/granted.rs"]
 mod granted;
 #[path = "../../platform/illumos/mod.rs"]
@@ -15,8 +17,6 @@ pub(crate) mod illumos;
 mod inherited;
 #[path = "../../platform/number.rs"]
 mod number;
-#[path = "../../platform/posix.rs"]
-mod posix;
 #[path = "../../platform/settings.rs"]
 mod settings;
 #[path = "../../platform/tap.rs"]
@@ -26,8 +26,8 @@ use self::illumos as sys;
 
 pub(crate) use attach::attach;
 pub(crate) use child::inherit_standard_streams_only;
-pub(crate) use fault::{ReadFault, WriteFault};
+pub(crate) use fault::{ReadFault, WriteFault, is_refusal};
 pub(crate) use number::duplicate;
-pub(crate) use sys::{check_name, read_fault, read_frame, write_fault, write_frame};
+pub(crate) use sys::{check_name, read_fault, write_fault};
 pub(crate) use tap::FrameLimits;
 pub use tap::Tap;
