@@ -100,8 +100,10 @@ pub struct Backend {
     vnet_len: usize,
     limits: FrameLimits,
     most_slices: usize,
-    /// The longest frame the interface can deliver, as far as was known when it was last looked up.
+    /// The longest frame the interface can deliver, as far as is known.
     largest: AtomicUsize,
+    /// The same without regard to offloads, when the MTU was last read.
+    by_mtu: AtomicUsize,
     lock: TransmitLock,
     link: LinkCell,
     generations: Generations,
@@ -122,6 +124,7 @@ impl Backend {
             limits: tap.limits(),
             most_slices: most_slices(),
             largest: AtomicUsize::new(LARGEST_FRAME),
+            by_mtu: AtomicUsize::new(LARGEST_FRAME),
             lock: TransmitLock::new(),
             link: LinkCell::default(),
             generations: Generations::default(),
@@ -133,7 +136,7 @@ impl Backend {
             listeners: Mutex::default(),
             tap,
         };
-        backend.look_up_largest();
+        backend.refresh_mtu();
         backend
     }
 
@@ -214,7 +217,7 @@ impl Backend {
     /// As [`Config::attach`]; the backend stays as it was.
     pub fn reattach(&self, config: &Config) -> Result<bool, AttachError> {
         let changed = self.tap.reattach(config)?;
-        self.look_up_largest();
+        self.refresh_mtu();
         self.generations.renew();
         self.capabilities.forget_refusals();
         info!("attached again {:?}", self.tap);
@@ -224,33 +227,38 @@ impl Backend {
         Ok(changed)
     }
 
-    /// Changes the offloads, by one request; see [`Tap::set_offload`].
-    ///
-    /// [`receive_buffer_len`](Self::receive_buffer_len) has room for every frame afterwards, until
-    /// [`refresh_mtu`](Self::refresh_mtu) is called: a guest that takes no oversized frames needs no room for them.
+    /// [`Tap::set_offload`], by one request, after which [`receive_buffer_len`](Self::receive_buffer_len) fits the new
+    /// offloads: a guest that takes no oversized frames needs no room for them.
     ///
     /// # Errors
     /// As [`Tap::set_offload`].
     pub fn set_offload(&self, wanted: Offload) -> io::Result<Offload> {
         let granted = self.tap.set_offload(wanted)?;
-        self.largest.store(LARGEST_FRAME, Ordering::Relaxed);
+        self.fit_largest(granted);
         Ok(granted)
     }
 
-    /// Reads the MTU anew, so that [`receive_buffer_len`](Self::receive_buffer_len) fits it. To be called when the MTU or the
-    /// offloads have changed, by a thread that may make the system calls of [`Tap::mtu`]. Where the MTU cannot be read,
-    /// there is room for every frame.
+    /// Reads the MTU anew, so that [`receive_buffer_len`](Self::receive_buffer_len) fits it. To be called when the MTU has
+    /// changed, by a thread that may make the system calls of [`Tap::mtu`]. Where the MTU cannot be read, there is room for
+    /// every frame.
     pub fn refresh_mtu(&self) {
-        self.look_up_largest();
+        let by_mtu = self.tap.mtu().map_or(LARGEST_FRAME, |mtu| mtu as usize + LINK_HEADERS);
+        self.by_mtu.store(by_mtu.min(LARGEST_FRAME), Ordering::Relaxed);
+        self.fit_largest(self.tap.offload());
     }
 
-    /// Reads the MTU, so that only frames that can really come decide how a buffer is checked for truncation.
-    fn look_up_largest(&self) {
-        let offload = self.tap.offload();
+    /// Lets only frames that can really come decide how a buffer is checked for truncation.
+    fn fit_largest(&self, offload: Offload) {
         let super_frames = offload.tcp4 || offload.tcp6 || offload.udp;
-        let mtu = if super_frames { None } else { self.tap.mtu().ok() };
-        let largest = mtu.map_or(LARGEST_FRAME, |mtu| mtu as usize + LINK_HEADERS);
-        self.largest.store(largest.min(LARGEST_FRAME), Ordering::Relaxed);
+        let largest = if super_frames { LARGEST_FRAME } else { self.by_mtu.load(Ordering::Relaxed) };
+        self.largest.store(largest, Ordering::Relaxed);
+    }
+
+    /// Makes room for every frame: the MTU was raised, it seems. To ask costs system calls that a sandbox may not allow
+    /// where frames are moved.
+    fn doubt_mtu(&self) {
+        self.by_mtu.store(LARGEST_FRAME, Ordering::Relaxed);
+        self.largest.store(LARGEST_FRAME, Ordering::Relaxed);
     }
 
     /// Notes that the interface is gone of `generation`; says so in the log the first time.

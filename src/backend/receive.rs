@@ -8,10 +8,10 @@ use std::sync::atomic::Ordering;
 use log::debug;
 use nix::unistd::read;
 
+use super::Backend;
 use super::error::ReceiveError;
 use super::generation::Generation;
 use super::statistics::Counter;
-use super::{Backend, LARGEST_FRAME};
 use crate::memory::ReceiveMemory;
 use crate::platform::{self, ReadFault, frame_io};
 use crate::wire::{Checksum, Gso, RejectReason, virtio};
@@ -185,8 +185,7 @@ impl Backend {
         if taken > place.end {
             self.count_received(len);
             self.counters.receive.truncated.one();
-            // The MTU was raised, perhaps. To ask costs system calls that a sandbox may not allow here.
-            self.largest.store(LARGEST_FRAME, Ordering::Relaxed);
+            self.doubt_mtu();
             return Err(ReceiveError::Truncated { room: len });
         }
         if len < ETHERNET_HEADER {
