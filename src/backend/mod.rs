@@ -374,6 +374,7 @@ impl Backend {
 }
 
 impl AsFd for Backend {
+    #[inline]
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.tap.as_fd()
     }

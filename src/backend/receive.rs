@@ -1,6 +1,7 @@
 //! Frames from the host to the guest.
 
 use std::io::{self, IoSliceMut};
+use std::mem::MaybeUninit;
 use std::ops::Range;
 use std::os::fd::AsFd;
 use std::sync::atomic::Ordering;
@@ -12,12 +13,14 @@ use super::Backend;
 use super::error::ReceiveError;
 use super::generation::Generation;
 use super::statistics::Counter;
-use crate::memory::ReceiveMemory;
+use crate::memory::{COMMON_SLICES, List, MOST_SLICES, ReceiveMemory, Slots};
 use crate::platform::{self, ReadFault, frame_io};
 use crate::wire::{Checksum, Gso, RejectReason, virtio};
 
 /// Ethernet destination, source and type.
 const ETHERNET_HEADER: usize = 14;
+/// A header before the caller's slices, and a byte behind them.
+const ENDS: usize = 2;
 /// A kernel queue is never longer; it bounds a drain while the host keeps sending.
 const MOST_DISCARDED: u64 = 65536;
 
@@ -128,25 +131,55 @@ impl Backend {
             return Err(ReceiveError::TooManySlices { slices: count, limit: self.most_slices });
         }
         let start = self.clock();
-        let outcome = room.with_slices(header, spare, |slices| frame_io::read(self.tap.as_fd(), slices));
+        let outcome = self.read_once(room, header, spare);
         // A room with a byte to spare that is full held a frame that was longer.
         let most = bytes - usize::from(spare);
         let len = match outcome {
             Ok(taken) if (ahead + ETHERNET_HEADER..=most).contains(&taken) => taken - ahead,
-            outcome => {
-                let again =
-                    || room.with_slices(header, spare, |slices| frame_io::read(self.tap.as_fd(), slices));
-                match self.read_again(outcome, again, ahead..most, generation)? {
-                    Some(len) => len,
-                    None => return Ok(None),
-                }
-            }
+            outcome => match self.read_again(outcome, room, header, spare, ahead..most, generation)? {
+                Some(len) => len,
+                None => return Ok(None),
+            },
         };
         self.log.receive(room, len + ahead);
         if let Some(start) = start {
             self.count_time(&self.counters.receive_nanos, start);
         }
         Ok(Some(len))
+    }
+
+    /// Makes one system call: `header`, where that is not empty, the room, and a byte of its own unless there is one to `spare`.
+    #[inline(always)]
+    fn read_once(&self, room: &ReceiveMemory<'_>, header: &mut [u8], spare: bool) -> Result<usize, i32> {
+        if header.is_empty() && spare {
+            frame_io::read(self.tap.as_fd(), room.slices())
+        } else if room.count() + ENDS <= COMMON_SLICES {
+            self.read_list::<COMMON_SLICES>(room, header, spare)
+        } else {
+            self.read_scattered(room, header, spare)
+        }
+    }
+
+    /// Kept apart, so that a long list on the stack burdens nobody who needs none.
+    #[cold]
+    #[inline(never)]
+    fn read_scattered(&self, room: &ReceiveMemory<'_>, header: &mut [u8], spare: bool) -> Result<usize, i32> {
+        self.read_list::<MOST_SLICES>(room, header, spare)
+    }
+
+    #[inline(always)]
+    fn read_list<const ROOM: usize>(
+        &self,
+        room: &ReceiveMemory<'_>,
+        header: &mut [u8],
+        spare: bool,
+    ) -> Result<usize, i32> {
+        let mut overflow = [0; 1];
+        let mut slots: Slots<_, ROOM> = [const { MaybeUninit::uninit() }; ROOM];
+        let mut list = List::new(&mut slots);
+        room.list(&mut list, header, if spare { &mut [] } else { &mut overflow });
+        // The caller has held their number against the host's limit, which is no larger than the longest list.
+        frame_io::read(self.tap.as_fd(), list.slices().unwrap_or_default())
     }
 
     #[cold]
@@ -163,14 +196,16 @@ impl Backend {
     fn read_again(
         &self,
         mut outcome: Result<usize, i32>,
-        mut again: impl FnMut() -> Result<usize, i32>,
+        room: &ReceiveMemory<'_>,
+        header: &mut [u8],
+        spare: bool,
         place: Range<usize>,
         generation: Generation,
     ) -> Result<Option<usize>, ReceiveError> {
         while let Err(errno) = outcome
             && platform::read_fault(errno) == ReadFault::Interrupted
         {
-            outcome = again();
+            outcome = self.read_once(room, header, spare);
         }
         match outcome {
             Ok(0) => Err(self.found_gone(generation)),

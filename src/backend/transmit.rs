@@ -1,6 +1,7 @@
 //! Frames from the guest to the host.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::AsFd;
 
 use log::warn;
@@ -9,7 +10,7 @@ use super::Backend;
 use super::error::TransmitError;
 use super::generation::Generation;
 use super::transmit_lock::Debt;
-use crate::memory::{Cursor, FrameList, FrameMemory, FrameSlice};
+use crate::memory::{COMMON_SLICES, Cursor, FrameList, FrameMemory, FrameSlice, MOST_SLICES, Slots};
 use crate::platform::{self, WriteFault, frame_io};
 use crate::segmentation::{CarveError, HostCapabilities, Output, OwnBytes, Prepared, carve, prepare};
 use crate::wire::{RejectReason, Request, virtio};
@@ -103,16 +104,46 @@ impl Backend {
         len: usize,
         generation: Generation,
     ) -> Result<(), TransmitError> {
-        FrameList::with(memory.count() + 1, |list| {
-            let mut cursor = Cursor::default();
-            cursor.skip(memory, rest);
-            list.own(own);
-            list.frame(memory, &mut cursor, usize::MAX);
-            match list.within(self.most_slices) {
-                Ok(slices) => self.write(slices, len, 0, generation),
-                Err(slices) => Err(TransmitError::TooManySlices { slices, limit: self.most_slices }),
-            }
-        })
+        if memory.count() < COMMON_SLICES {
+            self.write_list::<COMMON_SLICES>(memory, own, rest, len, generation)
+        } else {
+            self.write_scattered(memory, own, rest, len, generation)
+        }
+    }
+
+    /// Kept apart, so that a long list on the stack burdens nobody who needs none.
+    #[cold]
+    #[inline(never)]
+    fn write_scattered(
+        &self,
+        memory: &FrameMemory<'_>,
+        own: &[u8],
+        rest: usize,
+        len: usize,
+        generation: Generation,
+    ) -> Result<(), TransmitError> {
+        self.write_list::<MOST_SLICES>(memory, own, rest, len, generation)
+    }
+
+    #[inline(always)]
+    fn write_list<const ROOM: usize>(
+        &self,
+        memory: &FrameMemory<'_>,
+        own: &[u8],
+        rest: usize,
+        len: usize,
+        generation: Generation,
+    ) -> Result<(), TransmitError> {
+        let mut slots: Slots<_, ROOM> = [const { MaybeUninit::uninit() }; ROOM];
+        let mut list = FrameList::new(&mut slots);
+        list.own(own);
+        let mut cursor = Cursor::default();
+        cursor.skip(memory, rest);
+        list.frame(memory, &mut cursor, usize::MAX);
+        match list.within(self.most_slices) {
+            Ok(slices) => self.write(slices, len, 0, generation),
+            Err(slices) => Err(TransmitError::TooManySlices { slices, limit: self.most_slices }),
+        }
     }
 
     /// Writes one frame of `len` bytes, behind its virtio-net header if the TAP has one; it is taken whole or not at all.

@@ -1,6 +1,7 @@
 //! A frame to be read, scattered over slices that stay where they are.
 
 use std::io::IoSlice;
+use std::mem::MaybeUninit;
 
 use super::guest::{self, FrameSlice};
 use super::list::{List, with_list};
@@ -30,7 +31,7 @@ impl<'f> FrameMemory<'f> {
     }
 
     /// The frame behind the first `len` bytes, such as a virtio-net header.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn without_front(self, len: usize) -> Self {
         let (mut slices, mut skipped) = (self.slices, self.skipped + len);
         while let [first, rest @ ..] = slices
@@ -65,7 +66,7 @@ impl<'f> FrameMemory<'f> {
     }
 
     /// The slice `index`, without what is not the frame's.
-    #[inline]
+    #[inline(always)]
     fn slice(&self, index: usize) -> FrameSlice<'f> {
         let slice = self.slices[index];
         if index == 0 { slice.part(self.skipped..slice.len()) } else { slice }
@@ -89,15 +90,21 @@ pub(crate) struct FrameList<'l, 's> {
     shared: bool,
 }
 
-impl<'s> FrameList<'_, 's> {
+impl<'l, 's> FrameList<'l, 's> {
+    /// An empty list in `slots`.
+    #[inline(always)]
+    pub(crate) fn new(slots: &'l mut [MaybeUninit<FrameSlice<'s>>]) -> Self {
+        FrameList { list: List::new(slots), shared: false }
+    }
+
     /// Calls `act` with an empty list that has room for `count` slices.
     #[inline(always)]
     pub(crate) fn with<R>(count: usize, act: impl FnOnce(&mut FrameList<'_, 's>) -> R) -> R {
-        with_list(FrameSlice::EMPTY, count, |list| act(&mut FrameList { list, shared: false }))
+        with_list(count, |list| act(&mut FrameList { list, shared: false }))
     }
 
     /// Adds bytes of our own, if there are any.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn own(&mut self, bytes: &'s [u8]) {
         if !bytes.is_empty() {
             self.list.push(FrameSlice::own(bytes));
@@ -105,14 +112,14 @@ impl<'s> FrameList<'_, 's> {
     }
 
     /// Adds the next `len` bytes of a frame, as many or up to its end.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn frame(&mut self, memory: &FrameMemory<'s>, cursor: &mut Cursor, len: usize) {
         self.shared |= memory.shared;
         cursor.advance(memory, len, |slice| self.list.push(slice));
     }
 
     /// The slices, where there are no more than `limit`; else how many there are.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn within(&self, limit: usize) -> Result<&[FrameSlice<'s>], usize> {
         self.list
             .slices()
@@ -157,7 +164,7 @@ impl Cursor {
     }
 
     /// Steps over `len` bytes.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn skip(&mut self, memory: &FrameMemory<'_>, len: usize) {
         self.advance(memory, len, |_| {});
     }

@@ -84,9 +84,6 @@ const WORD: usize = 8;
 struct Word(u64);
 
 impl<'s> FrameSlice<'s> {
-    pub(super) const EMPTY: Self =
-        Self(RawSlice(libc::iovec { iov_base: std::ptr::null_mut(), iov_len: 0 }), PhantomData);
-
     /// Takes bytes that are borrowed.
     #[inline]
     pub(super) fn own(bytes: &'s [u8]) -> Self {
@@ -196,9 +193,6 @@ pub(super) fn io_slices<'s>(slices: &'s [FrameSlice<'_>], shared: bool) -> Optio
 }
 
 impl<'s> RoomSlice<'s> {
-    pub(super) const EMPTY: Self =
-        Self(RawSlice(libc::iovec { iov_base: std::ptr::null_mut(), iov_len: 0 }), PhantomData);
-
     /// Takes bytes that are borrowed.
     #[inline]
     pub(super) fn own(bytes: &'s mut [u8]) -> Self {

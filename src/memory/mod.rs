@@ -9,5 +9,5 @@ mod room;
 pub(crate) use frame::{Cursor, FrameList, FrameMemory, with_headers};
 pub use guest::RawSlice;
 pub(crate) use guest::{FrameSlice, RoomSlice};
-pub(crate) use list::MOST_SLICES;
+pub(crate) use list::{COMMON_SLICES, List, MOST_SLICES, Slots};
 pub(crate) use room::ReceiveMemory;

@@ -3,8 +3,8 @@
 use std::io::IoSliceMut;
 
 use super::frame::{FrameMemory, with_headers};
-use super::guest::{FrameSlice, RoomSlice};
-use super::list::with_list;
+use super::guest::RoomSlice;
+use super::list::{List, with_list};
 use crate::wire::{Checksum, Gso, HeaderBytes, RejectReason, virtio};
 
 /// Where a frame is to go.
@@ -39,32 +39,31 @@ impl<'r> ReceiveMemory<'r> {
         }
     }
 
-    /// Calls `read` with all slices: `header`, where that is not empty, then these, then a byte of its own unless the room is
-    /// `spare`. A frame that is too long gives more bytes than `header` and the room have.
+    /// The slices as they are.
     #[inline(always)]
-    pub(crate) fn with_slices<R>(
+    pub(crate) fn slices(&self) -> &'r [RoomSlice<'r>] {
+        self.0
+    }
+
+    /// Puts `header`, where that is not empty, then the slices, then `spare`, where that is not empty, on `list`.
+    #[inline(always)]
+    pub(crate) fn list<'l>(
         &self,
-        header: &mut [u8],
-        spare: bool,
-        read: impl FnOnce(&[RoomSlice<'_>]) -> R,
-    ) -> R {
-        if header.is_empty() && spare {
-            return read(self.0);
+        list: &mut List<'_, RoomSlice<'l>>,
+        header: &'l mut [u8],
+        spare: &'l mut [u8],
+    ) where
+        'r: 'l,
+    {
+        if !header.is_empty() {
+            list.push(RoomSlice::own(header));
         }
-        let mut overflow = [0; 1];
-        with_list(RoomSlice::EMPTY, self.count() + ENDS, |mut list| {
-            if !header.is_empty() {
-                list.push(RoomSlice::own(header));
-            }
-            for slice in self.0 {
-                list.push(*slice);
-            }
-            if !spare {
-                list.push(RoomSlice::own(&mut overflow));
-            }
-            // It was made to have room for all of them, and the caller has held their number against the host's limit.
-            read(list.slices().unwrap_or(self.0))
-        })
+        for slice in self.0 {
+            list.push(*slice);
+        }
+        if !spare.is_empty() {
+            list.push(RoomSlice::own(spare));
+        }
     }
 
     /// Reads from `header` what is left to do on the frame of `len` bytes that was read.
@@ -87,7 +86,7 @@ impl<'r> ReceiveMemory<'r> {
 
     /// Calls `act` with the first `len` bytes that were read.
     fn with_frame<R>(&self, mut len: usize, act: impl FnOnce(&FrameMemory<'_>) -> R) -> R {
-        with_list(FrameSlice::EMPTY, self.count(), |mut list| {
+        with_list(self.count(), |mut list| {
             for slice in self.0 {
                 let filled = slice.filled(len);
                 len -= filled.len();
@@ -97,6 +96,3 @@ impl<'r> ReceiveMemory<'r> {
         })
     }
 }
-
-/// A header before the caller's slices, and a byte behind them.
-const ENDS: usize = 2;
