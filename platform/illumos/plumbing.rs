@@ -6,12 +6,10 @@ use std::sync::OnceLock;
 
 use log::warn;
 
-use super::interface::Interface;
+use super::ip::IpInterface;
 use super::mux_link::{Mux, MuxLink};
 use super::name::TapName;
-use crate::attach::config::Config;
-use crate::attach::error::{AttachError, DetachError};
-use crate::attach::name::InterfaceName;
+use crate::attach::{AttachError, Config, DetachError, InterfaceName};
 
 const NO_V6: &str = "an IPv6 address on an interface that was plumbed without one";
 
@@ -20,7 +18,7 @@ const NO_V6: &str = "an IPv6 address on an interface that was plumbed without on
 /// The control stream's close flushes the requests that IP has sent to the driver and not had answered; one that waits for
 /// such an answer waits for ever. Hence first the links, then the multiplexors, then the control stream.
 #[derive(Debug)]
-pub(crate) struct Plumbing {
+pub(super) struct Plumbing {
     v6: Option<Box<Side>>,
     v4: Box<Side>,
 }
@@ -36,7 +34,7 @@ impl Plumbing {
 
     /// Unplumbs as a drop does, the newest first, and tells the first thing that failed; what came after it was done all
     /// the same.
-    pub(crate) fn undo(self) -> Result<(), DetachError> {
+    pub(super) fn undo(self) -> Result<(), DetachError> {
         let Self { v6, v4 } = self;
         let v6 = v6.map_or(Ok(()), |side| side.unplumb());
         first_failure(v6, v4.unplumb())
@@ -102,8 +100,8 @@ impl Side {
         Self { arp, ip, mux, name, logical: OnceLock::new() }
     }
 
-    pub(super) fn interface(&self) -> Interface<'_> {
-        Interface { through: &self.mux, name: self.name.text() }
+    pub(super) fn interface(&self) -> IpInterface<'_> {
+        IpInterface { through: &self.mux, name: self.name.text() }
     }
 
     /// The muxids of the IP and the ARP stream; 0 where there is none, which `I_UNLINK` and `I_PUNLINK` refuse.
@@ -126,7 +124,7 @@ impl Side {
 
     /// The first unit comes up before a logical one and goes down after it.
     fn set_up(&self, up: bool) -> Result<(), AttachError> {
-        let logical = self.logical.get().map(|&name| Interface { through: &self.mux, name });
+        let logical = self.logical.get().map(|&name| IpInterface { through: &self.mux, name });
         let mut units: Vec<_> = [Some(self.interface()), logical].into_iter().flatten().collect();
         if !up {
             units.reverse();

@@ -3,7 +3,7 @@
 use std::io;
 
 use super::abi::{I_LINK, I_PUNLINK, I_PUSH, I_UNLINK, Request, TUNNEWPPA};
-use crate::attach::error::AttachError;
+use crate::attach::AttachError;
 
 /// What an errno of a request means for whoever runs the process. privileges(7), and the driver's README.
 const REMEDIES: [(&[&str], i32, &str); 9] = [

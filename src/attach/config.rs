@@ -5,8 +5,6 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::attach::error::AttachError;
-use crate::platform::{self, Tap};
 use crate::wire::offload::Offload;
 
 /// Where the TAP comes from.
@@ -100,14 +98,14 @@ impl Config {
         self
     }
 
-    /// Adopts a descriptor that somebody else opened. See [`Tap::from_fd`].
+    /// Adopts a descriptor that somebody else opened. See [`Tap::from_fd`](crate::Tap::from_fd).
     pub fn inherited(mut self, fd: OwnedFd) -> Self {
         self.source = Source::Inherited(fd);
         self
     }
 
     /// Fails when there is no interface of that name yet. illumos and Solaris: always
-    /// [`AttachError::Unsupported`], since a device there lives only as long as its owner's descriptor.
+    /// [`AttachError::Unsupported`](crate::AttachError::Unsupported), since a device there lives only as long as its owner's descriptor.
     pub fn must_exist(mut self) -> Self {
         self.creation = Creation::MustExist;
         self
@@ -182,7 +180,7 @@ impl Config {
         self
     }
 
-    /// Asks for offloads; [`Tap::offload`] tells what was granted.
+    /// Asks for offloads; [`Tap::offload`](crate::Tap::offload) tells what was granted.
     pub fn offload(mut self, offload: Offload) -> Self {
         self.offload = offload;
         self
@@ -213,48 +211,5 @@ impl Config {
     pub fn replace_stale(mut self) -> Self {
         self.replace_stale = true;
         self
-    }
-
-    /// Reads the configuration keys of VirtualBox's TAP driver: `Device`, `FileHandle`, `TAPSetupApplication`,
-    /// `TAPTerminateApplication` and `MAC`.
-    ///
-    /// `Device` is an interface name; without it and without `FileHandle`, the setup program or the kernel chooses.
-    /// `FileHandle` is the number of an open descriptor of this process, in decimal digits; it is duplicated at once, and
-    /// the caller's stays open and its own. `MAC` (twelve hexadecimal digits, `:` or `-` between bytes allowed) is the
-    /// guest's address. The programs are paths as in [`setup_program`](Self::setup_program); they run on every system,
-    /// where VirtualBox ran them on Solaris only.
-    ///
-    /// ```
-    /// use tap_plumb::Config;
-    ///
-    /// let config = Config::from_pairs([("Device", "tap3"), ("MAC", "08:00:27:00:00:01")])?;
-    /// assert!(Config::from_pairs([("Devise", "tap3")]).is_err());
-    /// # let _ = config;
-    /// # Ok::<(), tap_plumb::AttachError>(())
-    /// ```
-    ///
-    /// # Errors
-    /// [`AttachError::BadOption`] for any other key, a key given twice, a value of the wrong form, or `Device` together
-    /// with `FileHandle`; [`AttachError::Request`] when the descriptor cannot be duplicated.
-    pub fn from_pairs<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, AttachError> {
-        crate::attach::pairs::read(pairs)
-    }
-
-    /// Attaches the TAP.
-    ///
-    /// # Errors
-    /// [`AttachError`] names the step that failed; everything done before it is undone.
-    pub fn attach(self) -> Result<Tap, AttachError> {
-        let mut taps = platform::attach(self, 1)?;
-        taps.pop().ok_or(AttachError::Unsupported { what: "a TAP without a queue" })
-    }
-
-    /// Attaches the TAP with `queues` queues, each a [`Tap`] with a descriptor of its own. The interface goes, and the
-    /// terminate program runs, once, after the last of them.
-    ///
-    /// # Errors
-    /// As [`attach`](Self::attach), and [`AttachError::Unsupported`] for more than one queue where the host has no such thing.
-    pub fn attach_queues(self, queues: u16) -> Result<Vec<Tap>, AttachError> {
-        platform::attach(self, queues)
     }
 }

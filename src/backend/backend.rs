@@ -9,8 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use log::{debug, info};
 use nix::unistd::{SysconfVar, sysconf};
 
-use crate::attach::config::Config;
-use crate::attach::error::AttachError;
+use crate::attach::{AttachError, Config};
 use crate::backend::buffer::Pool;
 use crate::backend::frame_log::FrameLog;
 use crate::backend::link::{LinkCell, LinkState};

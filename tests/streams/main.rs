@@ -30,9 +30,7 @@ mod source {
     pub(crate) mod wire;
 }
 
-use attach::config::Config;
-use attach::error::{AdoptError, AttachError, DetachError, ProgramError};
-use attach::name::InterfaceName;
+use attach::{AdoptError, AttachError, Config, DetachError, InterfaceName, ProgramError};
 use backend::backend::Backend;
 use backend::buffer::TransmitBuffer;
 use backend::error::{ReceiveError, TransmitError};

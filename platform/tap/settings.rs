@@ -1,0 +1,75 @@
+//! What a configuration says of the interface, applied after the claim. Each setting is read first and written only where
+//! it differs, so that an unprivileged process can use an interface that was made ready for it.
+
+use std::io;
+use std::net::IpAddr;
+
+use super::super::sys::Interface;
+use crate::attach::{AttachError, Config};
+
+/// Checks the settings that can be wrong whatever the system says.
+pub(super) fn check(config: &Config) -> Result<(), AttachError> {
+    let Some((address, prefix)) = config.address else { return Ok(()) };
+    check_prefix(address, prefix)
+        .map_err(|reason| AttachError::BadOption { option: "address".to_owned(), reason })
+}
+
+fn check_prefix(address: IpAddr, prefix: u8) -> Result<(), String> {
+    let longest = if address.is_ipv4() { 32 } else { 128 };
+    if prefix > longest { Err(format!("{address} has no prefix of {prefix} bits")) } else { Ok(()) }
+}
+
+/// Applies hardware address, MTU, address and up, in this order: the interface goes up complete.
+pub(crate) fn apply(interface: &Interface, config: &Config) -> Result<(), AttachError> {
+    let set = |what, result: io::Result<()>| result.map_err(|source| refused(interface, what, source));
+    if let Some(address) = config.hardware_address {
+        set("hardware address", set_hardware_address(interface, address))?;
+    }
+    if let Some(mtu) = config.mtu {
+        set("MTU", set_mtu(interface, mtu))?;
+    }
+    if let Some((address, prefix)) = config.address {
+        set("address", interface.set_address(address, prefix))?;
+    }
+    if config.up {
+        set("up", set_up(interface, true))?;
+    }
+    Ok(())
+}
+
+pub(super) fn set_hardware_address(interface: &Interface, address: [u8; 6]) -> io::Result<()> {
+    if interface.hardware_address().is_ok_and(|current| current == address) {
+        return Ok(());
+    }
+    interface.set_hardware_address(address)
+}
+
+pub(super) fn set_mtu(interface: &Interface, mtu: u32) -> io::Result<()> {
+    if interface.mtu().is_ok_and(|current| current == mtu) {
+        return Ok(());
+    }
+    interface.set_mtu(mtu)
+}
+
+pub(super) fn set_up(interface: &Interface, up: bool) -> io::Result<()> {
+    if interface.is_up().is_ok_and(|current| current == up) {
+        return Ok(());
+    }
+    interface.set_up(up)
+}
+
+pub(super) fn set_address(interface: &Interface, address: IpAddr, prefix: u8) -> io::Result<()> {
+    check_prefix(address, prefix).map_err(|reason| io::Error::new(io::ErrorKind::InvalidInput, reason))?;
+    interface.set_address(address, prefix)
+}
+
+fn refused(interface: &Interface, request: &'static str, source: io::Error) -> AttachError {
+    let object = interface.name().map_or_else(|_| "the descriptor".to_owned(), |name| name.to_string());
+    let remedy = match source.kind() {
+        io::ErrorKind::PermissionDenied => {
+            "an administrator's privilege over its network is needed; what an administrator has set beforehand is left as it is"
+        }
+        _ => "",
+    };
+    AttachError::Request { request, object, remedy, source }
+}
