@@ -51,23 +51,19 @@ impl IpInterface<'_> {
         self.ask(SIOCSLIFFLAGS, |request| request.set_flags(wanted)).map(drop)
     }
 
-    /// Gives the interface an address. The first unit takes no IPv6 address but a link-local one; any other goes on a
-    /// logical interface, whose name is returned and which is down.
-    pub(super) fn give_address(
-        &self,
-        address: IpAddr,
-        prefix: u8,
-    ) -> Result<Option<InterfaceName>, AttachError> {
-        if matches!(address, IpAddr::V6(address) if !address.is_unicast_link_local()) {
-            return self.add_address(address, prefix).map(Some);
-        }
-        self.ask(SIOCSLIFADDR, |request| request.set_address(address))?;
-        self.set_netmask(address, prefix)?;
-        Ok(None)
+    /// Whether the first unit can bear the address: of IPv6 it takes link-local ones only.
+    pub(super) fn takes(address: IpAddr) -> bool {
+        matches!(address, IpAddr::V4(_)) || matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local())
     }
 
-    /// `SIOCLIFADDIF` answers with the name of the logical interface, such as `tap3:1`.
-    fn add_address(&self, address: IpAddr, prefix: u8) -> Result<InterfaceName, AttachError> {
+    /// Gives the first unit its address.
+    pub(super) fn set_address(&self, address: IpAddr, prefix: u8) -> Result<(), AttachError> {
+        self.ask(SIOCSLIFADDR, |request| request.set_address(address))?;
+        self.set_netmask(address, prefix)
+    }
+
+    /// Makes a logical interface with an address, which is down, and returns its name, such as `tap3:1`. `SIOCLIFADDIF`
+    pub(super) fn add_address(&self, address: IpAddr, prefix: u8) -> Result<InterfaceName, AttachError> {
         let answer = self.ask(SIOCLIFADDIF, |request| request.set_address(address))?;
         let added = answer.name().filter(|name| *name != self.name);
         let name = added.ok_or_else(|| {
@@ -81,7 +77,7 @@ impl IpInterface<'_> {
         Ok(name)
     }
 
-    fn set_netmask(&self, address: IpAddr, prefix: u8) -> Result<(), AttachError> {
+    pub(super) fn set_netmask(&self, address: IpAddr, prefix: u8) -> Result<(), AttachError> {
         self.ask(SIOCSLIFNETMASK, |request| request.set_address(netmask(address, prefix))).map(drop)
     }
 

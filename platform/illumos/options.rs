@@ -53,7 +53,7 @@ fn check_addresses(config: &Config) -> Result<(), AttachError> {
 fn check_external(config: &Config) -> Result<(), AttachError> {
     let of_interface = [
         (config.mtu.is_some(), "mtu"),
-        (config.address.is_some(), "address"),
+        (!config.addresses.is_empty(), "address"),
         (config.up, "up"),
         (config.replace_stale, "replace_stale"),
     ];

@@ -71,7 +71,7 @@ impl Muxes {
 }
 
 fn wants_v6(config: &Config) -> bool {
-    config.address.is_some_and(|(address, _)| address.is_ipv6())
+    config.addresses.iter().any(|(address, _)| address.is_ipv6())
 }
 
 /// An attach under way. Dropped in this order: no multiplexor outlives the control stream.

@@ -8,8 +8,9 @@
 use std::ffi::c_int;
 use std::io;
 use std::mem::{align_of, size_of};
-use std::net::Ipv6Addr;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+use super::super::tap::above_standard_streams;
 
 /// A request whose argument points to a `struct ifreq`, which the kernel reads, writes, or both.
 #[derive(Clone, Copy)]
@@ -25,10 +26,6 @@ pub(super) const GET_MTU: IfreqCall = IfreqCall(libc::SIOCGIFMTU as libc::Ioctl)
 pub(super) const SET_MTU: IfreqCall = IfreqCall(libc::SIOCSIFMTU as libc::Ioctl);
 pub(super) const GET_MAC: IfreqCall = IfreqCall(libc::SIOCGIFHWADDR as libc::Ioctl);
 pub(super) const SET_MAC: IfreqCall = IfreqCall(libc::SIOCSIFHWADDR as libc::Ioctl);
-pub(super) const GET_ADDRESS: IfreqCall = IfreqCall(libc::SIOCGIFADDR as libc::Ioctl);
-pub(super) const SET_ADDRESS: IfreqCall = IfreqCall(libc::SIOCSIFADDR as libc::Ioctl);
-pub(super) const GET_NETMASK: IfreqCall = IfreqCall(libc::SIOCGIFNETMASK as libc::Ioctl);
-pub(super) const SET_NETMASK: IfreqCall = IfreqCall(libc::SIOCSIFNETMASK as libc::Ioctl);
 
 impl IfreqCall {
     pub(super) fn call(self, fd: BorrowedFd<'_>, mut request: Request) -> io::Result<Request> {
@@ -88,30 +85,21 @@ impl ValueCall {
 
 /// Opens the network namespace that a TUN or TAP interface is in now (`TUNGETDEVNETNS`).
 pub(super) fn device_namespace(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
-    // SAFETY: this request takes no argument.
-    let result = unsafe { libc::ioctl(fd.as_raw_fd(), libc::TUNGETDEVNETNS) };
-    let namespace = checked(result)?;
-    // SAFETY: the kernel has just made this descriptor for the caller, and nobody else knows its number yet.
-    Ok(unsafe { OwnedFd::from_raw_fd(namespace) })
+    open_namespace(fd, libc::TUNGETDEVNETNS)
 }
 
-/// Adds an IPv6 address (ipv6(7); `struct in6_ifreq` of `linux/ipv6.h`). `socket` must be of `AF_INET6`.
-pub(super) fn add_ipv6(
-    socket: BorrowedFd<'_>,
-    index: c_int,
-    address: Ipv6Addr,
-    prefix: u8,
-) -> io::Result<()> {
-    let request = libc::in6_ifreq {
-        ifr6_addr: libc::in6_addr { s6_addr: address.octets() },
-        ifr6_prefixlen: u32::from(prefix),
-        ifr6_ifindex: index,
-    };
-    // SAFETY: an AF_INET6 socket reads one `struct in6_ifreq` (24 bytes) here; any other family reads a `struct ifreq`, so the
-    // caller states the family. The structure is owned by this frame for the whole call and not written.
-    let result =
-        unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFADDR as libc::Ioctl, &raw const request) };
-    checked(result).map(drop)
+/// Opens the network namespace of a socket: that of the thread that made it (`SIOCGSKNS`).
+pub(super) fn socket_namespace(socket: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    open_namespace(socket, libc::SIOCGSKNS as libc::Ioctl)
+}
+
+fn open_namespace(fd: BorrowedFd<'_>, request: libc::Ioctl) -> io::Result<OwnedFd> {
+    // SAFETY: both requests that the callers pass take no argument; nothing of ours is lent.
+    let result = unsafe { libc::ioctl(fd.as_raw_fd(), request) };
+    let namespace = checked(result)?;
+    // SAFETY: the kernel has just made this descriptor for the caller, and nobody else knows its number yet.
+    let namespace = unsafe { OwnedFd::from_raw_fd(namespace) };
+    above_standard_streams(namespace)
 }
 
 /// `struct ethtool_drvinfo` of `linux/ethtool.h`.
@@ -183,8 +171,7 @@ pub(super) struct Request {
 const _: () = assert!(size_of::<Request>() == size_of::<libc::ifreq>());
 const _: () = assert!(align_of::<Request>() >= align_of::<libc::ifreq>());
 
-/// Where the address of a `struct sockaddr_in` or a MAC address of a `struct sockaddr` starts in the value.
-const IPV4_AT: usize = 4;
+/// Where the MAC address of a `struct sockaddr` starts in the value.
 const MAC_AT: usize = 2;
 
 impl Request {
@@ -227,14 +214,6 @@ impl Request {
         self.write(0, libc::ARPHRD_ETHER.to_ne_bytes()).write(MAC_AT, address)
     }
 
-    pub(super) fn ipv4(&self) -> [u8; 4] {
-        self.read(IPV4_AT)
-    }
-
-    pub(super) fn with_ipv4(self, address: [u8; 4]) -> Self {
-        self.write(0, FAMILY_IPV4.to_ne_bytes()).write(IPV4_AT, address)
-    }
-
     /// The value's first bytes as a pointer of C, for the requests that carry one.
     pub(super) fn with_pointer(self, pointer: usize) -> Self {
         self.write(0, pointer.to_ne_bytes())
@@ -252,8 +231,6 @@ impl Request {
     }
 }
 
-const FAMILY_IPV4: u16 = libc::AF_INET as u16;
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -269,7 +246,5 @@ mod tests {
     fn values_lie_where_c_has_them() {
         assert_eq!(Request::EMPTY.with_flags(0x5002).value[..2], 0x5002_u16.to_ne_bytes());
         assert_eq!(Request::EMPTY.with_mac([1, 2, 3, 4, 5, 6]).mac(), [1, 2, 3, 4, 5, 6]);
-        let address = Request::EMPTY.with_ipv4([10, 0, 3, 1]);
-        assert_eq!((address.ipv4(), address.value[8]), ([10, 0, 3, 1], 0));
     }
 }

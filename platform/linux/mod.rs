@@ -5,7 +5,7 @@
 //! - `interface` is what the other folders see. `tun` makes or opens one, `claim` binds a descriptor to it, `adopt` takes
 //!   one from somebody else; `bound` says what a descriptor is bound to.
 //! - `state` is what a TAP remembers (header, offloads, filters, carrier), `netdev` what any interface has (MTU, addresses, up).
-//! - `ioctl` holds one safe wrapper a request.
+//! - `ioctl` holds one safe wrapper a request; `rtnetlink` the questions that go by messages.
 
 mod adopt;
 mod bound;
@@ -16,6 +16,7 @@ mod interface;
 mod ioctl;
 mod name;
 mod netdev;
+mod rtnetlink;
 mod state;
 mod tun;
 

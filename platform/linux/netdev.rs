@@ -3,15 +3,17 @@
 //! A descriptor keeps working when its interface is moved to another network namespace, but a request by name would then
 //! reach nobody, or an unrelated interface of the same name.
 
-use std::fs;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use log::warn;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
-use nix::sys::stat::{fstat, stat};
+use nix::sys::stat::fstat;
 
+use super::super::tap::above_standard_streams;
 use super::ioctl::{self, IfreqCall, Request};
+use super::rtnetlink::{Address, Rtnetlink};
 use crate::attach::InterfaceName;
 
 /// `IFF_UP` of netdevice(7).
@@ -52,36 +54,55 @@ pub(super) fn set_up(fd: BorrowedFd<'_>, up: bool) -> io::Result<()> {
     device.tell(ioctl::SET_FLAGS, |request| request.with_flags(wanted))
 }
 
+/// Adds an address, unless the interface has it; one that it has with another prefix gets the prefix asked for.
 pub(super) fn set_address(fd: BorrowedFd<'_>, address: IpAddr, prefix: u8) -> io::Result<()> {
-    match address {
-        IpAddr::V4(address) => set_ipv4(fd, address, prefix),
-        IpAddr::V6(address) => add_ipv6(fd, address, prefix),
+    let index = NetDevice::of(fd)?.index()?;
+    let netlink = Rtnetlink::open()?;
+    let before = netlink.addresses(index)?;
+    // Where there is another end, the prefix is that end's.
+    let same = || before.iter().filter(|present| present.address == address && !present.has_peer);
+    if same().any(|present| present.prefix == prefix) {
+        return Ok(());
+    }
+    match same().next() {
+        None => netlink.add_address(index, address, prefix),
+        Some(old) if address.is_ipv6() => replace_ipv6(&netlink, index, old, prefix),
+        Some(old) => replace_ipv4(&netlink, index, old, prefix, &before),
     }
 }
 
-/// Sets the interface's first IPv4 address, and its netmask, which setting the address resets.
-fn set_ipv4(fd: BorrowedFd<'_>, address: Ipv4Addr, prefix: u8) -> io::Result<()> {
-    let device = NetDevice::of(fd)?;
-    let mask = u32::MAX.checked_shl(32 - u32::from(prefix.min(32))).unwrap_or(0).to_be_bytes();
-    // EADDRNOTAVAIL: there is no address yet.
-    let current = |call| device.ask(call).ok().map(|request| request.ipv4());
-    if current(ioctl::GET_ADDRESS) != Some(address.octets()) {
-        device.tell(ioctl::SET_ADDRESS, |request| request.with_ipv4(address.octets()))?;
-    }
-    if current(ioctl::GET_NETMASK) != Some(mask) {
-        device.tell(ioctl::SET_NETMASK, |request| request.with_ipv4(mask))?;
-    }
-    Ok(())
+/// IPv6 has an address once only, so the old one goes first, and comes back when the new one is refused.
+fn replace_ipv6(netlink: &Rtnetlink, index: u32, old: &Address, prefix: u8) -> io::Result<()> {
+    netlink.delete_address(old)?;
+    netlink.add_address(index, old.address, prefix).inspect_err(|_| {
+        if let Err(error) = netlink.restore_address(old) {
+            warn!("the address {}/{} is lost: {error}", old.address, old.prefix);
+        }
+    })
 }
 
-fn add_ipv6(fd: BorrowedFd<'_>, address: Ipv6Addr, prefix: u8) -> io::Result<()> {
-    let index = NetDevice::of(fd)?.ask(ioctl::GET_INDEX)?.int();
-    let socket = datagram_socket(AddressFamily::Inet6)?;
-    match ioctl::add_ipv6(socket.as_fd(), index, address, prefix) {
-        // The interface has it already.
-        Err(error) if error.raw_os_error() == Some(libc::EEXIST) => Ok(()),
-        result => result,
-    }
+/// IPv4 has both for a moment. With the first address of a subnet the kernel deletes the others (unless `promote_secondaries`
+/// is set), which are somebody else's: they come back.
+fn replace_ipv4(
+    netlink: &Rtnetlink,
+    index: u32,
+    old: &Address,
+    prefix: u8,
+    before: &[Address],
+) -> io::Result<()> {
+    netlink.add_address(index, old.address, prefix)?;
+    netlink.delete_address(old)?;
+    let now = netlink.addresses(index)?;
+    let is = |one: &Address, other: &Address| (one.address, one.prefix) == (other.address, other.prefix);
+    let lost = before.iter().filter(|one| !is(one, old) && !now.iter().any(|other| is(one, other)));
+    lost.into_iter().try_for_each(|one| netlink.restore_address(one))
+}
+
+/// The addresses of both families, with their prefix lengths in bits.
+pub(super) fn addresses(fd: BorrowedFd<'_>) -> io::Result<Vec<(IpAddr, u8)>> {
+    let index = NetDevice::of(fd)?.index()?;
+    let addresses = Rtnetlink::open()?.addresses(index)?;
+    Ok(addresses.into_iter().map(|one| (one.address, one.prefix)).collect())
 }
 
 /// An interface as the requests by name see it: only in the network namespace of the calling thread.
@@ -100,7 +121,13 @@ impl NetDevice {
 
     /// Whatever interface of this name the calling thread's namespace has.
     pub(super) fn named(name: &[u8]) -> io::Result<Self> {
-        Ok(Self { socket: datagram_socket(AddressFamily::Inet)?, request: Request::about(name) })
+        Ok(Self { socket: datagram_socket()?, request: Request::about(name) })
+    }
+
+    /// The interface's number.
+    pub(super) fn index(&self) -> io::Result<u32> {
+        let index = self.ask(ioctl::GET_INDEX)?.int();
+        u32::try_from(index).map_err(|_| io::ErrorKind::InvalidData.into())
     }
 
     pub(super) fn ask(&self, call: IfreqCall) -> io::Result<Request> {
@@ -117,18 +144,20 @@ impl NetDevice {
     }
 }
 
-fn datagram_socket(family: AddressFamily) -> io::Result<OwnedFd> {
-    Ok(socket(family, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?)
+fn datagram_socket() -> io::Result<OwnedFd> {
+    let socket = socket(AddressFamily::Inet, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?;
+    above_standard_streams(socket)
 }
 
-/// Tells whether `device`, found by the name of the device behind `fd`, is that one.
+/// Tells whether `device`, found by the name of the device behind `fd`, is that one. Nothing of it needs `/proc`.
 fn is_here(fd: BorrowedFd<'_>, device: &NetDevice) -> io::Result<bool> {
-    match ioctl::device_namespace(fd) {
-        Ok(namespace) => {
-            let (theirs, ours) = (fstat(&namespace)?, stat("/proc/thread-self/ns/net")?);
-            Ok((theirs.st_dev, theirs.st_ino) == (ours.st_dev, ours.st_ino))
-        }
-        // Without CAP_NET_ADMIN over that namespace, on a macvtap and before Linux 5.10 nobody tells; then equal hardware
+    let namespaces = ioctl::device_namespace(fd).and_then(|theirs| {
+        let ours = ioctl::socket_namespace(device.socket.as_fd())?;
+        Ok((fstat(&theirs)?, fstat(&ours)?))
+    });
+    match namespaces {
+        Ok((theirs, ours)) => Ok((theirs.st_dev, theirs.st_ino) == (ours.st_dev, ours.st_ino)),
+        // Without CAP_NET_ADMIN over both namespaces, on a macvtap and before Linux 5.10 nobody tells; then equal hardware
         // addresses must do.
         Err(_) => {
             let behind = ioctl::GET_MAC.call(fd, Request::EMPTY)?;
@@ -137,33 +166,8 @@ fn is_here(fd: BorrowedFd<'_>, device: &NetDevice) -> io::Result<bool> {
     }
 }
 
-/// The column of `drop` among the transmit columns, counted after the name (proc_net_dev of proc(5)).
-const TRANSMIT_DROP: usize = 11;
-
 /// Frames that found the queue full (`tx_queue_len`), or the interface without a reader.
 pub(super) fn dropped_by_host(fd: BorrowedFd<'_>) -> Option<u64> {
-    // The table is that of this thread's namespace, where another interface could bear the name.
-    NetDevice::of(fd).ok()?;
-    let name = name(fd).ok()?;
-    let table = fs::read("/proc/thread-self/net/dev").ok()?;
-    table.split(|byte| *byte == b'\n').find_map(|line| drops(line, name.as_bytes()))
-}
-
-fn drops(line: &[u8], name: &[u8]) -> Option<u64> {
-    let counters = line.trim_ascii_start().strip_prefix(name)?.strip_prefix(b":")?;
-    let mut columns = counters.split(u8::is_ascii_whitespace).filter(|column| !column.is_empty());
-    std::str::from_utf8(columns.nth(TRANSMIT_DROP)?).ok()?.parse().ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::drops;
-
-    #[test]
-    fn the_transmit_drops_are_read_and_no_other_column() {
-        let line = b"  tap0:     1    2    3    4    5     6          7         8        9      10   11   12    13    14       15         16";
-        assert_eq!(drops(line, b"tap0"), Some(12));
-        assert_eq!(drops(line, b"tap"), None);
-        assert_eq!(drops(b" face |bytes    packets", b"face"), None);
-    }
+    let index = NetDevice::of(fd).and_then(|device| device.index()).ok()?;
+    Rtnetlink::open().and_then(|netlink| netlink.transmit_dropped(index)).ok()?
 }

@@ -5,7 +5,7 @@
 #![expect(unsafe_code, reason = "asks the kernel about numbers, and runs a closure between fork and exec")]
 
 use std::io;
-use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
@@ -66,4 +66,11 @@ pub(super) fn duplicate(number: RawFd) -> io::Result<OwnedFd> {
     }
     // SAFETY: the kernel has made this descriptor in the call above, and nobody else has seen its number.
     Ok(unsafe { OwnedFd::from_raw_fd(duplicate) })
+}
+
+/// Moves a descriptor above the standard streams, should a process without those have given their numbers away: what
+/// somebody prints must not go out as a frame.
+pub(crate) fn above_standard_streams(fd: OwnedFd) -> io::Result<OwnedFd> {
+    // A copy is never below 3.
+    if fd.as_raw_fd() > 2 { Ok(fd) } else { fd.try_clone() }
 }

@@ -20,6 +20,7 @@ use super::sys::Interface;
 use crate::attach::{AdoptError, AttachError, Config, DetachError, InterfaceName, Terminate};
 use crate::wire::offload::Offload;
 
+pub(crate) use self::descriptors::above_standard_streams;
 pub(crate) use self::fault::{ReadFault, WriteFault};
 pub(crate) use self::inherited::Refusal;
 
@@ -142,11 +143,15 @@ impl Tap {
         settings::set_hardware_address(&self.interface, address)
     }
 
-    /// Gives the host's side an address with a prefix length in bits, unless it has it already. On Linux an IPv4 address
-    /// takes the place of the first one, an IPv6 address joins the others.
+    /// Gives the host's side an address with a prefix length in bits, unless it has it already; no privilege is needed then.
+    /// It joins the others, which stay. An address that is there with another prefix gets this one.
+    ///
+    /// On Linux it is as `ip addr add` leaves it: without a broadcast address of its own. An IPv6 address can be used at once
+    /// (`nodad`), since the only neighbour that could have the same one is the guest.
     ///
     /// # Errors
-    /// Kind `InvalidInput` for a prefix longer than the address; else the system's, as a rule for want of privilege.
+    /// Kind `InvalidInput` for a prefix longer than the address and for an address that no host can have; else the system's,
+    /// as a rule for want of privilege (`EPERM`), or because IPv6 is off on the interface (`EACCES` on Linux).
     pub fn set_address(&self, address: IpAddr, prefix: u8) -> io::Result<()> {
         settings::set_address(&self.interface, address, prefix)
     }

@@ -9,14 +9,26 @@ use crate::attach::{AttachError, Config};
 
 /// Checks the settings that can be wrong whatever the system says.
 pub(super) fn check(config: &Config) -> Result<(), AttachError> {
-    let Some((address, prefix)) = config.address else { return Ok(()) };
-    check_prefix(address, prefix)
-        .map_err(|reason| AttachError::BadOption { option: "address".to_owned(), reason })
+    let bad = |reason| AttachError::BadOption { option: "address".to_owned(), reason };
+    for (place, &(address, prefix)) in config.addresses.iter().enumerate() {
+        check_address(address, prefix).map_err(bad)?;
+        if config.addresses[..place].iter().any(|(other, _)| *other == address) {
+            return Err(bad(format!("{address} is given twice, with different prefixes")));
+        }
+    }
+    Ok(())
 }
 
-fn check_prefix(address: IpAddr, prefix: u8) -> Result<(), String> {
+fn check_address(address: IpAddr, prefix: u8) -> Result<(), String> {
     let longest = if address.is_ipv4() { 32 } else { 128 };
-    if prefix > longest { Err(format!("{address} has no prefix of {prefix} bits")) } else { Ok(()) }
+    if prefix > longest {
+        return Err(format!("{address} has no prefix of {prefix} bits"));
+    }
+    let everybody = matches!(address, IpAddr::V4(v4) if v4.is_broadcast());
+    if everybody || address.is_multicast() || address.is_unspecified() {
+        return Err(format!("{address} is not the address of one host"));
+    }
+    Ok(())
 }
 
 /// Applies hardware address, MTU, address and up, in this order: the interface goes up complete.
@@ -28,7 +40,7 @@ pub(crate) fn apply(interface: &Interface, config: &Config) -> Result<(), Attach
     if let Some(mtu) = config.mtu {
         set("MTU", set_mtu(interface, mtu))?;
     }
-    if let Some((address, prefix)) = config.address {
+    for &(address, prefix) in &config.addresses {
         set("address", interface.set_address(address, prefix))?;
     }
     if config.up {
@@ -59,7 +71,7 @@ pub(super) fn set_up(interface: &Interface, up: bool) -> io::Result<()> {
 }
 
 pub(super) fn set_address(interface: &Interface, address: IpAddr, prefix: u8) -> io::Result<()> {
-    check_prefix(address, prefix).map_err(|reason| io::Error::new(io::ErrorKind::InvalidInput, reason))?;
+    check_address(address, prefix).map_err(|reason| io::Error::new(io::ErrorKind::InvalidInput, reason))?;
     interface.set_address(address, prefix)
 }
 

@@ -50,7 +50,8 @@ pub struct Config {
     pub(crate) hardware_address: Option<[u8; 6]>,
     pub(crate) guest_address: Option<[u8; 6]>,
     pub(crate) offload: Offload,
-    pub(crate) address: Option<(IpAddr, u8)>,
+    /// In the order in which they were asked for, each once.
+    pub(crate) addresses: Vec<(IpAddr, u8)>,
     pub(crate) up: bool,
     pub(crate) external_plumbing: bool,
     pub(crate) replace_stale: bool,
@@ -76,7 +77,7 @@ impl Config {
             hardware_address: None,
             guest_address: None,
             offload: Offload::NONE,
-            address: None,
+            addresses: Vec::new(),
             up: false,
             external_plumbing: false,
             replace_stale: false,
@@ -186,9 +187,19 @@ impl Config {
         self
     }
 
-    /// Gives the host's side of the interface an address with a prefix length in bits.
+    /// Gives the host's side of the interface an address with a prefix length in bits. May be called for each address, of
+    /// both families; see [`Tap::set_address`](crate::Tap::set_address) for what the host makes of it.
+    ///
+    /// ```no_run
+    /// # use tap_plumb::Config;
+    /// let config = Config::new().address("10.0.3.1".parse()?, 24).address("fd00:3::1".parse()?, 64);
+    /// # let _ = config;
+    /// # Ok::<(), std::net::AddrParseError>(())
+    /// ```
     pub fn address(mut self, address: IpAddr, prefix: u8) -> Self {
-        self.address = Some((address, prefix));
+        if !self.addresses.contains(&(address, prefix)) {
+            self.addresses.push((address, prefix));
+        }
         self
     }
 

@@ -29,8 +29,7 @@ const REQUESTS: &[(libc::Ioctl, &str)] = &[
     (libc::TUNSETCARRIER, "TUNSETCARRIER"),
     (libc::SIOCSIFHWADDR as libc::Ioctl, "hardware address"),
     (libc::SIOCSIFMTU as libc::Ioctl, "MTU"),
-    (libc::SIOCSIFADDR as libc::Ioctl, "address"),
-    (libc::SIOCSIFNETMASK as libc::Ioctl, "address"),
+    (libc::SIOCGIFINDEX as libc::Ioctl, "address"),
     (libc::SIOCGIFFLAGS as libc::Ioctl, "up"),
     (libc::SIOCSIFFLAGS as libc::Ioctl, "up"),
 ];

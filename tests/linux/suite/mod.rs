@@ -13,6 +13,7 @@ mod seccomp;
 #[path = "../../support/traffic.rs"]
 mod traffic;
 
+mod addresses;
 mod adopt;
 mod attach;
 mod busy;
@@ -37,6 +38,13 @@ use namespace::tests;
 pub(crate) fn run() -> std::process::ExitCode {
     process::play(roles::ROLES);
     namespace::run(tests![
+        addresses::an_address_that_is_there_among_others_changes_nothing,
+        addresses::an_address_that_no_host_has_is_refused_before_anything_is_asked,
+        addresses::an_address_with_another_end_is_left_alone,
+        addresses::an_ipv6_address_can_be_used_at_once,
+        addresses::another_prefix_takes_the_place_of_the_old_one_alone,
+        addresses::each_call_of_the_setter_adds_one,
+        addresses::every_prefix_is_left_as_ip_leaves_it,
         adopt::b26_flags_are_kept_and_two_are_added,
         adopt::b27_a_filter_of_somebody_else_stays,
         adopt::b27_a_kernel_that_does_not_answer_is_not_trusted,

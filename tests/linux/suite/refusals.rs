@@ -78,7 +78,7 @@ pub(crate) fn settings_that_the_kernel_refuses_name_the_step() {
         (Config::new().mtu(65522), "MTU"),
         (Config::new().mtu(u32::MAX), "MTU"),
         (Config::new().hardware_address([1, 0, 0, 0, 0, 1]), "hardware address"),
-        (Config::new().address([224, 0, 0, 1].into(), 24), "address"),
+        (Config::new().address(std::net::Ipv6Addr::LOCALHOST.into(), 128), "address"),
     ] {
         let error = config.name("bad0").attach().unwrap_err();
         let AttachError::Request { request, object, source, .. } = &error else { panic!("{error}") };
