@@ -24,6 +24,7 @@ mod facts;
 mod facts_frames;
 mod facts_requests;
 mod interface;
+mod jail;
 mod names;
 mod offload;
 mod privilege;
@@ -91,6 +92,8 @@ pub(crate) fn run() -> std::process::ExitCode {
         interface::b29_a_renamed_interface_is_followed,
         interface::carrier_is_a_signal_to_the_host,
         interface::up_and_down_change_no_other_flag,
+        jail::everything_works_without_proc,
+        jail::what_is_ready_is_used_without_proc_and_without_a_right,
         names::b30_names_the_kernel_keeps_for_itself,
         names::b30_the_rule_for_names_is_the_kernels,
         offload::a_failed_change_leaves_what_was_recorded,
