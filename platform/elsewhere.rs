@@ -11,7 +11,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 
 pub(crate) use super::posix::{read_frame, write_frame};
-use super::tap::{FrameLimits, ReadFault, Refusal, WriteFault};
+use super::tap::{FrameLimits, ReadFault, Refusal, Setting, WriteFault};
 use crate::attach::{AdoptError, AttachError, Config, DetachError, InterfaceName};
 use crate::wire::offload::Offload;
 
@@ -19,6 +19,10 @@ const LIMITS: FrameLimits = FrameLimits { shortest: 14, longest: 65535 + 14 };
 
 pub(crate) fn check_name(_: &str) -> Result<(), AttachError> {
     Err(AttachError::Unsupported { what: "attaching by name" })
+}
+
+pub(crate) fn remedy_of_setting(_: Setting, _: &io::Error) -> &'static str {
+    ""
 }
 
 #[derive(Debug)]

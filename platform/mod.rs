@@ -21,6 +21,7 @@
 //! Beside it stand:
 //!
 //! - `check_name(&str)`: the system's rule for names, asked before any call;
+//! - `remedy_of_setting(Setting, &io::Error)`: what an administrator can do about a setting that was refused; may be empty;
 //! - `read_frame(fd, slices)`, `write_frame(fd, slices)`: one frame by one system call; an errno as it came;
 //! - `read_fault`, `write_fault`: what an errno of the frames' descriptor means. The only place where that is decided.
 //!

@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use super::bound::{EXCLUSIVE, MULTI_QUEUE};
 use super::ioctl::{self, Request};
 use super::netdev::NetDevice;
-use super::tun;
+use super::rtnetlink::Rtnetlink;
+use super::{remedy, tun};
 use crate::attach::AttachError;
 
 /// The kernel lets go of a killed owner's interface some milliseconds later; this is the first wait, each next one doubles.
@@ -47,7 +48,10 @@ fn explain(source: io::Error, name: &[u8], flags: u16) -> AttachError {
         Some(libc::EBUSY) => AttachError::Busy { holder: holders(name), name: text, source },
         Some(libc::EINVAL) => wrong_kind(source, name, text, flags),
         Some(libc::ENOTTY) => no_node(source),
-        errno => AttachError::Request { request: "TUNSETIFF", object: text, remedy: remedy(errno), source },
+        _ => {
+            let remedy = remedy::of_claim(&source, name);
+            AttachError::Request { request: "TUNSETIFF", object: text, remedy, source }
+        }
     }
 }
 
@@ -61,20 +65,15 @@ fn no_node(source: io::Error) -> AttachError {
     }
 }
 
-fn remedy(errno: Option<i32>) -> &'static str {
-    match errno {
-        Some(libc::EPERM) => {
-            "CAP_NET_ADMIN in this network namespace is needed, or a persistent TAP made for this user: \
-             `ip tuntap add NAME mode tap user USER`"
-        }
-        Some(libc::E2BIG) => "the interface has as many queues as the kernel allows",
-        _ => "",
-    }
-}
-
 /// EINVAL has several causes that only the interface itself tells apart.
 fn wrong_kind(source: io::Error, name: &[u8], text: String, flags: u16) -> AttachError {
     let driver = NetDevice::named(name).and_then(|device| device.driver());
+    if is_macvtap(name) {
+        let found = "a macvtap, which has a device node of its own";
+        let remedy =
+            "open /dev/tapN, where N is the interface's index, and give the descriptor to Config::inherited";
+        return AttachError::WrongKind { name: text, found, remedy, source: Some(source) };
+    }
     let (found, remedy) = match driver.as_ref().map(|(driver, bus)| (driver.as_str(), bus.as_str())) {
         Ok(("tun", "tap")) if flags & MULTI_QUEUE != 0 => (
             "a TAP with a single queue",
@@ -93,6 +92,13 @@ fn wrong_kind(source: io::Error, name: &[u8], text: String, flags: u16) -> Attac
         Err(_) => return AttachError::Request { request: "TUNSETIFF", object: text, remedy: "", source },
     };
     AttachError::WrongKind { name: text, found, remedy, source: Some(source) }
+}
+
+/// The driver of a macvtap calls itself that of a macvlan, but its kind tells.
+fn is_macvtap(name: &[u8]) -> bool {
+    let index = NetDevice::named(name).and_then(|device| device.index());
+    let kind = index.and_then(|index| Rtnetlink::open()?.kind(index));
+    kind.is_ok_and(|kind| matches!(kind.as_deref(), Some("macvtap" | "ipvtap")))
 }
 
 /// Names the processes that hold a queue of the interface `name` in this network namespace, as far as they can be read:

@@ -6,6 +6,7 @@
 //!   one from somebody else; `bound` says what a descriptor is bound to.
 //! - `state` is what a TAP remembers (header, offloads, filters, carrier), `netdev` what any interface has (MTU, addresses, up).
 //! - `ioctl` holds one safe wrapper a request; `rtnetlink` the questions that go by messages.
+//! - `remedy` says what helps against an errno.
 
 mod adopt;
 mod bound;
@@ -16,6 +17,7 @@ mod interface;
 mod ioctl;
 mod name;
 mod netdev;
+mod remedy;
 mod rtnetlink;
 mod state;
 mod tun;
@@ -24,3 +26,4 @@ pub(crate) use fault::{read_fault, write_fault};
 pub(crate) use frame_call::{read_frame, write_frame};
 pub(crate) use interface::Interface;
 pub(crate) use name::check_name;
+pub(crate) use remedy::of_setting as remedy_of_setting;

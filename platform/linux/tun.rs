@@ -6,12 +6,14 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+use super::super::tap::above_standard_streams;
 use super::bound::{Bound, EXCLUSIVE, HEADER, MULTI_QUEUE, NO_PACKET_INFO, TAP};
 use super::claim::claim;
 use super::interface::Interface;
 use super::ioctl;
 use super::name::{check_name, is_template};
 use super::netdev::NetDevice;
+use super::remedy;
 use super::state::{self, Cause, Failure};
 use crate::attach::{AttachError, Config, Creation, Source};
 use crate::wire::offload::Offload;
@@ -59,24 +61,11 @@ pub(super) fn bind_again(
 /// Opens the node close-on-exec, and non-blocking from the start.
 fn open() -> Result<OwnedFd, AttachError> {
     let opened = OpenOptions::new().read(true).write(true).custom_flags(libc::O_NONBLOCK).open(NODE);
-    opened.map(OwnedFd::from).map_err(|source| AttachError::Open {
+    opened.map(OwnedFd::from).and_then(above_standard_streams).map_err(|source| AttachError::Open {
         path: Path::new(NODE).to_owned(),
-        remedy: remedy_of_open(source.raw_os_error()),
+        remedy: remedy::of_open(&source),
         source,
     })
-}
-
-fn remedy_of_open(errno: Option<i32>) -> &'static str {
-    match errno {
-        Some(libc::EACCES | libc::EPERM) => {
-            "let this user read and write the node (`chmod 0666 /dev/net/tun`, or its group; a udev rule makes it last)"
-        }
-        Some(libc::ENOENT) => {
-            "load the driver (`modprobe tun`), or make the node: `mknod /dev/net/tun c 10 200`"
-        }
-        Some(libc::ENODEV | libc::ENXIO) => "load the driver (`modprobe tun`)",
-        _ => "",
-    }
 }
 
 /// What is asked of the kernel, checked before anything is.

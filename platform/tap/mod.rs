@@ -23,6 +23,7 @@ use crate::wire::offload::Offload;
 pub(crate) use self::descriptors::above_standard_streams;
 pub(crate) use self::fault::{ReadFault, WriteFault};
 pub(crate) use self::inherited::Refusal;
+pub(crate) use self::settings::Setting;
 
 /// The lengths of frame a host takes, in bytes with the Ethernet header, without FCS and without virtio-net header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

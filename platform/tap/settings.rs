@@ -4,8 +4,28 @@
 use std::io;
 use std::net::IpAddr;
 
-use super::super::sys::Interface;
+use super::super::sys::{self, Interface};
 use crate::attach::{AttachError, Config};
+
+/// A setting, as an error names it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Setting {
+    HardwareAddress,
+    Mtu,
+    Address(IpAddr),
+    Up,
+}
+
+impl Setting {
+    fn name(self) -> &'static str {
+        match self {
+            Self::HardwareAddress => "hardware address",
+            Self::Mtu => "MTU",
+            Self::Address(_) => "address",
+            Self::Up => "up",
+        }
+    }
+}
 
 /// Checks the settings that can be wrong whatever the system says.
 pub(super) fn check(config: &Config) -> Result<(), AttachError> {
@@ -33,18 +53,18 @@ fn check_address(address: IpAddr, prefix: u8) -> Result<(), String> {
 
 /// Applies hardware address, MTU, address and up, in this order: the interface goes up complete.
 pub(crate) fn apply(interface: &Interface, config: &Config) -> Result<(), AttachError> {
-    let set = |what, result: io::Result<()>| result.map_err(|source| refused(interface, what, source));
+    let set = |setting, result: io::Result<()>| result.map_err(|source| refused(interface, setting, source));
     if let Some(address) = config.hardware_address {
-        set("hardware address", set_hardware_address(interface, address))?;
+        set(Setting::HardwareAddress, set_hardware_address(interface, address))?;
     }
     if let Some(mtu) = config.mtu {
-        set("MTU", set_mtu(interface, mtu))?;
+        set(Setting::Mtu, set_mtu(interface, mtu))?;
     }
     for &(address, prefix) in &config.addresses {
-        set("address", interface.set_address(address, prefix))?;
+        set(Setting::Address(address), interface.set_address(address, prefix))?;
     }
     if config.up {
-        set("up", set_up(interface, true))?;
+        set(Setting::Up, set_up(interface, true))?;
     }
     Ok(())
 }
@@ -75,13 +95,8 @@ pub(super) fn set_address(interface: &Interface, address: IpAddr, prefix: u8) ->
     interface.set_address(address, prefix)
 }
 
-fn refused(interface: &Interface, request: &'static str, source: io::Error) -> AttachError {
+fn refused(interface: &Interface, setting: Setting, source: io::Error) -> AttachError {
     let object = interface.name().map_or_else(|_| "the descriptor".to_owned(), |name| name.to_string());
-    let remedy = match source.kind() {
-        io::ErrorKind::PermissionDenied => {
-            "an administrator's privilege over its network is needed; what an administrator has set beforehand is left as it is"
-        }
-        _ => "",
-    };
-    AttachError::Request { request, object, remedy, source }
+    let remedy = sys::remedy_of_setting(setting, &source);
+    AttachError::Request { request: setting.name(), object, remedy, source }
 }

@@ -4,6 +4,7 @@
 //! `PROGRAM` when the first line of its output is to be the name; `PROGRAM NAME` after everything is closed.
 
 mod output;
+mod remedy;
 mod run;
 
 use std::ffi::{OsStr, OsString};

@@ -15,6 +15,7 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
 use super::output::Output;
+use super::remedy;
 use crate::attach::{ProgramError, System};
 
 /// From `SIGTERM` to `SIGKILL`, and from there to giving up on a process that the kernel cannot end.
@@ -37,8 +38,11 @@ pub(super) struct Call<'a> {
 pub(super) fn run(call: &Call<'_>) -> Result<Vec<u8>, ProgramError> {
     let program = call.program;
     debug!("running {} {:?}", program.display(), call.argument.unwrap_or_default());
-    let mut running =
-        Running::start(call).map_err(|source| ProgramError::Spawn { program: program.into(), source })?;
+    let mut running = Running::start(call).map_err(|source| ProgramError::Spawn {
+        program: program.into(),
+        remedy: remedy::of(&as_given(program), &source),
+        source,
+    })?;
     let ended = running.wait(call.limit);
     let timed_out = matches!(ended, Ok(None));
     if timed_out {
