@@ -12,6 +12,7 @@ use std::ptr;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::stat::Mode;
 
+use super::super::tap::above_standard_streams;
 use super::abi::{
     FMNAMESZ, I_LINK, I_LIST, I_POP, I_PUNLINK, I_PUSH, I_SRDOPT, I_STR, I_UNLINK, LifReq, RS_HIPRI, Request,
     StrBuf, StrIoctl, StrList,
@@ -29,9 +30,10 @@ unsafe extern "C" {
     fn putmsg(fd: c_int, control: *const StrBuf, data: *const StrBuf, flags: c_int) -> c_int;
 }
 
-/// Opens a device for reading and writing, close-on-exec. open(2)
+/// Opens a device for reading and writing, close-on-exec and above the standard streams. open(2)
 pub(super) fn open(node: &str) -> io::Result<OwnedFd> {
-    Ok(nix::fcntl::open(node, OFlag::O_RDWR | OFlag::O_CLOEXEC | OFlag::O_NOCTTY, Mode::empty())?)
+    let flags = OFlag::O_RDWR | OFlag::O_CLOEXEC | OFlag::O_NOCTTY;
+    above_standard_streams(nix::fcntl::open(node, flags, Mode::empty())?)
 }
 
 /// Reads the status flags. fcntl(2), `F_GETFL`

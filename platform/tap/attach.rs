@@ -77,7 +77,7 @@ fn attach(mut config: Config, queues: u16) -> Result<Vec<Tap>, AttachError> {
     settings::check(&config)?;
     // Held apart from what is attached: when a step fails, all of that is closed before the terminate program runs.
     let (attached, owed) = match std::mem::replace(&mut config.source, Source::Any) {
-        Source::Inherited(fd) => adopt(fd, &config, queues)?,
+        Source::Inherited(fds) => adopt(fds, &config, queues)?,
         Source::Name(name) => create(Some(&name), &config, queues)?,
         Source::Any => create(None, &config, queues)?,
     };
@@ -113,19 +113,37 @@ fn check_static(name: &str, config: &Config) -> Result<(), AttachError> {
     Ok(())
 }
 
-/// Adopts a descriptor; its interface exists, so the programs are always told the name.
-fn adopt(fd: OwnedFd, config: &Config, queues: u16) -> Result<Owing, AttachError> {
-    if queues > 1 {
-        return Err(AttachError::Unsupported { what: "more than one queue on one inherited descriptor" });
+/// Adopts descriptors; their interface exists, so the programs are always told the name.
+fn adopt(fds: Vec<OwnedFd>, config: &Config, queues: u16) -> Result<Owing, AttachError> {
+    if fds.len() != usize::from(queues) {
+        let reason =
+            format!("{queues} asked for, and {} inherited: each is a descriptor of its own", fds.len());
+        return Err(AttachError::BadOption { option: "queues".into(), reason });
     }
     let mut owed = None;
-    if config.setup_program.is_some() {
-        let name = Interface::name_of(fd.as_fd()).map_err(no_name)?;
+    if let (Some(_), Some(first)) = (&config.setup_program, fds.first()) {
+        let name = Interface::name_of(first.as_fd()).map_err(no_name)?;
         (_, owed) = setup(config, Some(OsStr::from_bytes(name.as_bytes())), SYSTEM)?;
     }
-    let attached = inherited::adopt(fd, &config.offload)?;
-    settings::apply(&attached, config)?;
-    owe(vec![attached], owed, config, false)
+    let adopted = fds.into_iter().map(|fd| inherited::adopt(fd, &config.offload));
+    let adopted = adopted.collect::<Result<Vec<_>, _>>()?;
+    if let [first, further @ ..] = &adopted[..] {
+        further.iter().try_for_each(|one| same_interface(first, one))?;
+        settings::apply(first, config)?;
+    }
+    owe(adopted, owed, config, false)
+}
+
+fn same_interface(first: &Interface, further: &Interface) -> Result<(), AttachError> {
+    let (wanted, found) = (first.name().map_err(no_name)?, further.name().map_err(no_name)?);
+    if wanted == found {
+        return Ok(());
+    }
+    Err(AttachError::Mismatch {
+        what: "the interface of a further queue",
+        wanted: wanted.to_string(),
+        found: found.to_string(),
+    })
 }
 
 /// Without a setup program, the terminate program is owed from the attach on. An interface that the attach made
@@ -148,7 +166,7 @@ fn no_name(source: std::io::Error) -> AttachError {
     AttachError::Request {
         request: "the interface's name",
         object: "the descriptor".into(),
-        remedy: "setup and terminate programs need an interface that has a name",
+        remedy: "setup and terminate programs, and several queues, need an interface that has a name",
         source,
     }
 }

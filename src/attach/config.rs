@@ -14,8 +14,8 @@ pub(crate) enum Source {
     Name(String),
     /// The kernel, or the setup program, chooses the name.
     Any,
-    /// A descriptor that somebody else opened.
-    Inherited(OwnedFd),
+    /// Descriptors that somebody else opened, one for each queue.
+    Inherited(Vec<OwnedFd>),
 }
 
 /// Whether the interface may, must or must not exist before.
@@ -101,7 +101,25 @@ impl Config {
 
     /// Adopts a descriptor that somebody else opened. See [`Tap::from_fd`](crate::Tap::from_fd).
     pub fn inherited(mut self, fd: OwnedFd) -> Self {
-        self.source = Source::Inherited(fd);
+        self.source = Source::Inherited(vec![fd]);
+        self
+    }
+
+    /// Adopts the queues of one interface that somebody else opened, a descriptor for each (QEMU's `fds=`). They come out of
+    /// [`attach_queues`](Self::attach_queues) in this order, whose number must be theirs.
+    ///
+    /// When one is refused, [`AttachError::Adopt`](crate::AttachError::Adopt) gives that one back, and the others are closed.
+    ///
+    /// ```no_run
+    /// # use tap_plumb::Config;
+    /// # fn queues(fds: Vec<std::os::fd::OwnedFd>) -> Result<(), tap_plumb::AttachError> {
+    /// let count = fds.len() as u16;
+    /// let taps = Config::new().inherited_queues(fds).attach_queues(count)?;
+    /// # drop(taps);
+    /// # Ok(()) }
+    /// ```
+    pub fn inherited_queues(mut self, fds: Vec<OwnedFd>) -> Self {
+        self.source = Source::Inherited(fds);
         self
     }
 

@@ -92,7 +92,7 @@ fn descriptor(number: &str, system: &System) -> Result<Source, AttachError> {
         remedy: "give the number of a descriptor that is open in this process",
         source,
     })?;
-    Ok(Source::Inherited(fd))
+    Ok(Source::Inherited(vec![fd]))
 }
 
 /// Whether there is such a program, and whether it can be run, is found out by running it.

@@ -17,6 +17,7 @@ pub(crate) const ROLES: &[Role] = &[
         unshare(CloneFlags::CLONE_NEWUSER).unwrap();
         refusals::unprivileged_claim();
     }),
+    ("without-streams", |_| descriptors::without_streams()),
     ("jailed", |_| jail::jailed()),
     ("jailed-unprivileged", |_| jail::jailed_unprivileged()),
     ("many-attaches", |_| descriptors::many_attaches()),
