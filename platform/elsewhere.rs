@@ -10,22 +10,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 
-use super::fault::{ReadFault, WriteFault};
-use super::tap::{Attached, FrameLimits};
-use crate::attach::config::Config;
-use crate::attach::error::{AdoptError, AttachError, DetachError};
-use crate::attach::name::InterfaceName;
+use super::tap::{FrameLimits, ReadFault, Refusal, Setting, WriteFault};
+use crate::attach::{AdoptError, AttachError, Config, DetachError, InterfaceName};
 use crate::wire::Offload;
-
-/// There is nothing to plumb.
-#[derive(Debug)]
-pub(crate) enum Plumbing {}
-
-impl Plumbing {
-    pub(crate) fn undo(self) -> Result<(), DetachError> {
-        match self {}
-    }
-}
 
 const LIMITS: FrameLimits = FrameLimits { shortest: 14, longest: 65535 + 14 };
 
@@ -33,95 +20,123 @@ pub(crate) fn check_name(_: &str) -> Result<(), AttachError> {
     Err(AttachError::Unsupported { what: "attaching by name" })
 }
 
-pub(crate) fn attach(_: Option<&str>, _: &Config, _: u16) -> Result<Vec<Attached>, AttachError> {
-    Err(AttachError::Unsupported { what: "making a TAP" })
+pub(crate) fn remedy_of_setting(_: Setting, _: &io::Error) -> &'static str {
+    ""
 }
 
-/// Takes any character device that is open for reading and writing, unless its node's name shows that it is no TAP.
-pub(crate) fn adopt(fd: OwnedFd, offload: &Offload) -> Result<Attached, AdoptError> {
-    let node = name(fd.as_fd(), None).ok();
+#[derive(Debug)]
+pub(crate) struct Interface {
+    fd: OwnedFd,
+    offload: Offload,
+    limits: FrameLimits,
+}
+
+impl Interface {
+    pub(crate) fn attach(_: Option<&str>, _: &Config, _: u16) -> Result<Vec<Self>, AttachError> {
+        Err(AttachError::Unsupported { what: "making a TAP" })
+    }
+
+    /// Takes any character device that is open for reading and writing, unless its node's name shows that it is no TAP.
+    pub(crate) fn adopt(fd: OwnedFd, offload: &Offload) -> Result<Self, AdoptError> {
+        match refusal(fd.as_fd(), offload) {
+            Some(refusal) => Err(refusal.give_back(fd)),
+            None => Ok(Self { fd, offload: Offload::NONE, limits: LIMITS }),
+        }
+    }
+
+    pub(crate) fn socket(fd: OwnedFd, offload: Offload, limits: FrameLimits) -> Self {
+        Self { fd, offload, limits }
+    }
+
+    pub(crate) fn reattach(&self, _: &Config) -> Result<(bool, Offload), AttachError> {
+        Err(AttachError::Unsupported { what: "re-attaching" })
+    }
+
+    pub(crate) fn detach(self) -> Result<(), DetachError> {
+        drop(self);
+        Ok(())
+    }
+
+    pub(crate) fn into_fd(self) -> Result<OwnedFd, Self> {
+        Ok(self.fd)
+    }
+
+    pub(crate) fn offload(&self) -> Offload {
+        self.offload
+    }
+
+    pub(crate) fn limits(&self) -> FrameLimits {
+        self.limits
+    }
+
+    /// Only a socket has a header here, and what its peer sends is between the peer and the caller.
+    pub(crate) fn set_offload(&self, wanted: Offload) -> io::Result<Offload> {
+        Ok(wanted)
+    }
+
+    pub(crate) fn name(&self) -> io::Result<InterfaceName> {
+        Self::name_of(self.as_fd())
+    }
+
+    /// Finds the device's node, which bears the interface's name (tap(4)) as long as nobody renames that.
+    pub(crate) fn name_of(fd: BorrowedFd<'_>) -> io::Result<InterfaceName> {
+        let device = File::from(fd.try_clone_to_owned()?).metadata()?;
+        let is_same = |node: &Metadata| node.file_type().is_char_device() && node.rdev() == device.rdev();
+        let node =
+            read_dir("/dev")?.flatten().find(|entry| entry.metadata().is_ok_and(|node| is_same(&node)));
+        let name = node.filter(|_| device.file_type().is_char_device()).map(|node| node.file_name());
+        let name = name.and_then(|name| InterfaceName::from_c_bytes(name.as_bytes()));
+        name.ok_or_else(|| io::ErrorKind::Unsupported.into())
+    }
+
+    pub(crate) fn dropped_by_host(&self) -> Option<u64> {
+        None
+    }
+}
+
+/// What cannot be asked of an interface here.
+macro_rules! unsupported {
+    ($($name:ident($($argument:ty),*) -> $answer:ty;)*) => {
+        impl Interface {
+            $(pub(crate) fn $name(&self, $(_: $argument),*) -> io::Result<$answer> {
+                Err(io::ErrorKind::Unsupported.into())
+            })*
+        }
+    };
+}
+
+unsupported! {
+    set_queue_enabled(bool) -> ();
+    set_carrier(bool) -> ();
+    mtu() -> u32;
+    set_mtu(u32) -> ();
+    hardware_address() -> [u8; 6];
+    set_hardware_address([u8; 6]) -> ();
+    is_up() -> bool;
+    set_up(bool) -> ();
+    set_address(IpAddr, u8) -> ();
+}
+
+impl AsFd for Interface {
+    #[inline]
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+fn refusal(fd: BorrowedFd<'_>, offload: &Offload) -> Option<Refusal> {
+    let node = Interface::name_of(fd).ok();
     if let Some(node) = node.filter(|node| !is_tap(node.as_bytes())) {
         let found = format!("the character device {node}, no TAP");
-        return Err(AdoptError { fd, found, remedy: "a TAP's descriptor is needed", source: None });
+        return Some(Refusal { found, remedy: "a TAP's descriptor is needed", source: None });
     }
-    if offload.header_len != 0 {
-        let found = "a device without virtio-net headers".to_owned();
-        return Err(AdoptError { fd, found, remedy: "ask for no offload", source: None });
-    }
-    Ok(Attached { plumbing: None, fd, offload: Offload::NONE, limits: LIMITS, multi_queue: false })
+    let found = "a device without virtio-net headers".to_owned();
+    (offload.header_len != 0).then_some(Refusal { found, remedy: "ask for no offload", source: None })
 }
 
 /// The names of tap(4), and of FreeBSD's TAPs for virtual machines.
 fn is_tap(node: &[u8]) -> bool {
     [&b"tap"[..], b"vmnet"].iter().any(|prefix| node.starts_with(prefix))
-}
-
-pub(crate) fn rebind(
-    _: BorrowedFd<'_>,
-    _: &mut Option<Plumbing>,
-    _: &Config,
-    _: bool,
-) -> Result<(bool, Offload), AttachError> {
-    Err(AttachError::Unsupported { what: "re-attaching" })
-}
-
-pub(crate) fn set_offload(_: BorrowedFd<'_>, _: Option<&Plumbing>, wanted: Offload) -> io::Result<Offload> {
-    // Only a socket has a header here, and what its peer sends is between the peer and the caller.
-    Ok(wanted)
-}
-
-pub(crate) fn set_queue_enabled(_: BorrowedFd<'_>, _: bool) -> io::Result<()> {
-    unsupported()
-}
-
-/// Finds the device's node, which bears the interface's name (tap(4)) as long as nobody renames that.
-pub(crate) fn name(fd: BorrowedFd<'_>, _: Option<&Plumbing>) -> io::Result<InterfaceName> {
-    let device = File::from(fd.try_clone_to_owned()?).metadata()?;
-    let is_same = |node: &Metadata| node.file_type().is_char_device() && node.rdev() == device.rdev();
-    let node = read_dir("/dev")?.flatten().find(|entry| entry.metadata().is_ok_and(|node| is_same(&node)));
-    let name = node.filter(|_| device.file_type().is_char_device()).map(|node| node.file_name());
-    let name = name.and_then(|name| InterfaceName::from_c_bytes(name.as_bytes()));
-    name.ok_or_else(|| io::ErrorKind::Unsupported.into())
-}
-
-pub(crate) fn mtu(_: BorrowedFd<'_>, _: Option<&Plumbing>) -> io::Result<u32> {
-    unsupported()
-}
-
-pub(crate) fn set_mtu(_: BorrowedFd<'_>, _: Option<&Plumbing>, _: u32) -> io::Result<()> {
-    unsupported()
-}
-
-pub(crate) fn hardware_address(_: BorrowedFd<'_>, _: Option<&Plumbing>) -> io::Result<[u8; 6]> {
-    unsupported()
-}
-
-pub(crate) fn set_hardware_address(_: BorrowedFd<'_>, _: Option<&Plumbing>, _: [u8; 6]) -> io::Result<()> {
-    unsupported()
-}
-
-pub(crate) fn is_up(_: BorrowedFd<'_>, _: Option<&Plumbing>) -> io::Result<bool> {
-    unsupported()
-}
-
-pub(crate) fn set_up(_: BorrowedFd<'_>, _: Option<&Plumbing>, _: bool) -> io::Result<()> {
-    unsupported()
-}
-
-pub(crate) fn set_address(_: BorrowedFd<'_>, _: Option<&Plumbing>, _: IpAddr, _: u8) -> io::Result<()> {
-    unsupported()
-}
-
-pub(crate) fn set_carrier(_: BorrowedFd<'_>, _: Option<&Plumbing>, _: bool) -> io::Result<()> {
-    unsupported()
-}
-
-pub(crate) fn dropped_by_host(_: BorrowedFd<'_>, _: Option<&Plumbing>) -> Option<u64> {
-    None
-}
-
-fn unsupported<T>() -> io::Result<T> {
-    Err(io::ErrorKind::Unsupported.into())
 }
 
 pub(crate) fn read_fault(errno: i32) -> ReadFault {

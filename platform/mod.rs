@@ -1,32 +1,37 @@
-//! Device attach. Everything that differs between operating systems is behind `sys`, which each system provides with
-//! the same names:
+//! Device attach. Everything that differs between operating systems is behind `sys`, which each system provides with the
+//! same names.
 //!
-//! - `Plumbing`: owns what holds the interface together besides the frames' descriptor; dropping it undoes that part of
-//!   the attach, `undo` does the same and tells what failed.
-//! - `attach(name, &Config, queues) -> Result<Vec<Attached>, AttachError>`: makes or opens the interface.
-//! - `adopt(OwnedFd, &Offload) -> Result<Attached, AdoptError>`: says what a foreign descriptor is, and prepares it.
-//!   Only character devices get here, open for reading and writing, non-blocking and close-on-exec already.
-//! - `rebind(fd, &mut plumbing, &Config, multi_queue) -> Result<(bool, Offload), AttachError>`: binds the descriptor of a
-//!   removed interface again; `true` when a poller must register it anew; and the offloads granted.
-//! - `set_offload(fd, plumbing, Offload) -> io::Result<Offload>`: changes the offloads and says what was granted.
-//! - `set_queue_enabled(fd, bool) -> io::Result<()>`: attaches or detaches one queue of several.
-//! - `check_name(&str)`: the system's rule for names, asked before any call.
-//! - `name`, `mtu`, `set_mtu`, `hardware_address`, `set_hardware_address`, `is_up`, `set_up`, `set_address`, `set_carrier`,
-//!   `dropped_by_host`: what a `Tap` asks of its interface, each time anew, since an interface can be renamed. Each
-//!   takes the descriptor and the plumbing, and uses what its system needs.
+//! `Interface` is one queue of an attached interface. It owns the frames' descriptor, whose number stays the same for its
+//! whole life, and whatever else holds the interface together. Dropping it undoes the attach in reverse. Its methods:
+//!
+//! | method | does |
+//! |---|---|
+//! | `attach(name, &Config, queues) -> Result<Vec<Self>, AttachError>` | makes or opens the interface, and applies the settings of the configuration |
+//! | `adopt(OwnedFd, &Offload) -> Result<Self, AdoptError>` | says what a foreign character device is, and prepares it; it is open for reading and writing, non-blocking and close-on-exec already |
+//! | `socket(OwnedFd, Offload, FrameLimits) -> Self` | takes a datagram socket whose peer stands at the other end of the cable; it has no interface to ask |
+//! | `reattach(&self, &Config) -> Result<(bool, Offload), AttachError>` | binds the interface again after its removal: `true` when a poller must register the descriptor anew, and the offloads granted |
+//! | `detach(self) -> Result<(), DetachError>` | does what a drop does, and tells what failed |
+//! | `as_fd(&self)`, `into_fd(self) -> Result<OwnedFd, Self>` | lend the descriptor; give it out where it is all there is |
+//! | `offload(&self) -> Offload`, `limits(&self) -> FrameLimits` | what was granted at the attach; the lengths of frame that the host takes |
+//! | `set_offload(&self, Offload) -> io::Result<Offload>` | changes the offloads, and says what was granted |
+//! | `set_queue_enabled(&self, bool) -> io::Result<()>` | attaches or detaches one queue of several |
+//! | `name`, `mtu`, `set_mtu`, `hardware_address`, `set_hardware_address`, `is_up`, `set_up`, `set_address`, `set_carrier`, `dropped_by_host` | what a `Tap` asks of its interface, each time anew, since an interface can be renamed |
+//! | `name_of(BorrowedFd) -> io::Result<InterfaceName>` | the name of the interface behind a descriptor that is not adopted yet |
+//!
+//! Beside it stand:
+//!
+//! - `check_name(&str)`: the system's rule for names, asked before any call;
+//! - `remedy_of_setting(Setting, &io::Error)`: what an administrator can do about a setting that was refused; may be empty;
 //! - `read_fault`, `write_fault`: what an errno of the frames' descriptor means. The only place where that is decided.
 //!
-//! What an attached descriptor promises the engine: it is non-blocking and close-on-exec; one read takes exactly one
+//! What the frames' descriptor promises the engine: it is non-blocking and close-on-exec; one read takes exactly one
 //! frame and one write puts exactly one; with `offload.header_len` a virtio-net header of that length precedes each; a
 //! frame longer than the buffer can be told by one spare byte.
+//!
+//! `frame_io::read(fd, slices)` and `frame_io::write(fd, slices)` move one frame by one system call; an errno comes as it is.
+//!
+//! This folder knows `src/attach`, `src/memory` and `src/wire`, and nothing else of the engine.
 
-mod attach;
-mod child;
-mod fault;
-mod granted;
-mod inherited;
-mod number;
-mod settings;
 mod tap;
 
 cfg_if::cfg_if! {
@@ -59,10 +64,6 @@ cfg_if::cfg_if! {
     }
 }
 
-pub(crate) use attach::attach;
-pub(crate) use child::inherit_standard_streams_only;
-pub(crate) use fault::{ReadFault, WriteFault, is_refusal};
-pub(crate) use number::duplicate;
-pub(crate) use sys::{check_name, read_fault, write_fault};
-pub(crate) use tap::FrameLimits;
+pub(crate) use sys::{read_fault, write_fault};
 pub use tap::Tap;
+pub(crate) use tap::{FrameLimits, ReadFault, WriteFault, is_refusal};

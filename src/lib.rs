@@ -80,9 +80,7 @@ mod memory;
 
 mod wire;
 
-pub use attach::config::Config;
-pub use attach::error::{AdoptError, AttachError, DetachError, ProgramError};
-pub use attach::name::InterfaceName;
+pub use attach::{AdoptError, AttachError, Config, DetachError, InterfaceName, ProgramError};
 pub use backend::{
     Backend, LinkState, OwnedTransmitter, ReceiveError, ReceiveStatistics, Received, Session, Statistics,
     TransmitBuffer, TransmitError, TransmitStatistics, Transmitter,

@@ -109,10 +109,25 @@ fn a_sockets_header_is_what_its_owner_says() {
 }
 
 #[test]
-fn one_descriptor_is_one_queue() {
-    let (ours, _theirs) = UnixDatagram::pair().unwrap();
-    let error = Config::new().inherited(ours.into()).attach_queues(2).unwrap_err();
-    assert!(matches!(error, AttachError::Unsupported { .. }), "{error}");
+fn each_queue_is_a_descriptor_of_its_own() {
+    let pair = || OwnedFd::from(UnixDatagram::pair().unwrap().0);
+    let counts = [
+        (Config::new().inherited(pair()).attach_queues(2).unwrap_err(), "2 asked for, and 1 inherited"),
+        (
+            Config::new().inherited_queues(vec![pair(), pair()]).attach().map(drop).unwrap_err(),
+            "1 asked for, and 2",
+        ),
+        (Config::new().inherited_queues(vec![]).attach().map(drop).unwrap_err(), "1 asked for, and 0"),
+    ];
+    for (error, words) in counts {
+        assert!(
+            matches!(error, AttachError::BadOption { .. }) && error.to_string().contains(words),
+            "{error}"
+        );
+    }
+    // Two sockets have no interface that could be the same.
+    let error = Config::new().inherited_queues(vec![pair(), pair()]).attach_queues(2).unwrap_err();
+    assert!(error.to_string().contains("several queues"), "{error}");
 }
 
 #[test]

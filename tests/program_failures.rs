@@ -13,7 +13,7 @@ use tap_plumb::{AttachError, ProgramError};
 fn spawn_errno(program: impl Into<PathBuf>) -> Option<i32> {
     let program = program.into();
     match setup_failure(named(&program)) {
-        ProgramError::Spawn { program: named, source } => {
+        ProgramError::Spawn { program: named, source, .. } => {
             assert_eq!(named, program);
             source.raw_os_error()
         }
@@ -28,6 +28,18 @@ fn f39_a_missing_program_is_reported_with_its_path() {
     assert_eq!(spawn_errno(&missing), Some(libc::ENOENT));
     let text = setup_failure(named(&missing)).to_string();
     assert!(text.contains(&*missing.to_string_lossy()), "{text}");
+}
+
+#[test]
+fn a_script_with_the_line_ends_of_another_system_is_told_what_is_wrong_with_it() {
+    let programs = Programs::new("carriage return");
+    let script = programs.script("setup", "exit 0");
+    std::fs::write(&script, "#!/bin/sh\r\nexit 0\r\n").unwrap();
+    let text = setup_failure(named(&script)).to_string();
+    assert!(text.contains("carriage return"), "{text}");
+    std::fs::write(&script, "#!/no/such/shell\nexit 0\n").unwrap();
+    let text = setup_failure(named(&script)).to_string();
+    assert!(text.contains("its interpreter \"/no/such/shell\" does not exist"), "{text}");
 }
 
 #[test]

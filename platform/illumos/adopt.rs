@@ -3,71 +3,60 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use super::super::tap::Refusal;
 use super::abi::{RMSGD, TUNGETPPA};
-use super::{LIMITS, refusal, streams};
-use crate::attach::error::AdoptError;
-use crate::platform::tap::Attached;
-use crate::wire::Offload;
+use super::interface::Interface;
+use super::{refusal, streams};
+use crate::attach::AdoptError;
 
 /// Adopts the control stream of a device, whoever plumbs IP over it. Anything else is refused with what it is.
-pub(crate) fn adopt(fd: OwnedFd, _offload: &Offload) -> Result<Attached, AdoptError> {
+pub(super) fn adopt(fd: OwnedFd) -> Result<Interface, AdoptError> {
     match recognise(fd.as_fd()).and_then(|()| set_read_mode(fd.as_fd())) {
-        Ok(()) => {
-            Ok(Attached { plumbing: None, fd, offload: Offload::NONE, limits: LIMITS, multi_queue: false })
-        }
-        Err(Finding { found, remedy, source }) => Err(AdoptError { fd, found, remedy, source }),
+        Ok(()) => Ok(Interface::of_stream(fd, None)),
+        Err(refusal) => Err(refusal.give_back(fd)),
     }
 }
 
-/// What a descriptor is, when it is no TAP.
-struct Finding {
-    found: String,
-    remedy: &'static str,
-    source: Option<io::Error>,
-}
-
-impl Finding {
-    fn new(found: impl Into<String>, remedy: &'static str, source: Option<io::Error>) -> Self {
-        Self { found: found.into(), remedy, source }
-    }
+fn refuse(found: impl Into<String>, remedy: &'static str, source: Option<io::Error>) -> Refusal {
+    Refusal { found: found.into(), remedy, source }
 }
 
 /// The driver's name comes first: what answers `TUNGETPPA` may still be a TUN, or a stream of IP.
-fn recognise(fd: BorrowedFd<'_>) -> Result<(), Finding> {
+fn recognise(fd: BorrowedFd<'_>) -> Result<(), Refusal> {
     let names = streams::list(fd).map_err(not_a_stream)?;
     let found = match names.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["tap"] => return recognise_control(fd),
         [module, .., "tap"] => format!("a tap stream with the module {module} above the driver"),
         [.., "tun"] => {
-            return Err(Finding::new("a TUN, whose packets have no Ethernet header", "open /dev/tap", None));
+            return Err(refuse("a TUN, whose packets have no Ethernet header", "open /dev/tap", None));
         }
         [.., driver] => format!("a stream of the driver {driver}"),
         [] => "a stream without a driver".to_owned(),
     };
-    Err(Finding::new(found, "the control stream of a TAP is needed", None))
+    Err(refuse(found, "the control stream of a TAP is needed", None))
 }
 
-fn recognise_control(fd: BorrowedFd<'_>) -> Result<(), Finding> {
+fn recognise_control(fd: BorrowedFd<'_>) -> Result<(), Refusal> {
     match streams::ask_driver(fd, TUNGETPPA, 0) {
         Ok(_) => Ok(()),
         Err(error) if refusal::is(&error, libc::ENODEV) => {
-            Err(Finding::new("a tap stream without a device", "make one with TUNNEWPPA first", Some(error)))
+            Err(refuse("a tap stream without a device", "make one with TUNNEWPPA first", Some(error)))
         }
-        Err(error) => Err(Finding::new("a tap stream whose driver refuses TUNGETPPA", "", Some(error))),
+        Err(error) => Err(refuse("a tap stream whose driver refuses TUNGETPPA", "", Some(error))),
     }
 }
 
 /// `I_LIST` is refused by what is no stream, and by a stream that is linked below a multiplexor.
-fn not_a_stream(error: io::Error) -> Finding {
+fn not_a_stream(error: io::Error) -> Refusal {
     let found = match error.raw_os_error() {
         Some(libc::EINVAL) => "a stream that is linked below a multiplexor",
         Some(libc::ENXIO | libc::EIO | libc::ENOSR) => "a stream that has failed or was hung up",
         _ => "a device that is no stream",
     };
-    Finding::new(found, "the control stream of a TAP is needed", Some(error))
+    refuse(found, "the control stream of a TAP is needed", Some(error))
 }
 
-fn set_read_mode(fd: BorrowedFd<'_>) -> Result<(), Finding> {
-    let refused = |error| Finding::new("a tap stream that refuses I_SRDOPT", "", Some(error));
+fn set_read_mode(fd: BorrowedFd<'_>) -> Result<(), Refusal> {
+    let refused = |error| refuse("a tap stream that refuses I_SRDOPT", "", Some(error));
     streams::set_read_options(fd, RMSGD).map_err(refused)
 }

@@ -10,7 +10,7 @@ use nix::fcntl::OFlag;
 use super::abi::{I_SRDOPT, RMSGD, TUNGETPPA, TUNNEWPPA};
 use super::name::{Ppa, TapName};
 use super::{refusal, streams};
-use crate::attach::error::AttachError;
+use crate::attach::AttachError;
 
 /// The tap driver's node. Each open is a new stream.
 pub(super) const TAP: &str = "/dev/tap";

@@ -13,8 +13,8 @@ use super::abi::{
     DL_SET_PHYS_ADDR_REQ, DL_SYSERR,
 };
 use super::name::Ppa;
-use super::{control, messages, refusal};
-use crate::attach::error::AttachError;
+use super::{control, refusal, streams};
+use crate::attach::AttachError;
 
 /// Milliseconds that the driver may take to answer.
 const ANSWER_MILLISECONDS: u16 = 5000;
@@ -56,10 +56,10 @@ fn on(request: &'static str, ppa: Ppa) -> impl FnOnce(io::Error) -> AttachError 
 fn ask(stream: &OwnedFd, words: &[u32], tail: &[u8], wanted: u32) -> io::Result<Answer> {
     let mut request: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
     request.extend_from_slice(tail);
-    messages::put_control(stream, &mut request)?;
+    streams::put_control(stream, &mut request)?;
     await_answer(stream)?;
     let mut answer = Answer { bytes: [0; ANSWER_ROOM], len: 0 };
-    answer.len = messages::get_control(stream, &mut answer.bytes)?;
+    answer.len = streams::get_control(stream, &mut answer.bytes)?;
     answer.require(wanted)
 }
 

@@ -1,107 +1,250 @@
-//! Questions and settings of an IP interface in one address family. if_tcp(4P)
+//! A TAP's interface: the control stream, which carries the frames, and the plumbing that this process made over it.
 
-use std::ffi::c_int;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::io;
+use std::net::IpAddr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::abi::{
-    IFF_UP, LifReq, Request, SIOCGLIFFLAGS, SIOCGLIFMTU, SIOCGLIFMUXID, SIOCLIFADDIF, SIOCSLIFADDR,
-    SIOCSLIFFLAGS, SIOCSLIFMTU, SIOCSLIFMUXID, SIOCSLIFNETMASK,
-};
-use super::mux_link::Mux;
-use super::{refusal, streams};
-use crate::attach::error::AttachError;
-use crate::attach::name::InterfaceName;
+use super::super::tap::FrameLimits;
+use super::ip::IpInterface;
+use super::mux_link::{Family, Mux};
+use super::name::{Ppa, TapName};
+use super::plumb::{self, Muxes};
+use super::plumbing::Plumbing;
+use super::{adopt, control, dlpi, options, refusal, streams};
+use crate::attach::{AdoptError, AttachError, Config, DetachError, InterfaceName, Source};
+use crate::wire::Offload;
 
-/// An interface as it is asked for: by its name, through a stream of `/dev/udp` or `/dev/udp6`, which decides the family.
-pub(super) struct Interface<'a> {
-    pub(super) through: &'a Mux,
-    pub(super) name: InterfaceName,
+/// What the driver's queue takes: `tunminfo` of its `tun.c`. The stream head refuses anything else with `ERANGE`.
+const LIMITS: FrameLimits = FrameLimits { shortest: 21, longest: 2048 };
+
+/// Dropped in this order: the IP side must be undone before the control stream closes, which could hang the kernel.
+#[derive(Debug)]
+pub(crate) struct Interface {
+    /// `None` where somebody else plumbs, and for a socket.
+    plumbing: Mutex<Option<Plumbing>>,
+    fd: OwnedFd,
+    /// As granted at the attach: none but those of a socket.
+    offload: Offload,
+    limits: FrameLimits,
 }
 
-impl Interface<'_> {
-    /// `SIOCGLIFMUXID`: the muxids of the IP and the ARP stream; 0 for a stream that is not linked.
-    pub(super) fn mux_ids(&self) -> Result<(c_int, c_int), AttachError> {
-        Ok(self.ask(SIOCGLIFMUXID, |_| {})?.mux_ids())
-    }
-
-    /// `SIOCSLIFMUXID`.
-    pub(super) fn set_mux_ids(&self, ip: c_int, arp: c_int) -> Result<(), AttachError> {
-        self.ask(SIOCSLIFMUXID, |request| request.set_mux_ids(ip, arp)).map(drop)
-    }
-
-    /// `SIOCGLIFMTU`, in bytes without the Ethernet header.
-    pub(super) fn mtu(&self) -> Result<u32, AttachError> {
-        Ok(self.ask(SIOCGLIFMTU, |_| {})?.mtu())
-    }
-
-    /// `SIOCSLIFMTU`, in bytes without the Ethernet header.
-    pub(super) fn set_mtu(&self, mtu: u32) -> Result<(), AttachError> {
-        self.ask(SIOCSLIFMTU, |request| request.set_mtu(mtu)).map(drop)
-    }
-
-    /// `SIOCGLIFFLAGS`.
-    pub(super) fn is_up(&self) -> Result<bool, AttachError> {
-        Ok(self.flags()? & IFF_UP != 0)
-    }
-
-    /// `SIOCGLIFFLAGS`, then `SIOCSLIFFLAGS`, which replaces all of them.
-    pub(super) fn set_up(&self, up: bool) -> Result<(), AttachError> {
-        let flags = self.flags()?;
-        let wanted = if up { flags | IFF_UP } else { flags & !IFF_UP };
-        self.ask(SIOCSLIFFLAGS, |request| request.set_flags(wanted)).map(drop)
-    }
-
-    /// Gives the interface an address. The first unit takes no IPv6 address but a link-local one; any other goes on a
-    /// logical interface, whose name is returned and which is down.
-    pub(super) fn give_address(
-        &self,
-        address: IpAddr,
-        prefix: u8,
-    ) -> Result<Option<InterfaceName>, AttachError> {
-        if matches!(address, IpAddr::V6(address) if !address.is_unicast_link_local()) {
-            return self.add_address(address, prefix).map(Some);
+impl Interface {
+    /// Makes a device, and plumbs IP over it unless somebody else is to do so.
+    pub(crate) fn attach(name: Option<&str>, config: &Config, queues: u16) -> Result<Vec<Self>, AttachError> {
+        let wanted = name.map(TapName::parse).transpose()?;
+        options::check(config, wanted, queues)?;
+        if config.external_plumbing {
+            return Ok(vec![Self::of_stream(bare(wanted, config)?, None)]);
         }
-        self.ask(SIOCSLIFADDR, |request| request.set_address(address))?;
-        self.set_netmask(address, prefix)?;
-        Ok(None)
+        let (control, plumbing) = plumb::attach(wanted, config)?;
+        Ok(vec![Self::of_stream(control, Some(plumbing))])
     }
 
-    /// `SIOCLIFADDIF` answers with the name of the logical interface, such as `tap3:1`.
-    fn add_address(&self, address: IpAddr, prefix: u8) -> Result<InterfaceName, AttachError> {
-        let answer = self.ask(SIOCLIFADDIF, |request| request.set_address(address))?;
-        let added = answer.name().filter(|name| *name != self.name);
-        let name = added.ok_or_else(|| {
-            refusal::mismatch(
-                "SIOCLIFADDIF: the new interface",
-                format!("one above {}", self.name),
-                self.name,
-            )
-        })?;
-        Interface { through: self.through, name }.set_netmask(address, prefix)?;
-        Ok(name)
+    /// The driver has no offload to grant, whatever is asked for.
+    pub(crate) fn adopt(fd: OwnedFd, _: &Offload) -> Result<Self, AdoptError> {
+        adopt::adopt(fd)
     }
 
-    fn set_netmask(&self, address: IpAddr, prefix: u8) -> Result<(), AttachError> {
-        self.ask(SIOCSLIFNETMASK, |request| request.set_address(netmask(address, prefix))).map(drop)
+    pub(super) fn of_stream(fd: OwnedFd, plumbing: Option<Plumbing>) -> Self {
+        Self { plumbing: Mutex::new(plumbing), fd, offload: Offload::NONE, limits: LIMITS }
     }
 
-    fn flags(&self) -> Result<u64, AttachError> {
-        Ok(self.ask(SIOCGLIFFLAGS, |_| {})?.flags())
+    pub(crate) fn socket(fd: OwnedFd, offload: Offload, limits: FrameLimits) -> Self {
+        Self { plumbing: Mutex::new(None), fd, offload, limits }
     }
 
-    fn ask(&self, request: Request, fill: impl FnOnce(&mut LifReq)) -> Result<LifReq, AttachError> {
-        let mut argument = LifReq::about(self.name);
-        fill(&mut argument);
-        let object = || format!("{} through {}", self.name, self.through.family.node());
-        streams::ask_ip(&self.through.fd, request, &mut argument).map_err(refusal::of(request, object()))?;
-        Ok(argument)
+    /// Plumbs anew over a new control stream, which takes the number of the old one: that one cannot be used again, a stream
+    /// makes one device in its life. Always true, since to a poller it is another descriptor.
+    ///
+    /// After a failure the number refers to a stream that carries no frame either way, and the same can be tried again.
+    pub(crate) fn reattach(&self, config: &Config) -> Result<(bool, Offload), AttachError> {
+        let mut plumbing = self.plumbing();
+        let wanted = self.wanted_name(plumbing.as_ref(), config)?;
+        options::check(config, wanted, 1)?;
+        // The old interface's IP side goes before its control stream does, and the number of a multiplexor stays below it.
+        let muxes = match plumbing.take() {
+            Some(old) => Some(Muxes::renew(old, config)?),
+            None if config.external_plumbing => None,
+            None => Some(Muxes::open(config)?),
+        };
+        let ppa = self.renew_control(wanted)?;
+        let name = wanted.map_or_else(|| TapName::of(ppa), Ok)?;
+        match muxes {
+            Some(muxes) => *plumbing = Some(plumb::plumb(&muxes, name, config, config.replace_stale)?),
+            None => config.hardware_address.map_or(Ok(()), |address| dlpi::set_address(ppa, address))?,
+        }
+        Ok((true, Offload::NONE))
+    }
+
+    /// Puts a fresh stream under the descriptor's number and makes a device on it.
+    fn renew_control(&self, wanted: Option<TapName>) -> Result<Ppa, AttachError> {
+        let fresh = control::open()?;
+        streams::replace(self.as_fd(), &fresh).map_err(refusal::request("dup3", control::TAP))?;
+        drop(fresh);
+        control::become_control(self.as_fd(), wanted)
+    }
+
+    /// The name that the interface had, or has to have. `None` lets the driver choose.
+    fn wanted_name(
+        &self,
+        plumbing: Option<&Plumbing>,
+        config: &Config,
+    ) -> Result<Option<TapName>, AttachError> {
+        match (&config.source, plumbing) {
+            (Source::Name(name), _) => TapName::parse(name).map(Some),
+            (Source::Any, Some(plumbing)) => Ok(Some(plumbing.name())),
+            (Source::Any, None) => control::ppa_of(self.as_fd()).ok().map(TapName::of).transpose(),
+            (Source::Inherited(_), _) => {
+                Err(AttachError::Unsupported { what: "re-attaching a descriptor that was handed in" })
+            }
+        }
+    }
+
+    pub(crate) fn detach(self) -> Result<(), DetachError> {
+        let plumbing = self.plumbing.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let undone = plumbing.map_or(Ok(()), Plumbing::undo);
+        drop(self.fd);
+        undone
+    }
+
+    pub(crate) fn into_fd(self) -> Result<OwnedFd, Self> {
+        if self.plumbing().is_some() { Err(self) } else { Ok(self.fd) }
+    }
+
+    pub(crate) fn offload(&self) -> Offload {
+        self.offload
+    }
+
+    pub(crate) fn limits(&self) -> FrameLimits {
+        self.limits
+    }
+
+    /// The driver has none to grant. With a header it is a socket, whose peer alone knows what it sends.
+    pub(crate) fn set_offload(&self, wanted: Offload) -> io::Result<Offload> {
+        Ok(if wanted.header_len == 0 { Offload::NONE } else { wanted })
+    }
+
+    /// A device has one control stream, and a frame no choice of queue.
+    pub(crate) fn set_queue_enabled(&self, _: bool) -> io::Result<()> {
+        Err(io::Error::new(io::ErrorKind::Unsupported, "a TAP has one queue here"))
+    }
+
+    /// The driver has no such signal.
+    pub(crate) fn set_carrier(&self, _: bool) -> io::Result<()> {
+        Err(io::Error::new(io::ErrorKind::Unsupported, "the tap driver has no carrier"))
+    }
+
+    /// The driver drops what nobody reads without counting it.
+    pub(crate) fn dropped_by_host(&self) -> Option<u64> {
+        None
+    }
+
+    /// The name: what it was plumbed as, or what the device's number makes of it. It cannot be changed here.
+    pub(crate) fn name(&self) -> io::Result<InterfaceName> {
+        Ok(self.tap_name()?.text())
+    }
+
+    pub(crate) fn name_of(fd: BorrowedFd<'_>) -> io::Result<InterfaceName> {
+        Ok(TapName::of(control::ppa_of(fd)?)?.text())
+    }
+
+    pub(crate) fn mtu(&self) -> io::Result<u32> {
+        match &*self.plumbing() {
+            Some(plumbing) => Ok(plumbing.mtu()?),
+            None => self.ask_foreign(Family::V4, |interface| interface.mtu()),
+        }
+    }
+
+    pub(crate) fn set_mtu(&self, mtu: u32) -> io::Result<()> {
+        match &*self.plumbing() {
+            Some(plumbing) => Ok(plumbing.set_mtu(mtu)?),
+            None => self.ask_foreign(Family::V4, |interface| interface.set_mtu(mtu)),
+        }
+    }
+
+    pub(crate) fn is_up(&self) -> io::Result<bool> {
+        match &*self.plumbing() {
+            Some(plumbing) => Ok(plumbing.is_up()?),
+            None => self.ask_foreign(Family::V4, |interface| interface.is_up()),
+        }
+    }
+
+    pub(crate) fn set_up(&self, up: bool) -> io::Result<()> {
+        match &*self.plumbing() {
+            Some(plumbing) => Ok(plumbing.set_up(up)?),
+            None => self.ask_foreign(Family::V4, |interface| interface.set_up(up)),
+        }
+    }
+
+    pub(crate) fn hardware_address(&self) -> io::Result<[u8; 6]> {
+        Ok(dlpi::address(self.tap_name()?.ppa())?)
+    }
+
+    /// Only where nobody has plumbed yet: IP reads the address then, and goes on announcing it after a change.
+    pub(crate) fn set_hardware_address(&self, address: [u8; 6]) -> io::Result<()> {
+        let plumbed_by_us = self.plumbing().is_some();
+        if plumbed_by_us || self.is_up().is_ok() {
+            let why = "IP does not notice that a plumbed TAP's address changes: give it in Config::hardware_address";
+            return Err(io::Error::new(io::ErrorKind::Unsupported, why));
+        }
+        if !options::is_station_address(address) {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, options::NO_STATION_ADDRESS));
+        }
+        Ok(dlpi::set_address(self.tap_name()?.ppa(), address)?)
+    }
+
+    /// Gives the interface an address. On one that somebody else plumbed, an IPv6 address needs its IPv6 side.
+    pub(crate) fn set_address(&self, address: IpAddr, prefix: u8) -> io::Result<()> {
+        if let Some(plumbing) = &*self.plumbing() {
+            return Ok(plumbing.set_address(address, prefix)?);
+        }
+        let family = if address.is_ipv4() { Family::V4 } else { Family::V6 };
+        self.ask_foreign(family, |interface| {
+            if IpInterface::takes(address) {
+                interface.set_address(address, prefix)
+            } else {
+                interface.add_address(address, prefix).map(drop)
+            }
+        })
+    }
+
+    fn tap_name(&self) -> io::Result<TapName> {
+        match &*self.plumbing() {
+            Some(plumbing) => Ok(plumbing.name()),
+            None => Ok(TapName::of(control::ppa_of(self.as_fd())?)?),
+        }
+    }
+
+    /// Asks about the interface that somebody else plumbed over the device.
+    fn ask_foreign<T>(
+        &self,
+        family: Family,
+        ask: impl FnOnce(IpInterface<'_>) -> Result<T, AttachError>,
+    ) -> io::Result<T> {
+        let name = TapName::of(control::ppa_of(self.as_fd())?)?.text();
+        let mux = Mux::open(family)?;
+        Ok(ask(IpInterface { through: &mux, name })?)
+    }
+
+    /// Only a re-attach changes it; whoever asks about the interface meanwhile waits.
+    fn plumbing(&self) -> MutexGuard<'_, Option<Plumbing>> {
+        self.plumbing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The mask of `prefix` leading ones, in the family of `address`. A prefix beyond the address' width is all ones.
-fn netmask(address: IpAddr, prefix: u8) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::from_bits(!u32::MAX.checked_shr(prefix.into()).unwrap_or(0))),
-        IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::from_bits(!u128::MAX.checked_shr(prefix.into()).unwrap_or(0))),
+impl AsFd for Interface {
+    #[inline]
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
     }
+}
+
+/// Makes the device alone. `ifconfig tap3 plumb` then finds it by its number.
+fn bare(wanted: Option<TapName>, config: &Config) -> Result<OwnedFd, AttachError> {
+    let (control, ppa) = control::open_device(wanted, config.busy_timeout)?;
+    if let Some(address) = config.hardware_address {
+        dlpi::set_address(ppa, address)?;
+    }
+    Ok(control)
 }

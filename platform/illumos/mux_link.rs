@@ -14,7 +14,7 @@ use log::warn;
 use super::abi::{I_LINK, I_POP, I_PUSH, I_UNLINK};
 use super::name::TapName;
 use super::{refusal, streams};
-use crate::attach::error::{AttachError, DetachError};
+use crate::attach::{AttachError, DetachError};
 
 /// More modules than the kernel lets a stream have (`nstrpush`).
 const TOO_MANY_MODULES: usize = 10;

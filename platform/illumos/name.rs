@@ -3,11 +3,15 @@
 use std::ffi::c_int;
 use std::fmt;
 
-use crate::attach::error::AttachError;
-use crate::attach::name::InterfaceName;
+use crate::attach::{AttachError, InterfaceName};
 
 /// The longest name: `LIFNAMSIZ` - 1. The kernel cuts a longer one, and so would take another interface.
 const LONGEST: usize = 31;
+
+/// Checks the rule for names, and that the PPA is one that the driver has.
+pub(crate) fn check_name(name: &str) -> Result<(), AttachError> {
+    TapName::parse(name).map(drop)
+}
 
 /// A physical point of attachment: the number of a TAP device, 0 to 19.
 ///

@@ -1,8 +1,7 @@
 //! What a configuration cannot ask for here. Checked before anything is asked of the kernel.
 
 use super::name::TapName;
-use crate::attach::config::{Config, Creation};
-use crate::attach::error::AttachError;
+use crate::attach::{AttachError, Config, Creation};
 
 /// Why an address is none that a host can have.
 pub(super) const NO_STATION_ADDRESS: &str = "it is all zero or a group's, not the address of one station";
@@ -54,7 +53,7 @@ fn check_addresses(config: &Config) -> Result<(), AttachError> {
 fn check_external(config: &Config) -> Result<(), AttachError> {
     let of_interface = [
         (config.mtu.is_some(), "mtu"),
-        (config.address.is_some(), "address"),
+        (!config.addresses.is_empty(), "address"),
         (config.up, "up"),
         (config.replace_stale, "replace_stale"),
     ];

@@ -21,8 +21,18 @@ use super::mux_link::{Family, Mux};
 use super::name::{Ppa, TapName};
 use super::plumbing::{Plumbing, Side};
 use super::{control, dlpi, refusal, stale, streams};
-use crate::attach::config::Config;
-use crate::attach::error::AttachError;
+use crate::attach::{AttachError, Config};
+
+/// Makes a device and plumbs IP over it.
+pub(super) fn attach(wanted: Option<TapName>, config: &Config) -> Result<(OwnedFd, Plumbing), AttachError> {
+    let muxes = Muxes::open(config)?;
+    let (control, ppa) = control::open_device(wanted, config.busy_timeout)?;
+    let attempt = Attempt { muxes, control, rejected: Vec::new() };
+    match wanted {
+        Some(name) => attempt.plumb(name, config),
+        None => attempt.plumb_any(ppa, config),
+    }
+}
 
 /// The multiplexors an interface needs. Opened before the control stream: a process that dies closes its descriptors in
 /// ascending order, and this way the kernel, too, unplumbs before the control stream closes.
@@ -61,11 +71,11 @@ impl Muxes {
 }
 
 fn wants_v6(config: &Config) -> bool {
-    config.address.is_some_and(|(address, _)| address.is_ipv6())
+    config.addresses.iter().any(|(address, _)| address.is_ipv6())
 }
 
 /// An attach under way. Dropped in this order: no multiplexor outlives the control stream.
-pub(super) struct Attempt {
+struct Attempt {
     muxes: Muxes,
     control: OwnedFd,
     /// Devices whose interface name was taken, kept so that the driver chooses other ones.
@@ -73,23 +83,15 @@ pub(super) struct Attempt {
 }
 
 impl Attempt {
-    pub(super) fn new(muxes: Muxes, control: OwnedFd) -> Self {
-        Self { muxes, control, rejected: Vec::new() }
-    }
-
     /// Plumbs the interface `name` over the device of the control stream.
-    pub(super) fn plumb(self, name: TapName, config: &Config) -> Result<(OwnedFd, Plumbing), AttachError> {
+    fn plumb(self, name: TapName, config: &Config) -> Result<(OwnedFd, Plumbing), AttachError> {
         let plumbing = plumb(&self.muxes, name, config, config.replace_stale)?;
         Ok((self.control, plumbing))
     }
 
     /// Plumbs the device that the driver chose, or another one where somebody has an interface of that name: where any
     /// will do, nobody's need be replaced.
-    pub(super) fn plumb_any(
-        mut self,
-        mut ppa: Ppa,
-        config: &Config,
-    ) -> Result<(OwnedFd, Plumbing), AttachError> {
+    fn plumb_any(mut self, mut ppa: Ppa, config: &Config) -> Result<(OwnedFd, Plumbing), AttachError> {
         loop {
             let error = match plumb(&self.muxes, TapName::of(ppa)?, config, false) {
                 Ok(plumbing) => return Ok((self.control, plumbing)),

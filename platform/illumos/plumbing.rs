@@ -2,16 +2,14 @@
 
 use std::ffi::c_int;
 use std::net::IpAddr;
-use std::sync::OnceLock;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use log::warn;
 
-use super::interface::Interface;
+use super::ip::IpInterface;
 use super::mux_link::{Mux, MuxLink};
 use super::name::TapName;
-use crate::attach::config::Config;
-use crate::attach::error::{AttachError, DetachError};
-use crate::attach::name::InterfaceName;
+use crate::attach::{AttachError, Config, DetachError, InterfaceName};
 
 const NO_V6: &str = "an IPv6 address on an interface that was plumbed without one";
 
@@ -20,7 +18,7 @@ const NO_V6: &str = "an IPv6 address on an interface that was plumbed without on
 /// The control stream's close flushes the requests that IP has sent to the driver and not had answered; one that waits for
 /// such an answer waits for ever. Hence first the links, then the multiplexors, then the control stream.
 #[derive(Debug)]
-pub(crate) struct Plumbing {
+pub(super) struct Plumbing {
     v6: Option<Box<Side>>,
     v4: Box<Side>,
 }
@@ -36,7 +34,7 @@ impl Plumbing {
 
     /// Unplumbs as a drop does, the newest first, and tells the first thing that failed; what came after it was done all
     /// the same.
-    pub(crate) fn undo(self) -> Result<(), DetachError> {
+    pub(super) fn undo(self) -> Result<(), DetachError> {
         let Self { v6, v4 } = self;
         let v6 = v6.map_or(Ok(()), |side| side.unplumb());
         first_failure(v6, v4.unplumb())
@@ -47,8 +45,8 @@ impl Plumbing {
         if let Some(mtu) = config.mtu {
             self.set_mtu(mtu)?;
         }
-        if let Some((address, prefix)) = config.address {
-            self.set_address(address, prefix)?;
+        for &(address, prefix) in &config.addresses {
+            self.side_of(address)?.set_address(address, prefix)?;
         }
         if config.up { self.set_up(true) } else { Ok(()) }
     }
@@ -70,9 +68,18 @@ impl Plumbing {
         self.sides().try_for_each(|side| side.set_up(up))
     }
 
+    /// Gives an interface that is in use an address: on one that is up it is up at once.
     pub(super) fn set_address(&self, address: IpAddr, prefix: u8) -> Result<(), AttachError> {
-        let side = if address.is_ipv6() { self.v6.as_ref() } else { Some(&self.v4) };
-        side.ok_or(AttachError::Unsupported { what: NO_V6 })?.set_address(address, prefix)
+        let side = self.side_of(address)?;
+        match side.set_address(address, prefix)? {
+            Some(logical) if side.interface().is_up()? => side.unit(Some(logical)).set_up(true),
+            _ => Ok(()),
+        }
+    }
+
+    fn side_of(&self, address: IpAddr) -> Result<&Side, AttachError> {
+        let side = if address.is_ipv6() { self.v6.as_deref() } else { Some(&*self.v4) };
+        side.ok_or(AttachError::Unsupported { what: NO_V6 })
     }
 
     /// The multiplexors, to be used again after [`undo`](Self::undo).
@@ -93,17 +100,25 @@ pub(super) struct Side {
     ip: MuxLink,
     mux: Mux,
     name: TapName,
-    /// The logical interface that an IPv6 address of global scope needs: the first unit takes none but a link-local one.
-    logical: OnceLock<InterfaceName>,
+    given: Mutex<Vec<Given>>,
+}
+
+/// An address that the interface was given.
+#[derive(Debug)]
+struct Given {
+    address: IpAddr,
+    prefix: u8,
+    /// The logical interface that bears it; `None` for the first unit, which bears one.
+    logical: Option<InterfaceName>,
 }
 
 impl Side {
     pub(super) fn new(ip: MuxLink, arp: Option<MuxLink>, mux: Mux, name: TapName) -> Self {
-        Self { arp, ip, mux, name, logical: OnceLock::new() }
+        Self { arp, ip, mux, name, given: Mutex::default() }
     }
 
-    pub(super) fn interface(&self) -> Interface<'_> {
-        Interface { through: &self.mux, name: self.name.text() }
+    pub(super) fn interface(&self) -> IpInterface<'_> {
+        IpInterface { through: &self.mux, name: self.name.text() }
     }
 
     /// The muxids of the IP and the ARP stream; 0 where there is none, which `I_UNLINK` and `I_PUNLINK` refuse.
@@ -117,21 +132,43 @@ impl Side {
         first_failure(arp, ip.unlink())
     }
 
-    fn set_address(&self, address: IpAddr, prefix: u8) -> Result<(), AttachError> {
-        if let Some(logical) = self.interface().give_address(address, prefix)? {
-            self.logical.get_or_init(|| logical);
+    /// Gives the interface one more address, or one that it was given another prefix. Returns the logical interface that was
+    /// made for it, which is down.
+    fn set_address(&self, address: IpAddr, prefix: u8) -> Result<Option<InterfaceName>, AttachError> {
+        let (unit, mut given) = (self.interface(), self.given());
+        if let Some(known) = given.iter_mut().find(|known| known.address == address) {
+            if known.prefix != prefix {
+                self.unit(known.logical).set_netmask(address, prefix)?;
+                known.prefix = prefix;
+            }
+            return Ok(None);
         }
-        Ok(())
+        let first_is_free = given.iter().all(|known| known.logical.is_some());
+        let logical = if first_is_free && IpInterface::takes(address) {
+            unit.set_address(address, prefix).map(|()| None)?
+        } else {
+            unit.add_address(address, prefix).map(Some)?
+        };
+        given.push(Given { address, prefix, logical });
+        Ok(logical)
     }
 
-    /// The first unit comes up before a logical one and goes down after it.
+    /// The first unit comes up before the logical ones and goes down after them.
     fn set_up(&self, up: bool) -> Result<(), AttachError> {
-        let logical = self.logical.get().map(|&name| Interface { through: &self.mux, name });
-        let mut units: Vec<_> = [Some(self.interface()), logical].into_iter().flatten().collect();
+        let logical = self.given().iter().filter_map(|known| known.logical).collect::<Vec<_>>();
+        let mut units: Vec<_> = std::iter::once(None).chain(logical.into_iter().map(Some)).collect();
         if !up {
             units.reverse();
         }
-        units.iter().try_for_each(|unit| unit.set_up(up))
+        units.into_iter().try_for_each(|unit| self.unit(unit).set_up(up))
+    }
+
+    fn unit(&self, logical: Option<InterfaceName>) -> IpInterface<'_> {
+        IpInterface { through: &self.mux, name: logical.unwrap_or_else(|| self.name.text()) }
+    }
+
+    fn given(&self) -> MutexGuard<'_, Vec<Given>> {
+        self.given.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -2,8 +2,9 @@
 
 use std::io;
 
+use super::super::tap::Setting;
 use super::abi::{I_LINK, I_PUNLINK, I_PUSH, I_UNLINK, Request, TUNNEWPPA};
-use crate::attach::error::AttachError;
+use crate::attach::AttachError;
 
 /// What an errno of a request means for whoever runs the process. privileges(7), and the driver's README.
 const REMEDIES: [(&[&str], i32, &str); 9] = [
@@ -54,6 +55,15 @@ fn remedy(name: &str, source: &io::Error) -> &'static str {
         is(source, *errno) && requests.iter().any(|request| name.starts_with(request))
     };
     REMEDIES.iter().find(fits).map_or("", |(.., remedy)| remedy)
+}
+
+/// A setting of an interface that somebody else plumbed.
+pub(crate) fn of_setting(_: Setting, source: &io::Error) -> &'static str {
+    match source.raw_os_error() {
+        Some(libc::EPERM | libc::EACCES) => NEEDS_IP_CONFIG,
+        Some(libc::ENXIO) => "nobody has plumbed the interface yet, or not in that IP version",
+        _ => "",
+    }
 }
 
 fn remedy_of_open(source: &io::Error) -> &'static str {

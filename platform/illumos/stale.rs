@@ -4,11 +4,11 @@ use std::io;
 use std::path::Path;
 
 use super::abi::{I_PUNLINK, SIOCGLIFMUXID};
-use super::interface::Interface;
+use super::ip::IpInterface;
 use super::mux_link::{Mux, MuxId};
 use super::name::TapName;
 use super::{refusal, streams};
-use crate::attach::error::AttachError;
+use crate::attach::AttachError;
 
 /// Where the host's datalinks lie. ifconfig(8) looks for a name here before it takes it for a driver's.
 const DATALINKS: &str = "/dev/net";
@@ -17,7 +17,7 @@ const DATALINKS: &str = "/dev/net";
 /// owns the device, so that no other control stream can be its.
 pub(super) fn unplumb(mux: &Mux, name: TapName) -> Result<(), AttachError> {
     refuse_datalink(name)?;
-    let (ip, arp) = Interface { through: mux, name: name.text() }.mux_ids()?;
+    let (ip, arp) = IpInterface { through: mux, name: name.text() }.mux_ids()?;
     let ip = MuxId::new(ip).ok_or_else(|| unusable(name, ip))?;
     // 0 says that there is no ARP stream; anything below would be every interface of the host.
     let arp = if arp == 0 { None } else { Some(MuxId::new(arp).ok_or_else(|| unusable(name, arp))?) };

@@ -1,7 +1,8 @@
 //! One safe wrapper a call. Each says which manual page describes it.
 
-// UNSAFETY: ioctl(2) and dup3(3C) take pointers and descriptor numbers that only these wrappers know to be right.
-#![expect(unsafe_code, reason = "ioctl(2) and dup3(3C) have no safe form for STREAMS")]
+// UNSAFETY: ioctl(2), dup3(3C), getmsg(2) and putmsg(2) take pointers and descriptor numbers that only these wrappers know
+// to be right.
+#![expect(unsafe_code, reason = "these calls have no safe form")]
 
 use std::ffi::{CStr, c_int, c_long};
 use std::io;
@@ -11,9 +12,10 @@ use std::ptr;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::stat::Mode;
 
+use super::super::tap::above_standard_streams;
 use super::abi::{
-    FMNAMESZ, I_LINK, I_LIST, I_POP, I_PUNLINK, I_PUSH, I_SRDOPT, I_STR, I_UNLINK, LifReq, Request, StrIoctl,
-    StrList,
+    FMNAMESZ, I_LINK, I_LIST, I_POP, I_PUNLINK, I_PUSH, I_SRDOPT, I_STR, I_UNLINK, LifReq, RS_HIPRI, Request,
+    StrBuf, StrIoctl, StrList,
 };
 use super::mux_link::MuxId;
 
@@ -22,9 +24,16 @@ const ANSWER_SECONDS: c_int = 5;
 /// Modules a stream can have (`nstrpush`), and its driver.
 const LONGEST_STREAM: usize = 10;
 
-/// Opens a device for reading and writing, close-on-exec. open(2)
+// SAFETY: the prototypes of getmsg(2) and putmsg(2), `stropts.h`.
+unsafe extern "C" {
+    fn getmsg(fd: c_int, control: *mut StrBuf, data: *mut StrBuf, flags: *mut c_int) -> c_int;
+    fn putmsg(fd: c_int, control: *const StrBuf, data: *const StrBuf, flags: c_int) -> c_int;
+}
+
+/// Opens a device for reading and writing, close-on-exec and above the standard streams. open(2)
 pub(super) fn open(node: &str) -> io::Result<OwnedFd> {
-    Ok(nix::fcntl::open(node, OFlag::O_RDWR | OFlag::O_CLOEXEC | OFlag::O_NOCTTY, Mode::empty())?)
+    let flags = OFlag::O_RDWR | OFlag::O_CLOEXEC | OFlag::O_NOCTTY;
+    above_standard_streams(nix::fcntl::open(node, flags, Mode::empty())?)
 }
 
 /// Reads the status flags. fcntl(2), `F_GETFL`
@@ -114,6 +123,30 @@ pub(super) fn ask_ip(stream: &OwnedFd, request: Request, argument: &mut LifReq) 
     Ok(())
 }
 
+/// Sends `request` down the stream as one message. putmsg(2)
+pub(super) fn put_control(stream: &OwnedFd, request: &mut [u8]) -> io::Result<()> {
+    let control = buffer(request)?;
+    // SAFETY: `control` points at a `StrBuf` of 16 bytes, a local, whose `buf` points at the `len` bytes of `request`, lent
+    // for the call; the kernel reads both. There is no data part.
+    if unsafe { putmsg(stream.as_raw_fd(), &raw const control, ptr::null(), 0) } == -1 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+/// Takes one message of high priority into `answer` and returns its length in bytes. getmsg(2)
+pub(super) fn get_control(stream: &OwnedFd, answer: &mut [u8]) -> io::Result<usize> {
+    let mut control = buffer(answer)?;
+    let mut flags = RS_HIPRI;
+    // SAFETY: `control` points at a `StrBuf` of 16 bytes and `flags` at an `int`, both locals which the kernel overwrites.
+    // The `buf` of the former points at the `maxlen` bytes of `answer`, lent exclusively for the call; the kernel writes at
+    // most that many. There is no room for data, which stays queued.
+    if unsafe { getmsg(stream.as_raw_fd(), &raw mut control, ptr::null_mut(), &raw mut flags) } == -1 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(usize::try_from(control.len).unwrap_or(0).min(answer.len()))
+}
+
 /// What an `I_STR` can carry: plain bytes without padding, any pattern of which is a value.
 trait Block {}
 impl Block for c_int {}
@@ -137,6 +170,11 @@ fn i_str<T: Block>(stream: BorrowedFd<'_>, request: Request, argument: &mut T) -
 fn by_value(stream: BorrowedFd<'_>, request: Request, argument: c_int) -> io::Result<c_int> {
     // SAFETY: no pointer is passed: the kernel takes the argument of these requests as a number, as wide as a pointer.
     check(unsafe { libc::ioctl(stream.as_raw_fd(), request.code as _, c_long::from(argument)) })
+}
+
+fn buffer(bytes: &mut [u8]) -> io::Result<StrBuf> {
+    let len = c_int::try_from(bytes.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
+    Ok(StrBuf { maxlen: len, len, buf: bytes.as_mut_ptr().cast() })
 }
 
 fn check(returned: c_int) -> io::Result<c_int> {

@@ -6,12 +6,12 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use nix::sys::stat::{fstat, major, minor};
 
-use super::inspect::{Bound, DETACHED, HEADER, MULTI_QUEUE, TUN};
+use super::super::tap::Refusal;
+use super::bound::{Bound, DETACHED, HEADER, MULTI_QUEUE, TUN};
+use super::interface::Interface;
+use super::ioctl;
 use super::state::{self, Cause, Failure};
-use super::{LIMITS, ioctl};
-use crate::attach::error::AdoptError;
-use crate::platform::inherited::Refusal;
-use crate::platform::tap::Attached;
+use crate::attach::AdoptError;
 use crate::wire::Offload;
 
 /// The device numbers of `/dev/net/tun`.
@@ -21,11 +21,9 @@ const TUN_DEVICE: (u64, u64) = (10, 200);
 const DEFAULT_HEADER: usize = 12;
 
 /// Prepares a character device that is a TAP or a macvtap, and refuses any other.
-pub(crate) fn adopt(fd: OwnedFd, offload: &Offload) -> Result<Attached, AdoptError> {
+pub(super) fn adopt(fd: OwnedFd, offload: &Offload) -> Result<Interface, AdoptError> {
     match prepare(fd.as_fd(), *offload) {
-        Ok((offload, multi_queue)) => {
-            Ok(Attached { plumbing: None, fd, offload, limits: LIMITS, multi_queue })
-        }
+        Ok((offload, multi_queue)) => Ok(Interface::new(fd, offload, multi_queue)),
         Err(refusal) => Err(refusal.give_back(fd)),
     }
 }

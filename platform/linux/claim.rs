@@ -1,16 +1,18 @@
 //! `TUNSETIFF`: binding a descriptor to an interface, and saying why it was refused.
 
+use std::fs;
 use std::io;
 use std::os::fd::BorrowedFd;
+use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use super::inspect::{EXCLUSIVE, MULTI_QUEUE};
-use super::interface::Interface;
-use super::ioctl;
-use super::request::Request;
-use super::{busy, node};
-use crate::attach::error::AttachError;
+use super::bound::{EXCLUSIVE, MULTI_QUEUE};
+use super::ioctl::{self, Request};
+use super::netdev::NetDevice;
+use super::rtnetlink::Rtnetlink;
+use super::{remedy, tun};
+use crate::attach::AttachError;
 
 /// The kernel lets go of a killed owner's interface some milliseconds later; this is the first wait, each next one doubles.
 const FIRST_WAIT: Duration = Duration::from_millis(1);
@@ -43,37 +45,35 @@ fn explain(source: io::Error, name: &[u8], flags: u16) -> AttachError {
     let text = String::from_utf8_lossy(name).into_owned();
     match source.raw_os_error() {
         Some(libc::EBUSY) if flags & EXCLUSIVE != 0 => AttachError::Exists { name: text, source },
-        Some(libc::EBUSY) => AttachError::Busy { holder: busy::holders(name), name: text, source },
+        Some(libc::EBUSY) => AttachError::Busy { holder: holders(name), name: text, source },
         Some(libc::EINVAL) => wrong_kind(source, name, text, flags),
         Some(libc::ENOTTY) => no_node(source),
-        errno => AttachError::Request { request: "TUNSETIFF", object: text, remedy: remedy(errno), source },
+        _ => {
+            let remedy = remedy::of_claim(&source, name);
+            AttachError::Request { request: "TUNSETIFF", object: text, remedy, source }
+        }
     }
 }
 
 /// Something else stands where the node should be.
 fn no_node(source: io::Error) -> AttachError {
     AttachError::WrongKind {
-        name: node::PATH.to_owned(),
+        name: tun::NODE.to_owned(),
         found: "not the device node of the TUN driver",
         remedy: "make it anew: `mknod /dev/net/tun c 10 200`",
         source: Some(source),
     }
 }
 
-fn remedy(errno: Option<i32>) -> &'static str {
-    match errno {
-        Some(libc::EPERM) => {
-            "CAP_NET_ADMIN in this network namespace is needed, or a persistent TAP made for this user: \
-             `ip tuntap add NAME mode tap user USER`"
-        }
-        Some(libc::E2BIG) => "the interface has as many queues as the kernel allows",
-        _ => "",
-    }
-}
-
 /// EINVAL has several causes that only the interface itself tells apart.
 fn wrong_kind(source: io::Error, name: &[u8], text: String, flags: u16) -> AttachError {
-    let driver = Interface::named(name).and_then(|interface| interface.driver());
+    let driver = NetDevice::named(name).and_then(|device| device.driver());
+    if is_macvtap(name) {
+        let found = "a macvtap, which has a device node of its own";
+        let remedy =
+            "open /dev/tapN, where N is the interface's index, and give the descriptor to Config::inherited";
+        return AttachError::WrongKind { name: text, found, remedy, source: Some(source) };
+    }
     let (found, remedy) = match driver.as_ref().map(|(driver, bus)| (driver.as_str(), bus.as_str())) {
         Ok(("tun", "tap")) if flags & MULTI_QUEUE != 0 => (
             "a TAP with a single queue",
@@ -92,4 +92,48 @@ fn wrong_kind(source: io::Error, name: &[u8], text: String, flags: u16) -> Attac
         Err(_) => return AttachError::Request { request: "TUNSETIFF", object: text, remedy: "", source },
     };
     AttachError::WrongKind { name: text, found, remedy, source: Some(source) }
+}
+
+/// The driver of a macvtap calls itself that of a macvlan, but its kind tells.
+fn is_macvtap(name: &[u8]) -> bool {
+    let index = NetDevice::named(name).and_then(|device| device.index());
+    let kind = index.and_then(|index| Rtnetlink::open()?.kind(index));
+    kind.is_ok_and(|kind| matches!(kind.as_deref(), Some("macvtap" | "ipvtap")))
+}
+
+/// Names the processes that hold a queue of the interface `name` in this network namespace, as far as they can be read:
+/// those of the same user, or all for root.
+fn holders(name: &[u8]) -> String {
+    let Ok(processes) = fs::read_dir("/proc") else { return String::new() };
+    let ids = processes.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let found: Vec<String> = ids.filter(|id| holds(*id, name)).map(title).collect();
+    found.join(" and ")
+}
+
+fn holds(id: u32, name: &[u8]) -> bool {
+    // A thread can be in another namespace than the process it belongs to; our own is the one that asks.
+    let ours = id == std::process::id();
+    let process = if ours { "/proc/thread-self".into() } else { Path::new("/proc").join(id.to_string()) };
+    let same_namespace =
+        fs::read_link(process.join("ns/net")).ok() == fs::read_link("/proc/thread-self/ns/net").ok();
+    let Ok(descriptors) = fs::read_dir(process.join("fd")) else { return false };
+    same_namespace
+        && descriptors.flatten().any(|entry| {
+            fs::read_link(entry.path()).is_ok_and(|target| target == Path::new(tun::NODE))
+                && is_bound(&process.join("fdinfo").join(entry.file_name()), name)
+        })
+}
+
+/// Since Linux 3.13 the descriptor's information has the line `iff:<tab>NAME`.
+fn is_bound(information: &Path, name: &[u8]) -> bool {
+    let Ok(text) = fs::read(information) else { return false };
+    text.split(|byte| *byte == b'\n').any(|line| line.strip_prefix(b"iff:\t") == Some(name))
+}
+
+fn title(id: u32) -> String {
+    if id == std::process::id() {
+        return "this process".to_owned();
+    }
+    let command = fs::read_to_string(format!("/proc/{id}/comm")).unwrap_or_default();
+    format!("process {id} ({})", command.trim_end())
 }

@@ -1,140 +1,126 @@
-//! What is asked of the interface itself. Its name is read from the descriptor each time, because it can be renamed.
+//! One queue of an attached TAP. The descriptor is all there is: the kernel keeps the rest.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
+use super::super::tap::{FrameLimits, settings};
+use super::{adopt, bound, netdev, state, tun};
+use crate::attach::{AdoptError, AttachError, Config, DetachError, InterfaceName};
+use crate::wire::Offload;
 
-use super::ioctl::{self, IfreqCall};
-use super::request::Request;
-use super::{Plumbing, namespace};
-use crate::attach::name::InterfaceName;
+/// A frame needs its Ethernet header; the kernel knows no longest one, so the limit is the largest IP packet with an
+/// Ethernet header and two VLAN tags.
+const LIMITS: FrameLimits = FrameLimits { shortest: 14, longest: 65535 + 14 + 8 };
 
-/// `IFF_UP` of netdevice(7).
-const UP: u16 = libc::IFF_UP as u16;
-
-pub(crate) fn name(fd: BorrowedFd<'_>, _: Option<&Plumbing>) -> io::Result<InterfaceName> {
-    let request = ioctl::GET_IFF.call(fd, Request::EMPTY)?;
-    InterfaceName::from_c_bytes(request.name()).ok_or_else(|| io::ErrorKind::InvalidData.into())
-}
-
-pub(crate) fn mtu(fd: BorrowedFd<'_>, _: Option<&Plumbing>) -> io::Result<u32> {
-    let mtu = Interface::of(fd)?.ask(ioctl::GET_MTU)?.int();
-    u32::try_from(mtu).map_err(|_| io::ErrorKind::InvalidData.into())
-}
-
-pub(crate) fn set_mtu(fd: BorrowedFd<'_>, _: Option<&Plumbing>, mtu: u32) -> io::Result<()> {
-    let mtu = i32::try_from(mtu).map_err(|_| io::Error::from_raw_os_error(libc::EINVAL))?;
-    Interface::of(fd)?.tell(ioctl::SET_MTU, |request| request.with_int(mtu))
-}
-
-/// The descriptor itself takes this request, without privilege and from any network namespace.
-pub(crate) fn hardware_address(fd: BorrowedFd<'_>, _: Option<&Plumbing>) -> io::Result<[u8; 6]> {
-    ioctl::GET_MAC.call(fd, Request::EMPTY).map(|request| request.mac())
-}
-
-pub(crate) fn set_hardware_address(
-    fd: BorrowedFd<'_>,
-    _: Option<&Plumbing>,
-    address: [u8; 6],
-) -> io::Result<()> {
-    ioctl::SET_MAC.call(fd, Request::EMPTY.with_mac(address)).map(drop)
-}
-
-pub(crate) fn is_up(fd: BorrowedFd<'_>, _: Option<&Plumbing>) -> io::Result<bool> {
-    Interface::of(fd)?.ask(ioctl::GET_FLAGS).map(|request| request.flags() & UP != 0)
-}
-
-pub(crate) fn set_up(fd: BorrowedFd<'_>, _: Option<&Plumbing>, up: bool) -> io::Result<()> {
-    let interface = Interface::of(fd)?;
-    let flags = interface.ask(ioctl::GET_FLAGS)?.flags();
-    let wanted = if up { flags | UP } else { flags & !UP };
-    interface.tell(ioctl::SET_FLAGS, |request| request.with_flags(wanted))
-}
-
-pub(crate) fn set_carrier(fd: BorrowedFd<'_>, _: Option<&Plumbing>, carrier: bool) -> io::Result<()> {
-    ioctl::SET_CARRIER.set(fd, carrier.into()).map_err(|error| match error.raw_os_error() {
-        // A macvtap, a kernel before 5.0, a socket.
-        Some(libc::EINVAL | libc::ENOTTY) => io::ErrorKind::Unsupported.into(),
-        _ => error,
-    })
-}
-
-pub(crate) fn set_address(
-    fd: BorrowedFd<'_>,
-    _: Option<&Plumbing>,
-    address: IpAddr,
-    prefix: u8,
-) -> io::Result<()> {
-    match address {
-        IpAddr::V4(address) => set_ipv4(fd, address, prefix),
-        IpAddr::V6(address) => add_ipv6(fd, address, prefix),
-    }
-}
-
-/// Sets the interface's first IPv4 address, and its netmask, which setting the address resets.
-fn set_ipv4(fd: BorrowedFd<'_>, address: Ipv4Addr, prefix: u8) -> io::Result<()> {
-    let interface = Interface::of(fd)?;
-    let mask = u32::MAX.checked_shl(32 - u32::from(prefix.min(32))).unwrap_or(0).to_be_bytes();
-    // EADDRNOTAVAIL: there is no address yet.
-    let current = |call| interface.ask(call).ok().map(|request| request.ipv4());
-    if current(ioctl::GET_ADDRESS) != Some(address.octets()) {
-        interface.tell(ioctl::SET_ADDRESS, |request| request.with_ipv4(address.octets()))?;
-    }
-    if current(ioctl::GET_NETMASK) != Some(mask) {
-        interface.tell(ioctl::SET_NETMASK, |request| request.with_ipv4(mask))?;
-    }
-    Ok(())
-}
-
-fn add_ipv6(fd: BorrowedFd<'_>, address: Ipv6Addr, prefix: u8) -> io::Result<()> {
-    let index = Interface::of(fd)?.ask(ioctl::GET_INDEX)?.int();
-    let socket = datagram_socket(AddressFamily::Inet6)?;
-    match ioctl::add_ipv6(socket.as_fd(), index, address, prefix) {
-        // The interface has it already.
-        Err(error) if error.raw_os_error() == Some(libc::EEXIST) => Ok(()),
-        result => result,
-    }
-}
-
-/// An interface as the requests by name see it: only in the network namespace of the calling thread.
-pub(super) struct Interface {
-    socket: OwnedFd,
-    request: Request,
+#[derive(Debug)]
+pub(crate) struct Interface {
+    fd: OwnedFd,
+    /// As granted at the attach.
+    offload: Offload,
+    limits: FrameLimits,
+    /// The interface is in multi-queue mode, which a removed one must be given again.
+    multi_queue: bool,
 }
 
 impl Interface {
-    /// The interface behind `fd`. `ENODEV` when it is in another namespace, where its name here may be somebody else's.
-    pub(super) fn of(fd: BorrowedFd<'_>) -> io::Result<Self> {
-        let name = name(fd, None)?;
-        let interface = Self::named(name.as_bytes())?;
-        if namespace::is_here(fd, &interface)? {
-            Ok(interface)
-        } else {
-            Err(io::Error::from_raw_os_error(libc::ENODEV))
-        }
+    pub(super) fn new(fd: OwnedFd, offload: Offload, multi_queue: bool) -> Self {
+        Self { fd, offload, limits: LIMITS, multi_queue }
     }
 
-    /// Whatever interface of this name the calling thread's namespace has.
-    pub(super) fn named(name: &[u8]) -> io::Result<Self> {
-        Ok(Self { socket: datagram_socket(AddressFamily::Inet)?, request: Request::about(name) })
+    pub(crate) fn attach(name: Option<&str>, config: &Config, queues: u16) -> Result<Vec<Self>, AttachError> {
+        let queues = tun::attach(name, config, queues)?;
+        queues.first().map_or(Ok(()), |first| settings::apply(first, config))?;
+        Ok(queues)
     }
 
-    pub(super) fn ask(&self, call: IfreqCall) -> io::Result<Request> {
-        call.call(self.socket.as_fd(), self.request)
+    pub(crate) fn adopt(fd: OwnedFd, offload: &Offload) -> Result<Self, AdoptError> {
+        adopt::adopt(fd, offload)
     }
 
-    pub(super) fn tell(&self, call: IfreqCall, change: impl FnOnce(Request) -> Request) -> io::Result<()> {
-        call.call(self.socket.as_fd(), change(self.request)).map(drop)
+    pub(crate) fn socket(fd: OwnedFd, offload: Offload, limits: FrameLimits) -> Self {
+        Self { fd, offload, limits, multi_queue: false }
     }
 
-    /// The driver's name, and what it calls its bus.
-    pub(super) fn driver(&self) -> io::Result<(String, String)> {
-        ioctl::driver(self.socket.as_fd(), self.request)
+    pub(crate) fn reattach(&self, config: &Config) -> Result<(bool, Offload), AttachError> {
+        let granted = tun::bind_again(self.as_fd(), config, self.multi_queue)?;
+        settings::apply(self, config)?;
+        Ok((false, granted))
+    }
+
+    pub(crate) fn detach(self) -> Result<(), DetachError> {
+        drop(self);
+        Ok(())
+    }
+
+    pub(crate) fn into_fd(self) -> Result<OwnedFd, Self> {
+        Ok(self.fd)
+    }
+
+    pub(crate) fn offload(&self) -> Offload {
+        self.offload
+    }
+
+    pub(crate) fn limits(&self) -> FrameLimits {
+        self.limits
+    }
+
+    pub(crate) fn set_offload(&self, wanted: Offload) -> io::Result<Offload> {
+        state::set_offload(self.as_fd(), wanted)
+    }
+
+    pub(crate) fn set_queue_enabled(&self, enabled: bool) -> io::Result<()> {
+        bound::set_queue_enabled(self.as_fd(), enabled)
+    }
+
+    pub(crate) fn set_carrier(&self, carrier: bool) -> io::Result<()> {
+        state::set_carrier(self.as_fd(), carrier)
+    }
+
+    pub(crate) fn name(&self) -> io::Result<InterfaceName> {
+        netdev::name(self.as_fd())
+    }
+
+    pub(crate) fn name_of(fd: BorrowedFd<'_>) -> io::Result<InterfaceName> {
+        netdev::name(fd)
+    }
+
+    pub(crate) fn mtu(&self) -> io::Result<u32> {
+        netdev::mtu(self.as_fd())
+    }
+
+    pub(crate) fn set_mtu(&self, mtu: u32) -> io::Result<()> {
+        netdev::set_mtu(self.as_fd(), mtu)
+    }
+
+    pub(crate) fn hardware_address(&self) -> io::Result<[u8; 6]> {
+        netdev::hardware_address(self.as_fd())
+    }
+
+    pub(crate) fn set_hardware_address(&self, address: [u8; 6]) -> io::Result<()> {
+        netdev::set_hardware_address(self.as_fd(), address)
+    }
+
+    pub(crate) fn is_up(&self) -> io::Result<bool> {
+        netdev::is_up(self.as_fd())
+    }
+
+    pub(crate) fn set_up(&self, up: bool) -> io::Result<()> {
+        netdev::set_up(self.as_fd(), up)
+    }
+
+    pub(crate) fn set_address(&self, address: IpAddr, prefix: u8) -> io::Result<()> {
+        netdev::set_address(self.as_fd(), address, prefix)
+    }
+
+    pub(crate) fn dropped_by_host(&self) -> Option<u64> {
+        netdev::dropped_by_host(self.as_fd())
     }
 }
 
-fn datagram_socket(family: AddressFamily) -> io::Result<OwnedFd> {
-    Ok(socket(family, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?)
+impl AsFd for Interface {
+    #[inline]
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
 }

@@ -1,5 +1,5 @@
 //! The requests of `linux/if_tun.h` and netdevice(7), each as a constant that states what its argument points to, so that
-//! calling one is safe.
+//! calling one is safe; and `struct ifreq`, the argument of most.
 
 // UNSAFETY: ioctl(2) takes an untyped pointer whose pointee the request number decides. Each type of request below ties its
 // numbers to one pointee; the numbers cannot be made outside this file.
@@ -7,10 +7,10 @@
 
 use std::ffi::c_int;
 use std::io;
-use std::net::Ipv6Addr;
+use std::mem::{align_of, size_of};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
-use super::request::Request;
+use super::super::tap::above_standard_streams;
 
 /// A request whose argument points to a `struct ifreq`, which the kernel reads, writes, or both.
 #[derive(Clone, Copy)]
@@ -26,10 +26,6 @@ pub(super) const GET_MTU: IfreqCall = IfreqCall(libc::SIOCGIFMTU as libc::Ioctl)
 pub(super) const SET_MTU: IfreqCall = IfreqCall(libc::SIOCSIFMTU as libc::Ioctl);
 pub(super) const GET_MAC: IfreqCall = IfreqCall(libc::SIOCGIFHWADDR as libc::Ioctl);
 pub(super) const SET_MAC: IfreqCall = IfreqCall(libc::SIOCSIFHWADDR as libc::Ioctl);
-pub(super) const GET_ADDRESS: IfreqCall = IfreqCall(libc::SIOCGIFADDR as libc::Ioctl);
-pub(super) const SET_ADDRESS: IfreqCall = IfreqCall(libc::SIOCSIFADDR as libc::Ioctl);
-pub(super) const GET_NETMASK: IfreqCall = IfreqCall(libc::SIOCGIFNETMASK as libc::Ioctl);
-pub(super) const SET_NETMASK: IfreqCall = IfreqCall(libc::SIOCSIFNETMASK as libc::Ioctl);
 
 impl IfreqCall {
     pub(super) fn call(self, fd: BorrowedFd<'_>, mut request: Request) -> io::Result<Request> {
@@ -89,30 +85,21 @@ impl ValueCall {
 
 /// Opens the network namespace that a TUN or TAP interface is in now (`TUNGETDEVNETNS`).
 pub(super) fn device_namespace(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
-    // SAFETY: this request takes no argument.
-    let result = unsafe { libc::ioctl(fd.as_raw_fd(), libc::TUNGETDEVNETNS) };
-    let namespace = checked(result)?;
-    // SAFETY: the kernel has just made this descriptor for the caller, and nobody else knows its number yet.
-    Ok(unsafe { OwnedFd::from_raw_fd(namespace) })
+    open_namespace(fd, libc::TUNGETDEVNETNS)
 }
 
-/// Adds an IPv6 address (ipv6(7); `struct in6_ifreq` of `linux/ipv6.h`). `socket` must be of `AF_INET6`.
-pub(super) fn add_ipv6(
-    socket: BorrowedFd<'_>,
-    index: c_int,
-    address: Ipv6Addr,
-    prefix: u8,
-) -> io::Result<()> {
-    let request = libc::in6_ifreq {
-        ifr6_addr: libc::in6_addr { s6_addr: address.octets() },
-        ifr6_prefixlen: u32::from(prefix),
-        ifr6_ifindex: index,
-    };
-    // SAFETY: an AF_INET6 socket reads one `struct in6_ifreq` (24 bytes) here; any other family reads a `struct ifreq`, so the
-    // caller states the family. The structure is owned by this frame for the whole call and not written.
-    let result =
-        unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFADDR as libc::Ioctl, &raw const request) };
-    checked(result).map(drop)
+/// Opens the network namespace of a socket: that of the thread that made it (`SIOCGSKNS`).
+pub(super) fn socket_namespace(socket: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    open_namespace(socket, libc::SIOCGSKNS as libc::Ioctl)
+}
+
+fn open_namespace(fd: BorrowedFd<'_>, request: libc::Ioctl) -> io::Result<OwnedFd> {
+    // SAFETY: both requests that the callers pass take no argument; nothing of ours is lent.
+    let result = unsafe { libc::ioctl(fd.as_raw_fd(), request) };
+    let namespace = checked(result)?;
+    // SAFETY: the kernel has just made this descriptor for the caller, and nobody else knows its number yet.
+    let namespace = unsafe { OwnedFd::from_raw_fd(namespace) };
+    above_standard_streams(namespace)
 }
 
 /// `struct ethtool_drvinfo` of `linux/ethtool.h`.
@@ -169,4 +156,95 @@ pub(super) fn write_unreadable(fd: BorrowedFd<'_>, len: usize) -> io::Error {
 
 fn checked(result: c_int) -> io::Result<c_int> {
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
+}
+
+const VALUE_LEN: usize = size_of::<libc::ifreq>() - libc::IFNAMSIZ;
+
+/// `struct ifreq`: a name and one value, whose type depends on the request (netdevice(7)). The union of C is kept as bytes: whatever the kernel writes, each reading of it is defined.
+#[repr(C, align(8))]
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Request {
+    name: [u8; libc::IFNAMSIZ],
+    value: [u8; VALUE_LEN],
+}
+
+const _: () = assert!(size_of::<Request>() == size_of::<libc::ifreq>());
+const _: () = assert!(align_of::<Request>() >= align_of::<libc::ifreq>());
+
+/// Where the MAC address of a `struct sockaddr` starts in the value.
+const MAC_AT: usize = 2;
+
+impl Request {
+    /// A request without a name, for those that the descriptor alone tells the interface.
+    pub(super) const EMPTY: Self = Self { name: [0; libc::IFNAMSIZ], value: [0; VALUE_LEN] };
+
+    /// A request about the interface `name`; a longer name than the kernel has room for is cut.
+    pub(super) fn about(name: &[u8]) -> Self {
+        let mut request = Self::EMPTY;
+        let len = name.len().min(libc::IFNAMSIZ - 1);
+        request.name[..len].copy_from_slice(&name[..len]);
+        request
+    }
+
+    pub(super) fn name(&self) -> &[u8] {
+        self.name.split(|byte| *byte == 0).next().unwrap_or(&[])
+    }
+
+    pub(super) fn flags(&self) -> u16 {
+        u16::from_ne_bytes(self.read(0))
+    }
+
+    pub(super) fn with_flags(self, flags: u16) -> Self {
+        self.write(0, flags.to_ne_bytes())
+    }
+
+    pub(super) fn int(&self) -> i32 {
+        i32::from_ne_bytes(self.read(0))
+    }
+
+    pub(super) fn with_int(self, int: i32) -> Self {
+        self.write(0, int.to_ne_bytes())
+    }
+
+    pub(super) fn mac(&self) -> [u8; 6] {
+        self.read(MAC_AT)
+    }
+
+    pub(super) fn with_mac(self, address: [u8; 6]) -> Self {
+        self.write(0, libc::ARPHRD_ETHER.to_ne_bytes()).write(MAC_AT, address)
+    }
+
+    /// The value's first bytes as a pointer of C, for the requests that carry one.
+    pub(super) fn with_pointer(self, pointer: usize) -> Self {
+        self.write(0, pointer.to_ne_bytes())
+    }
+
+    fn read<const N: usize>(&self, at: usize) -> [u8; N] {
+        let mut bytes = [0; N];
+        bytes.copy_from_slice(&self.value[at..at + N]);
+        bytes
+    }
+
+    fn write<const N: usize>(mut self, at: usize, bytes: [u8; N]) -> Self {
+        self.value[at..at + N].copy_from_slice(&bytes);
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_cut_at_fifteen_bytes_and_ends_in_nul() {
+        assert_eq!(Request::about(b"a23456789012345").name(), b"a23456789012345");
+        assert_eq!(Request::about(b"a234567890123456").name(), b"a23456789012345");
+        assert_eq!(Request::EMPTY.name(), b"");
+    }
+
+    #[test]
+    fn values_lie_where_c_has_them() {
+        assert_eq!(Request::EMPTY.with_flags(0x5002).value[..2], 0x5002_u16.to_ne_bytes());
+        assert_eq!(Request::EMPTY.with_mac([1, 2, 3, 4, 5, 6]).mac(), [1, 2, 3, 4, 5, 6]);
+    }
 }

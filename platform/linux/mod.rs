@@ -1,48 +1,27 @@
 //! Linux: `/dev/net/tun` and `TUNSETIFF`.
 //!
 //! Facts: `Documentation/networking/tuntap.rst`, `linux/if_tun.h` and `drivers/net/tun.c` of the kernel; netdevice(7).
+//!
+//! - `interface` is what the other folders see. `tun` makes or opens one, `claim` binds a descriptor to it, `adopt` takes
+//!   one from somebody else; `bound` says what a descriptor is bound to.
+//! - `state` is what a TAP remembers (header, offloads, filters, carrier), `netdev` what any interface has (MTU, addresses, up).
+//! - `ioctl` holds one safe wrapper a request; `rtnetlink` the questions that go by messages.
+//! - `remedy` says what helps against an errno.
 
 mod adopt;
-mod attach;
-mod busy;
+mod bound;
 mod claim;
-mod counters;
-mod errno;
-mod inspect;
+mod fault;
 mod interface;
 mod ioctl;
 mod name;
-mod namespace;
-mod node;
-mod offload;
-mod queue;
-mod request;
+mod netdev;
+mod remedy;
+mod rtnetlink;
 mod state;
+mod tun;
 
-pub(crate) use adopt::adopt;
-pub(crate) use attach::{attach, rebind};
-pub(crate) use counters::dropped_by_host;
-pub(crate) use errno::{read_fault, write_fault};
-pub(crate) use interface::{
-    hardware_address, is_up, mtu, name, set_address, set_carrier, set_hardware_address, set_mtu, set_up,
-};
+pub(crate) use fault::{read_fault, write_fault};
+pub(crate) use interface::Interface;
 pub(crate) use name::check_name;
-pub(crate) use offload::set_offload;
-pub(crate) use queue::set_queue_enabled;
-
-use super::tap::FrameLimits;
-use crate::attach::error::DetachError;
-
-/// On Linux the descriptor is all there is.
-#[derive(Debug)]
-pub(crate) enum Plumbing {}
-
-impl Plumbing {
-    pub(crate) fn undo(self) -> Result<(), DetachError> {
-        match self {}
-    }
-}
-
-/// A frame needs its Ethernet header; the kernel knows no longest one, so the limit is the largest IP packet with an
-/// Ethernet header and two VLAN tags.
-const LIMITS: FrameLimits = FrameLimits { shortest: 14, longest: 65535 + 14 + 8 };
+pub(crate) use remedy::of_setting as remedy_of_setting;

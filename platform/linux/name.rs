@@ -1,6 +1,6 @@
 //! The kernel's rule for interface names (`dev_valid_name` and `__dev_alloc_name` of `net/core/dev.c`).
 
-use crate::attach::error::AttachError;
+use crate::attach::AttachError;
 
 const LONGEST: usize = libc::IFNAMSIZ - 1;
 

@@ -3,12 +3,13 @@
 //! A persistent TAP keeps its header length, byte order, offloads and filters when its descriptor is closed; an inherited
 //! descriptor keeps everything.
 
-use std::ffi::c_int;
+use std::ffi::{c_int, c_uint};
 use std::io;
 use std::os::fd::BorrowedFd;
 
+use log::debug;
+
 use super::ioctl::{self, IntCall};
-use super::offload::set_offload;
 use crate::wire::Offload;
 
 /// A request that failed, or (`read_back`) was accepted without effect.
@@ -35,7 +36,7 @@ pub(super) fn reset(fd: BorrowedFd<'_>, wanted: Offload) -> Result<Offload, Fail
         // Headers are little-endian, as virtio 1 has them, whatever the host is.
         ioctl::SET_LITTLE_ENDIAN.set(fd, 1).map_err(refused("TUNSETVNETLE"))?;
     }
-    let granted = set_offload(fd, None, wanted).map_err(refused("TUNSETOFFLOAD"))?;
+    let granted = set_offload(fd, wanted).map_err(refused("TUNSETOFFLOAD"))?;
     // A smaller one makes a slow peer of one guest stall this one, and costs the kernel's fast path.
     ioctl::SET_SEND_BUFFER.set(fd, c_int::MAX).map_err(refused("TUNSETSNDBUF"))?;
     optional(ioctl::SET_CARRIER, fd, 1).map_err(refused("TUNSETCARRIER"))?;
@@ -71,4 +72,71 @@ fn optional(call: IntCall, fd: BorrowedFd<'_>, value: c_int) -> io::Result<()> {
         Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Ok(()),
         result => result,
     }
+}
+
+/// Shows the host whether a cable is plugged in (`TUNSETCARRIER`).
+pub(super) fn set_carrier(fd: BorrowedFd<'_>, carrier: bool) -> io::Result<()> {
+    ioctl::SET_CARRIER.set(fd, carrier.into()).map_err(|error| match error.raw_os_error() {
+        // A macvtap, a kernel before 5.0, a socket.
+        Some(libc::EINVAL | libc::ENOTTY) => io::ErrorKind::Unsupported.into(),
+        _ => error,
+    })
+}
+
+/// The steps of the ladder of `TUNSETOFFLOAD`, each on top of what it needs: kernels differ in which they have.
+const LADDER: [(c_uint, &str); 5] = [
+    (libc::TUN_F_CSUM, "checksum"),
+    (libc::TUN_F_TSO4, "TCP over IPv4"),
+    (libc::TUN_F_TSO6, "TCP over IPv6"),
+    (libc::TUN_F_TSO_ECN, "TCP with ECN"),
+    // The kernel takes one of these only with the other.
+    (libc::TUN_F_USO4 | libc::TUN_F_USO6, "UDP"),
+];
+
+/// Sets what can be had of `wanted`, and returns what that was. Without a header nothing can: the kernel would set it all
+/// the same, and then hand over unfinished frames with nothing to tell them by.
+pub(super) fn set_offload(fd: BorrowedFd<'_>, wanted: Offload) -> io::Result<Offload> {
+    let wanted = if wanted.header_len == 0 { Offload::NONE } else { wanted };
+    match ioctl::SET_OFFLOAD.call(fd, bits(wanted)) {
+        Ok(()) => Ok(wanted),
+        Err(error) => match error.raw_os_error() {
+            Some(libc::EINVAL) => climb(fd, wanted),
+            // A socket: what its peer sends is between the peer and the caller.
+            Some(libc::ENOTTY | libc::EOPNOTSUPP) => Ok(wanted),
+            _ => Err(error),
+        },
+    }
+}
+
+/// Tries the steps one by one from nothing, and keeps those that the kernel takes.
+fn climb(fd: BorrowedFd<'_>, wanted: Offload) -> io::Result<Offload> {
+    let mut granted = 0;
+    ioctl::SET_OFFLOAD.call(fd, granted)?;
+    for (step, name) in LADDER.into_iter().filter(|(step, _)| step & bits(wanted) != 0) {
+        match ioctl::SET_OFFLOAD.call(fd, granted | step) {
+            Ok(()) => granted |= step,
+            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
+                debug!("no offload of {name}: {error}")
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(of_bits(granted, wanted.header_len))
+}
+
+fn bits(offload: Offload) -> c_uint {
+    let flags = [offload.checksum, offload.tcp4, offload.tcp6, offload.tcp_ecn, offload.udp];
+    let asked = LADDER.iter().zip(flags).filter(|(_, flag)| *flag);
+    asked.fold(0, |bits, ((step, _), _)| bits | step)
+}
+
+fn of_bits(bits: c_uint, header_len: usize) -> Offload {
+    let has = |bit| bits & bit != 0;
+    let mut offload = Offload { header_len, ..Offload::NONE };
+    offload.checksum = has(libc::TUN_F_CSUM);
+    offload.tcp4 = has(libc::TUN_F_TSO4);
+    offload.tcp6 = has(libc::TUN_F_TSO6);
+    offload.tcp_ecn = has(libc::TUN_F_TSO_ECN);
+    offload.udp = has(libc::TUN_F_USO4);
+    offload
 }

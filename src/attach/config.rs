@@ -5,8 +5,6 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::attach::error::AttachError;
-use crate::platform::{self, Tap};
 use crate::wire::Offload;
 
 /// Where the TAP comes from.
@@ -16,8 +14,8 @@ pub(crate) enum Source {
     Name(String),
     /// The kernel, or the setup program, chooses the name.
     Any,
-    /// A descriptor that somebody else opened.
-    Inherited(OwnedFd),
+    /// Descriptors that somebody else opened, one for each queue.
+    Inherited(Vec<OwnedFd>),
 }
 
 /// Whether the interface may, must or must not exist before.
@@ -52,7 +50,8 @@ pub struct Config {
     pub(crate) hardware_address: Option<[u8; 6]>,
     pub(crate) guest_address: Option<[u8; 6]>,
     pub(crate) offload: Offload,
-    pub(crate) address: Option<(IpAddr, u8)>,
+    /// In the order in which they were asked for, each once.
+    pub(crate) addresses: Vec<(IpAddr, u8)>,
     pub(crate) up: bool,
     pub(crate) external_plumbing: bool,
     pub(crate) replace_stale: bool,
@@ -78,7 +77,7 @@ impl Config {
             hardware_address: None,
             guest_address: None,
             offload: Offload::NONE,
-            address: None,
+            addresses: Vec::new(),
             up: false,
             external_plumbing: false,
             replace_stale: false,
@@ -100,14 +99,32 @@ impl Config {
         self
     }
 
-    /// Adopts a descriptor that somebody else opened. See [`Tap::from_fd`].
+    /// Adopts a descriptor that somebody else opened. See [`Tap::from_fd`](crate::Tap::from_fd).
     pub fn inherited(mut self, fd: OwnedFd) -> Self {
-        self.source = Source::Inherited(fd);
+        self.source = Source::Inherited(vec![fd]);
+        self
+    }
+
+    /// Adopts the queues of one interface that somebody else opened, a descriptor for each (QEMU's `fds=`). They come out of
+    /// [`attach_queues`](Self::attach_queues) in this order, whose number must be theirs.
+    ///
+    /// When one is refused, [`AttachError::Adopt`](crate::AttachError::Adopt) gives that one back, and the others are closed.
+    ///
+    /// ```no_run
+    /// # use tap_plumb::Config;
+    /// # fn queues(fds: Vec<std::os::fd::OwnedFd>) -> Result<(), tap_plumb::AttachError> {
+    /// let count = fds.len() as u16;
+    /// let taps = Config::new().inherited_queues(fds).attach_queues(count)?;
+    /// # drop(taps);
+    /// # Ok(()) }
+    /// ```
+    pub fn inherited_queues(mut self, fds: Vec<OwnedFd>) -> Self {
+        self.source = Source::Inherited(fds);
         self
     }
 
     /// Fails when there is no interface of that name yet. illumos and Solaris: always
-    /// [`AttachError::Unsupported`], since a device there lives only as long as its owner's descriptor.
+    /// [`AttachError::Unsupported`](crate::AttachError::Unsupported), since a device there lives only as long as its owner's descriptor.
     pub fn must_exist(mut self) -> Self {
         self.creation = Creation::MustExist;
         self
@@ -182,15 +199,25 @@ impl Config {
         self
     }
 
-    /// Asks for offloads; [`Tap::offload`] tells what was granted.
+    /// Asks for offloads; [`Tap::offload`](crate::Tap::offload) tells what was granted.
     pub fn offload(mut self, offload: Offload) -> Self {
         self.offload = offload;
         self
     }
 
-    /// Gives the host's side of the interface an address with a prefix length in bits.
+    /// Gives the host's side of the interface an address with a prefix length in bits. May be called for each address, of
+    /// both families; see [`Tap::set_address`](crate::Tap::set_address) for what the host makes of it.
+    ///
+    /// ```no_run
+    /// # use tap_plumb::Config;
+    /// let config = Config::new().address("10.0.3.1".parse()?, 24).address("fd00:3::1".parse()?, 64);
+    /// # let _ = config;
+    /// # Ok::<(), std::net::AddrParseError>(())
+    /// ```
     pub fn address(mut self, address: IpAddr, prefix: u8) -> Self {
-        self.address = Some((address, prefix));
+        if !self.addresses.contains(&(address, prefix)) {
+            self.addresses.push((address, prefix));
+        }
         self
     }
 
@@ -213,48 +240,5 @@ impl Config {
     pub fn replace_stale(mut self) -> Self {
         self.replace_stale = true;
         self
-    }
-
-    /// Reads the configuration keys of VirtualBox's TAP driver: `Device`, `FileHandle`, `TAPSetupApplication`,
-    /// `TAPTerminateApplication` and `MAC`.
-    ///
-    /// `Device` is an interface name; without it and without `FileHandle`, the setup program or the kernel chooses.
-    /// `FileHandle` is the number of an open descriptor of this process, in decimal digits; it is duplicated at once, and
-    /// the caller's stays open and its own. `MAC` (twelve hexadecimal digits, `:` or `-` between bytes allowed) is the
-    /// guest's address. The programs are paths as in [`setup_program`](Self::setup_program); they run on every system,
-    /// where VirtualBox ran them on Solaris only.
-    ///
-    /// ```
-    /// use tap_plumb::Config;
-    ///
-    /// let config = Config::from_pairs([("Device", "tap3"), ("MAC", "08:00:27:00:00:01")])?;
-    /// assert!(Config::from_pairs([("Devise", "tap3")]).is_err());
-    /// # let _ = config;
-    /// # Ok::<(), tap_plumb::AttachError>(())
-    /// ```
-    ///
-    /// # Errors
-    /// [`AttachError::BadOption`] for any other key, a key given twice, a value of the wrong form, or `Device` together
-    /// with `FileHandle`; [`AttachError::Request`] when the descriptor cannot be duplicated.
-    pub fn from_pairs<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, AttachError> {
-        crate::attach::pairs::read(pairs)
-    }
-
-    /// Attaches the TAP.
-    ///
-    /// # Errors
-    /// [`AttachError`] names the step that failed; everything done before it is undone.
-    pub fn attach(self) -> Result<Tap, AttachError> {
-        let mut taps = platform::attach(self, 1)?;
-        taps.pop().ok_or(AttachError::Unsupported { what: "a TAP without a queue" })
-    }
-
-    /// Attaches the TAP with `queues` queues, each a [`Tap`] with a descriptor of its own. The interface goes, and the
-    /// terminate program runs, once, after the last of them.
-    ///
-    /// # Errors
-    /// As [`attach`](Self::attach), and [`AttachError::Unsupported`] for more than one queue where the host has no such thing.
-    pub fn attach_queues(self, queues: u16) -> Result<Vec<Tap>, AttachError> {
-        platform::attach(self, queues)
     }
 }

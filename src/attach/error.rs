@@ -147,10 +147,12 @@ pub enum DetachError {
 #[non_exhaustive]
 pub enum ProgramError {
     /// The program could not be started.
-    #[error("cannot run {}: {source}", program.display())]
+    #[error("cannot run {}: {source}{}", program.display(), hint(remedy))]
     Spawn {
         /// The program.
         program: PathBuf,
+        /// What to do about it; empty where nothing is known.
+        remedy: String,
         /// The system's answer.
         source: io::Error,
     },

@@ -1,5 +1,31 @@
-pub(crate) mod config;
-pub(crate) mod error;
-pub(crate) mod name;
-pub(crate) mod pairs;
-pub(crate) mod program;
+//! What is to be attached, said by [`Config`]; the programs around it; and what can go wrong. How it is done, `platform`
+//! knows.
+
+mod config;
+mod error;
+mod name;
+mod pairs;
+mod program;
+
+use std::io;
+use std::os::fd::{OwnedFd, RawFd};
+use std::process::Command;
+
+// All of it, since not every system knows a choice of creation.
+pub use config::*;
+pub(crate) use error::to_io;
+pub use error::{AdoptError, AttachError, DetachError, ProgramError};
+pub use name::InterfaceName;
+pub(crate) use pairs::read as read_pairs;
+pub(crate) use program::{Terminate, exists, setup};
+
+/// What a configuration and its programs need of the system below.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct System {
+    /// The rule for interface names.
+    pub(crate) check_name: fn(&str) -> Result<(), AttachError>,
+    /// Duplicates a descriptor known by number, close-on-exec and above the standard streams.
+    pub(crate) duplicate: fn(RawFd) -> io::Result<OwnedFd>,
+    /// Leaves a program nothing but its standard streams.
+    pub(crate) inherit_standard_streams_only: fn(&mut Command),
+}

@@ -2,9 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::attach::config::{Config, Source};
-use crate::attach::error::AttachError;
-use crate::platform;
+use super::{AttachError, Config, Source, System};
 
 /// The keys as VirtualBox spells them; an error names the one it is about.
 mod key {
@@ -49,27 +47,31 @@ impl<'a> Values<'a> {
     }
 }
 
-pub(crate) fn read<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Config, AttachError> {
+/// Reads the keys; `system` says what can be a name, and duplicates a descriptor.
+pub(crate) fn read<'a>(
+    pairs: impl IntoIterator<Item = (&'a str, &'a str)>,
+    system: &System,
+) -> Result<Config, AttachError> {
     let values = Values::collect(pairs)?;
     let mut config = Config::new();
     config.setup_program = values.setup.map(|path| program(key::SETUP, path)).transpose()?;
     config.terminate_program = values.terminate.map(|path| program(key::TERMINATE, path)).transpose()?;
     config.guest_address = values.mac.map(hardware_address).transpose()?;
-    config.source = source(values.device, values.file_handle)?;
+    config.source = source(values.device, values.file_handle, system)?;
     Ok(config)
 }
 
-fn source(device: Option<&str>, file_handle: Option<&str>) -> Result<Source, AttachError> {
+fn source(device: Option<&str>, file_handle: Option<&str>, system: &System) -> Result<Source, AttachError> {
     match (device, file_handle) {
         (None, None) => Ok(Source::Any),
-        (Some(name), None) => device_name(name),
-        (None, Some(number)) => descriptor(number),
+        (Some(name), None) => device_name(name, system),
+        (None, Some(number)) => descriptor(number, system),
         (Some(_), Some(_)) => Err(refuse(key::FILE_HANDLE, "cannot be given together with Device")),
     }
 }
 
-fn device_name(name: &str) -> Result<Source, AttachError> {
-    match platform::check_name(name) {
+fn device_name(name: &str, system: &System) -> Result<Source, AttachError> {
+    match (system.check_name)(name) {
         Ok(()) => Ok(Source::Name(name.into())),
         Err(AttachError::BadName { name, reason }) => {
             Err(refuse(key::DEVICE, &format!("{name:?} cannot name an interface: {reason}")))
@@ -78,19 +80,19 @@ fn device_name(name: &str) -> Result<Source, AttachError> {
     }
 }
 
-fn descriptor(number: &str) -> Result<Source, AttachError> {
+fn descriptor(number: &str, system: &System) -> Result<Source, AttachError> {
     let digits = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
     // Descriptors are numbered by a C int; what does not fit was never one.
     let Some(fd) = number.parse::<i32>().ok().filter(|_| digits) else {
         return Err(refuse(key::FILE_HANDLE, &format!("{number:?} is no number from 0 to {}", i32::MAX)));
     };
-    let fd = platform::duplicate(fd).map_err(|source| AttachError::Request {
+    let fd = (system.duplicate)(fd).map_err(|source| AttachError::Request {
         request: "F_DUPFD_CLOEXEC",
         object: format!("{} {fd}", key::FILE_HANDLE),
         remedy: "give the number of a descriptor that is open in this process",
         source,
     })?;
-    Ok(Source::Inherited(fd))
+    Ok(Source::Inherited(vec![fd]))
 }
 
 /// Whether there is such a program, and whether it can be run, is found out by running it.

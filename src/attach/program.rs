@@ -4,6 +4,7 @@
 //! `PROGRAM` when the first line of its output is to be the name; `PROGRAM NAME` after everything is closed.
 
 mod output;
+mod remedy;
 mod run;
 
 use std::ffi::{OsStr, OsString};
@@ -13,9 +14,7 @@ use std::time::{Duration, Instant};
 use log::warn;
 use nix::net::if_::if_nametoindex;
 
-use crate::attach::config::Config;
-use crate::attach::error::{AttachError, ProgramError};
-use crate::platform;
+use super::{AttachError, Config, ProgramError, System};
 use run::{Call, run};
 
 /// How long an interface may outlive the descriptor that was closed. A process that is being started, by whichever
@@ -28,6 +27,7 @@ pub(crate) struct Terminate {
     program: PathBuf,
     name: OsString,
     limit: Duration,
+    system: System,
     /// The interface ends with its descriptors, so the program must not find it.
     vanishes: bool,
     done: bool,
@@ -35,9 +35,10 @@ pub(crate) struct Terminate {
 
 impl Terminate {
     /// Owes what `config` names, if it names a program, to the interface `name`.
-    pub(crate) fn owed(config: &Config, name: &OsStr, vanishes: bool) -> Option<Self> {
+    pub(crate) fn owed(config: &Config, name: &OsStr, vanishes: bool, system: System) -> Option<Self> {
         let program = config.terminate_program.clone()?;
-        Some(Self { program, name: name.into(), limit: config.program_timeout, vanishes, done: false })
+        let (name, limit) = (name.into(), config.program_timeout);
+        Some(Self { program, name, limit, system, vanishes, done: false })
     }
 
     /// Runs the program now, and never again.
@@ -53,7 +54,8 @@ impl Terminate {
             wait_until_gone(&self.name);
         }
         let argument = Some(self.name.as_os_str());
-        run(&Call { program: &self.program, argument, limit: self.limit, capture: false }).map(drop)
+        let (program, limit, system) = (self.program.as_path(), self.limit, self.system);
+        run(&Call { program, argument, limit, capture: false, system }).map(drop)
     }
 }
 
@@ -83,25 +85,27 @@ fn wait_until_gone(name: &OsStr) {
 pub(crate) fn setup(
     config: &Config,
     name: Option<&OsStr>,
+    system: System,
 ) -> Result<(Option<String>, Option<Terminate>), ProgramError> {
     let Some(program) = &config.setup_program else { return Ok((None, None)) };
     let limit = config.program_timeout;
-    let output = run(&Call { program, argument: name, limit, capture: name.is_none() })?;
-    let printed = if name.is_none() { Some(printed_name(program, &output)?) } else { None };
-    let owed = printed.as_deref().map(OsStr::new).or(name).and_then(|name| owed_after_setup(config, name));
+    let output = run(&Call { program, argument: name, limit, capture: name.is_none(), system })?;
+    let printed = if name.is_none() { Some(printed_name(program, &output, system)?) } else { None };
+    let told = printed.as_deref().map(OsStr::new).or(name);
+    let owed = told.and_then(|name| owed_after_setup(config, name, system));
     Ok((printed, owed))
 }
 
 /// What the setup program has made is its counterpart's to remove.
-fn owed_after_setup(config: &Config, name: &OsStr) -> Option<Terminate> {
+fn owed_after_setup(config: &Config, name: &OsStr, system: System) -> Option<Terminate> {
     let vanishes = config.terminate_program.is_some() && !exists(name);
-    Terminate::owed(config, name, vanishes)
+    Terminate::owed(config, name, vanishes, system)
 }
 
-fn printed_name(program: &Path, output: &[u8]) -> Result<String, ProgramError> {
+fn printed_name(program: &Path, output: &[u8], system: System) -> Result<String, ProgramError> {
     let refuse = |reason: String| ProgramError::NoName { program: program.into(), reason };
     let name = first_line(output).map_err(|reason| refuse(reason.into()))?;
-    match platform::check_name(name) {
+    match (system.check_name)(name) {
         Ok(()) => Ok(name.into()),
         Err(AttachError::BadName { name, reason }) => Err(refuse(format!("{name:?}: {reason}"))),
         Err(other) => Err(refuse(other.to_string())),

@@ -4,7 +4,7 @@ use std::io;
 
 use thiserror::Error;
 
-use crate::attach::error::to_io;
+use crate::attach::to_io;
 use crate::wire::RejectReason;
 
 /// Says why a frame was not sent, or not all of it.

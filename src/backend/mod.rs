@@ -10,8 +10,7 @@ use std::time::Instant;
 use log::{debug, info};
 use nix::unistd::{SysconfVar, sysconf};
 
-use crate::attach::config::Config;
-use crate::attach::error::AttachError;
+use crate::attach::{AttachError, Config};
 use crate::memory::MOST_SLICES;
 use crate::platform::{FrameLimits, Tap};
 use crate::segmentation::HostCapabilities;

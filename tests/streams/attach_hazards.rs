@@ -46,7 +46,7 @@ fn hazard_06_b35_a_descriptor_of_number_0_is_a_descriptor() {
     let detached = attached.map(crate::Tap::detach);
     nix::unistd::dup2_stdin(&saved).unwrap();
     assert!(matches!(detached, Ok(Ok(()))), "{detached:?}");
-    assert_eq!(numbers[0], 0, "the multiplexor has the lowest free number");
+    assert!(numbers.len() == 2 && numbers[0] > 2, "0 was free, and is nobody's: {numbers:?}");
     assert_nothing_wrong(&machine);
 }
 

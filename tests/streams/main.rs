@@ -30,9 +30,7 @@ mod source {
     pub(crate) mod wire;
 }
 
-use attach::config::Config;
-use attach::error::{AdoptError, AttachError, DetachError, ProgramError};
-use attach::name::InterfaceName;
+use attach::{AdoptError, AttachError, Config, DetachError, InterfaceName, ProgramError};
 use backend::{
     Backend, LinkState, OwnedTransmitter, ReceiveError, ReceiveStatistics, Received, Statistics,
     TransmitBuffer, TransmitError, TransmitStatistics, Transmitter,

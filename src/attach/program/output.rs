@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
@@ -22,6 +22,8 @@ pub(super) struct Output {
 impl Output {
     /// Takes over a pipe; reading from it never blocks from then on.
     pub(super) fn new(pipe: OwnedFd) -> io::Result<Self> {
+        // A copy is above the standard streams, whose numbers a process without those may have given away.
+        let pipe = if pipe.as_raw_fd() > 2 { pipe } else { pipe.try_clone()? };
         let flags = OFlag::from_bits_retain(fcntl(&pipe, FcntlArg::F_GETFL)?);
         fcntl(&pipe, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
         Ok(Self { pipe: Some(pipe.into()), kept: Vec::with_capacity(KEPT), discarded: 0 })

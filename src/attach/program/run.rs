@@ -15,8 +15,8 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
 use super::output::Output;
-use crate::attach::error::ProgramError;
-use crate::platform;
+use super::remedy;
+use crate::attach::{ProgramError, System};
 
 /// From `SIGTERM` to `SIGKILL`, and from there to giving up on a process that the kernel cannot end.
 const GRACE: Duration = Duration::from_secs(5);
@@ -31,14 +31,18 @@ pub(super) struct Call<'a> {
     pub(super) limit: Duration,
     /// Whether standard output is wanted; else it goes to `/dev/null`.
     pub(super) capture: bool,
+    pub(super) system: System,
 }
 
 /// Runs a program to its end and returns the beginning of its output.
 pub(super) fn run(call: &Call<'_>) -> Result<Vec<u8>, ProgramError> {
     let program = call.program;
     debug!("running {} {:?}", program.display(), call.argument.unwrap_or_default());
-    let mut running =
-        Running::start(call).map_err(|source| ProgramError::Spawn { program: program.into(), source })?;
+    let mut running = Running::start(call).map_err(|source| ProgramError::Spawn {
+        program: program.into(),
+        remedy: remedy::of(&as_given(program), &source),
+        source,
+    })?;
     let ended = running.wait(call.limit);
     let timed_out = matches!(ended, Ok(None));
     if timed_out {
@@ -82,7 +86,7 @@ impl Running {
         command.args(call.argument).process_group(0);
         command.stdin(Stdio::null()).stderr(Stdio::piped());
         command.stdout(if call.capture { Stdio::piped() } else { Stdio::null() });
-        platform::inherit_standard_streams_only(&mut command);
+        (call.system.inherit_standard_streams_only)(&mut command);
         let mut child = command.spawn()?;
         let output = child.stdout.take().and_then(|pipe| reader(pipe.into()));
         let errors = child.stderr.take().and_then(|pipe| reader(pipe.into()));
@@ -180,6 +184,14 @@ mod tests {
     use std::time::Duration;
 
     use super::{Call, run};
+    use crate::attach::System;
+
+    /// A system without rules, on which a program inherits what it inherits.
+    const SYSTEM: System = System {
+        check_name: |_| Ok(()),
+        duplicate: |_| Err(std::io::ErrorKind::Unsupported.into()),
+        inherit_standard_streams_only: |_| {},
+    };
 
     #[test]
     fn hazard_20_an_argument_arrives_byte_by_byte() {
@@ -192,6 +204,7 @@ mod tests {
                 argument,
                 limit: Duration::from_secs(10),
                 capture: true,
+                system: SYSTEM,
             };
             let output = run(&call).unwrap();
             assert_eq!(output.strip_suffix(b"\n"), argument.map(OsStr::as_bytes));
@@ -206,6 +219,7 @@ mod tests {
             argument: Some(OsStr::new(&argument)),
             limit: Duration::from_secs(10),
             capture: true,
+            system: SYSTEM,
         };
         assert_eq!(run(&call).unwrap(), [b'x'; 4096]);
     }

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::net::Ipv4Addr;
+use std::os::fd::{AsFd, AsRawFd};
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tap_plumb::{AttachError, Config, Offload};
@@ -29,8 +30,7 @@ const REQUESTS: &[(libc::Ioctl, &str)] = &[
     (libc::TUNSETCARRIER, "TUNSETCARRIER"),
     (libc::SIOCSIFHWADDR as libc::Ioctl, "hardware address"),
     (libc::SIOCSIFMTU as libc::Ioctl, "MTU"),
-    (libc::SIOCSIFADDR as libc::Ioctl, "address"),
-    (libc::SIOCSIFNETMASK as libc::Ioctl, "address"),
+    (libc::SIOCGIFINDEX as libc::Ioctl, "address"),
     (libc::SIOCGIFFLAGS as libc::Ioctl, "up"),
     (libc::SIOCSIFFLAGS as libc::Ioctl, "up"),
 ];
@@ -103,4 +103,21 @@ pub(crate) fn many_attaches() {
     }
     assert_eq!(open_descriptors(), before);
     assert!(!exists("loop0") && !exists("tap0"));
+}
+
+pub(crate) fn no_descriptor_takes_the_number_of_a_standard_stream() {
+    process::run("without-streams", "");
+}
+
+/// Without standard streams, whose numbers are the lowest free ones.
+pub(crate) fn without_streams() {
+    for number in 0..3 {
+        nix::unistd::close(number).unwrap();
+    }
+    let taps = everything().setup_program("/bin/true").attach_queues(3).unwrap();
+    let numbers: Vec<_> = taps.iter().map(|tap| tap.as_fd().as_raw_fd()).collect();
+    // Nothing can be printed: the status says it.
+    if numbers.len() != 3 || numbers.iter().any(|number| *number < 3) {
+        std::process::exit(17);
+    }
 }

@@ -13,6 +13,7 @@ mod seccomp;
 #[path = "../../support/traffic.rs"]
 mod traffic;
 
+mod addresses;
 mod adopt;
 mod attach;
 mod busy;
@@ -23,6 +24,7 @@ mod facts;
 mod facts_frames;
 mod facts_requests;
 mod interface;
+mod jail;
 mod names;
 mod offload;
 mod privilege;
@@ -37,6 +39,13 @@ use namespace::tests;
 pub(crate) fn run() -> std::process::ExitCode {
     process::play(roles::ROLES);
     namespace::run(tests![
+        addresses::an_address_that_is_there_among_others_changes_nothing,
+        addresses::an_address_that_no_host_has_is_refused_before_anything_is_asked,
+        addresses::an_address_with_another_end_is_left_alone,
+        addresses::an_ipv6_address_can_be_used_at_once,
+        addresses::another_prefix_takes_the_place_of_the_old_one_alone,
+        addresses::each_call_of_the_setter_adds_one,
+        addresses::every_prefix_is_left_as_ip_leaves_it,
         adopt::b26_flags_are_kept_and_two_are_added,
         adopt::b27_a_filter_of_somebody_else_stays,
         adopt::b27_a_kernel_that_does_not_answer_is_not_trusted,
@@ -63,6 +72,7 @@ pub(crate) fn run() -> std::process::ExitCode {
         descriptors::b30_nothing_is_left_by_any_request_that_fails,
         descriptors::b30_nothing_is_left_when_descriptors_run_out,
         descriptors::b30_three_hundred_attaches_leave_nothing,
+        descriptors::no_descriptor_takes_the_number_of_a_standard_stream,
         dropped::what_did_not_fit_in_the_queue_is_counted,
         facts_frames::a_blocked_read_ends_when_the_interface_goes,
         facts_frames::a_buffer_shorter_than_the_header_eats_the_frame,
@@ -83,6 +93,8 @@ pub(crate) fn run() -> std::process::ExitCode {
         interface::b29_a_renamed_interface_is_followed,
         interface::carrier_is_a_signal_to_the_host,
         interface::up_and_down_change_no_other_flag,
+        jail::everything_works_without_proc,
+        jail::what_is_ready_is_used_without_proc_and_without_a_right,
         names::b30_names_the_kernel_keeps_for_itself,
         names::b30_the_rule_for_names_is_the_kernels,
         offload::a_failed_change_leaves_what_was_recorded,
@@ -94,12 +106,16 @@ pub(crate) fn run() -> std::process::ExitCode {
         queues::a_further_queue_of_another_mode_is_refused,
         queues::a_queue_is_detached_and_attached_at_run_time,
         queues::all_queues_are_of_one_interface_which_goes_with_the_last,
+        queues::several_inherited_descriptors_are_queues_of_one_interface,
         queues::too_many_queues_are_refused_by_the_kernel_and_undone,
         refusals::f41_the_node_cannot_be_opened,
         refusals::f41_there_is_no_node,
         refusals::f41_what_is_no_tap_is_named,
+        refusals::a_node_on_a_nodev_mount_is_told_apart_from_a_closed_one,
         refusals::options_that_contradict_are_refused_before_anything_is_asked,
         refusals::settings_that_the_kernel_refuses_name_the_step,
+        refusals::somebody_elses_tap_is_told_apart_from_a_new_one,
+        refusals::what_a_setting_lacks_is_named,
         removal::a_failed_reattach_can_be_tried_again,
         removal::a_reattach_cannot_change_the_header,
         removal::a_reattach_does_not_take_one_interface_for_another,

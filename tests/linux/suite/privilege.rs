@@ -2,6 +2,7 @@
 
 use tap_plumb::{AttachError, Config};
 
+use super::addresses;
 use super::host::ip;
 use super::process;
 use super::raw_tap::{self, BARE, TAP};
@@ -9,6 +10,9 @@ use super::raw_tap::{self, BARE, TAP};
 pub(crate) fn f41_an_unprivileged_process_is_told_what_it_lacks() {
     ip("tuntap add open0 mode tap");
     ip("link set open0 mtu 1400 up");
+    for address in ["10.0.0.1/24", "10.0.1.1/24", "fd00::1/64"] {
+        ip(&format!("addr add {address} dev open0"));
+    }
     process::run("unprivileged", "");
 }
 
@@ -16,6 +20,7 @@ pub(crate) fn f41_an_unprivileged_process_is_told_what_it_lacks() {
 pub(crate) fn without_any() {
     claim_is_refused();
     let tap = ready_made_is_used();
+    addresses::what_is_there_needs_no_right(&tap);
     let refused = [tap.set_mtu(1300), tap.set_up(false)].map(|result| result.unwrap_err().raw_os_error());
     assert_eq!(refused, [Some(libc::EPERM); 2]);
     let error = Config::new().inherited(tap.into_fd().unwrap()).mtu(1300).attach().unwrap_err();

@@ -1,5 +1,7 @@
 //! Several descriptors of one interface.
 
+use std::os::fd::{AsFd, AsRawFd};
+
 use tap_plumb::{AttachError, Config, Offload};
 
 use super::host::{exists, ip, vanishes};
@@ -53,4 +55,28 @@ pub(crate) fn a_queue_is_detached_and_attached_at_run_time() {
     let single = Config::new().name("one0").attach().unwrap();
     assert_eq!(single.set_queue_enabled(false).unwrap_err().raw_os_error(), Some(libc::EINVAL));
     single.set_queue_enabled(true).unwrap();
+}
+
+pub(crate) fn several_inherited_descriptors_are_queues_of_one_interface() {
+    let open = |name: &str| raw_tap::tap(name, TAP | BARE | MULTI_QUEUE);
+    let fds = vec![open("mine0"), open("mine0"), open("mine0")];
+    let numbers: Vec<_> = fds.iter().map(AsRawFd::as_raw_fd).collect();
+    let taps = Config::new().inherited_queues(fds).mtu(1400).up().attach_queues(3).unwrap();
+    assert_eq!(taps.iter().map(|tap| tap.as_fd().as_raw_fd()).collect::<Vec<_>>(), numbers);
+    assert!(taps.iter().all(|tap| tap.mtu().unwrap() == 1400 && tap.is_up().unwrap()));
+    taps[1].set_queue_enabled(false).unwrap();
+    drop(taps);
+    vanishes("mine0");
+
+    let error =
+        Config::new().inherited_queues(vec![open("one0"), open("two0")]).attach_queues(2).unwrap_err();
+    assert!(
+        matches!(&error, AttachError::Mismatch { wanted, found, .. } if wanted == "one0" && found == "two0")
+    );
+    vanishes("one0");
+    let refused = raw_tap::open();
+    let number = refused.as_raw_fd();
+    let error = Config::new().inherited_queues(vec![open("one0"), refused]).attach_queues(2).unwrap_err();
+    let AttachError::Adopt(error) = error else { panic!("{error}") };
+    assert_eq!(error.fd.as_raw_fd(), number);
 }

@@ -32,13 +32,39 @@ pub(crate) fn f41_what_is_no_tap_is_named() {
 }
 
 pub(crate) fn f41_the_node_cannot_be_opened() {
-    for (errno, remedy) in [(libc::EACCES, "chmod"), (libc::ENODEV, "modprobe"), (libc::EMFILE, "")] {
+    let remedies = [
+        (libc::EACCES, "chmod 0666"),
+        (libc::EPERM, "DeviceAllow"),
+        (libc::ENODEV, "modprobe"),
+        (libc::ENXIO, "modprobe"),
+        (libc::EMFILE, "ulimit"),
+        (libc::ENFILE, "fs.file-max"),
+        (libc::EIO, ""),
+    ];
+    for (errno, remedy) in remedies {
         let error =
             seccomp::with_refused(libc::SYS_openat, None, errno, || Config::new().attach().unwrap_err());
         let AttachError::Open { path, remedy: given, source } = &error else { panic!("{error}") };
         assert_eq!((path.to_str(), source.raw_os_error()), (Some("/dev/net/tun"), Some(errno)));
         assert!(given.contains(remedy) && given.is_empty() == remedy.is_empty(), "{error}");
     }
+}
+
+pub(crate) fn a_node_on_a_nodev_mount_is_told_apart_from_a_closed_one() {
+    unshare(CloneFlags::CLONE_NEWNS).unwrap();
+    let none = None::<&str>;
+    mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).unwrap();
+    mount(Some("/dev/net/tun"), "/dev/net/tun", none, MsFlags::MS_BIND, none).unwrap();
+    // Of another user namespace's mount every restriction must stay.
+    let restrict = MsFlags::MS_BIND | MsFlags::MS_REMOUNT | MsFlags::MS_NODEV;
+    let restricted = [MsFlags::empty(), MsFlags::MS_NOSUID, MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC]
+        .iter()
+        .any(|more| mount(none, "/dev/net/tun", none, restrict | *more, none).is_ok());
+    assert!(restricted);
+    let error = Config::new().attach().unwrap_err();
+    let AttachError::Open { remedy, source, .. } = &error else { panic!("{error}") };
+    assert_eq!(source.raw_os_error(), Some(libc::EACCES));
+    assert!(remedy.contains("nodev") && !remedy.contains("0666"), "{error}");
 }
 
 pub(crate) fn f41_there_is_no_node() {
@@ -78,7 +104,7 @@ pub(crate) fn settings_that_the_kernel_refuses_name_the_step() {
         (Config::new().mtu(65522), "MTU"),
         (Config::new().mtu(u32::MAX), "MTU"),
         (Config::new().hardware_address([1, 0, 0, 0, 0, 1]), "hardware address"),
-        (Config::new().address([224, 0, 0, 1].into(), 24), "address"),
+        (Config::new().address(std::net::Ipv6Addr::LOCALHOST.into(), 128), "address"),
     ] {
         let error = config.name("bad0").attach().unwrap_err();
         let AttachError::Request { request, object, source, .. } = &error else { panic!("{error}") };
@@ -86,4 +112,38 @@ pub(crate) fn settings_that_the_kernel_refuses_name_the_step() {
         assert!(source.raw_os_error().is_some());
         vanishes("bad0");
     }
+}
+
+fn remedy_of(config: Config, errno: i32) -> String {
+    let error = config.attach().unwrap_err();
+    let AttachError::Request { remedy, source, .. } = &error else { panic!("{error}") };
+    assert_eq!(source.raw_os_error(), Some(errno), "{error}");
+    (*remedy).to_owned()
+}
+
+pub(crate) fn what_a_setting_lacks_is_named() {
+    let v6 = |config: Config| config.address("fd00::1".parse().unwrap(), 64);
+    for mtu in [0, 67, 65522] {
+        assert!(remedy_of(Config::new().mtu(mtu), libc::EINVAL).contains("68 to 65521"));
+    }
+    assert!(remedy_of(v6(Config::new().mtu(1279)), libc::EINVAL).contains("1280"));
+    drop(v6(Config::new().mtu(1280)).attach().unwrap());
+    ip("tuntap add off0 mode tap");
+    let path = "/proc/sys/net/ipv6/conf/off0/disable_ipv6";
+    // What `/proc/sys/net` shows is the namespace of whoever looks, which is this thread's.
+    fs::write(path, "1").unwrap();
+    let remedy = remedy_of(v6(Config::new().name("off0")), libc::EACCES);
+    assert!(remedy.contains("disable_ipv6") && !remedy.contains("privilege"), "{remedy}");
+    assert!(remedy_of(Config::new().hardware_address([1; 6]), libc::EADDRNOTAVAIL).contains("one station"));
+}
+
+pub(crate) fn somebody_elses_tap_is_told_apart_from_a_new_one() {
+    ip("tuntap add their0 mode tap user 12345");
+    super::process::run("unprivileged-claim", "");
+}
+
+/// In a process without any right.
+pub(crate) fn unprivileged_claim() {
+    assert!(remedy_of(Config::new().name("their0"), libc::EPERM).contains("not made for this user"));
+    assert!(remedy_of(Config::new().name("new0"), libc::EPERM).contains("or a persistent TAP"));
 }

@@ -6,13 +6,20 @@ use nix::sched::{CloneFlags, unshare};
 
 use super::process::Role;
 use super::raw_tap::{self, BARE, TAP};
-use super::{descriptors, privilege};
+use super::{descriptors, jail, privilege, refusals};
 
 pub(crate) const ROLES: &[Role] = &[
     ("hold", hold),
     ("unprivileged", unprivileged),
     ("failing-attaches", |_| descriptors::failing_attaches()),
     ("scarce-descriptors", |_| descriptors::scarce_descriptors()),
+    ("unprivileged-claim", |_| {
+        unshare(CloneFlags::CLONE_NEWUSER).unwrap();
+        refusals::unprivileged_claim();
+    }),
+    ("without-streams", |_| descriptors::without_streams()),
+    ("jailed", |_| jail::jailed()),
+    ("jailed-unprivileged", |_| jail::jailed_unprivileged()),
     ("many-attaches", |_| descriptors::many_attaches()),
 ];
 

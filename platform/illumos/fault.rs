@@ -1,6 +1,6 @@
 //! What an errno of the frames' descriptor means. read(2), write(2), streamio(4I); unix(4P) for a datagram socket.
 
-use crate::platform::{ReadFault, WriteFault};
+use super::super::tap::{ReadFault, WriteFault};
 
 /// A failed read.
 ///

@@ -1,9 +1,11 @@
-//! What a program that this process starts must not inherit.
+//! Descriptors known by number only: one that a configuration names, and those that a program must not inherit.
 //!
-//! UNSAFETY: `CommandExt::pre_exec` is unsafe by nature, and the descriptors of others are known by number only.
-#![expect(unsafe_code, reason = "runs a closure between fork and exec")]
+//! UNSAFETY: nothing but the kernel can tell whether a number is an open descriptor, and `CommandExt::pre_exec` is unsafe by
+//! nature.
+#![expect(unsafe_code, reason = "asks the kernel about numbers, and runs a closure between fork and exec")]
 
-use std::os::fd::RawFd;
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
@@ -15,7 +17,7 @@ const HIGHEST: RawFd = 65_535;
 /// just now without close-on-exec escapes, as it would escape anybody.
 ///
 /// In the child they are marked and not closed, because std reports a failed exec through a descriptor of its own.
-pub(crate) fn inherit_standard_streams_only(command: &mut Command) {
+pub(super) fn inherit_standard_streams_only(command: &mut Command) {
     let inheritable = inheritable_descriptors();
     if inheritable.is_empty() {
         // Without a closure std starts the program by posix_spawn, which spares a large process the cost of a fork (on
@@ -53,4 +55,22 @@ fn is_inheritable(number: RawFd) -> bool {
 fn set_close_on_exec(number: RawFd) {
     // SAFETY: F_SETFD takes integers only; one that was closed meanwhile is answered with EBADF, which is no failure here.
     unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) };
+}
+
+/// Duplicates the descriptor `number`, close-on-exec and above the standard streams. The original stays its owner's.
+pub(super) fn duplicate(number: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: F_DUPFD_CLOEXEC takes integers only; the kernel answers EBADF to a number that is not open.
+    let duplicate = unsafe { libc::fcntl(number, libc::F_DUPFD_CLOEXEC, 3) };
+    if duplicate < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the kernel has made this descriptor in the call above, and nobody else has seen its number.
+    Ok(unsafe { OwnedFd::from_raw_fd(duplicate) })
+}
+
+/// Moves a descriptor above the standard streams, should a process without those have given their numbers away: what
+/// somebody prints must not go out as a frame.
+pub(crate) fn above_standard_streams(fd: OwnedFd) -> io::Result<OwnedFd> {
+    // A copy is never below 3.
+    if fd.as_raw_fd() > 2 { Ok(fd) } else { fd.try_clone() }
 }

@@ -1,38 +1,35 @@
-//! An attached TAP: the frames' descriptor, and the guards that undo the attach.
+//! An attached TAP, and what all systems share of how it comes about.
+
+mod attach;
+mod descriptors;
+mod fault;
+mod granted;
+mod inherited;
+pub(super) mod settings;
 
 use std::fmt;
 use std::io;
 use std::net::IpAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use log::{info, warn};
 
-use super::granted::Granted;
-use super::{inherited, settings, sys};
-use crate::attach::config::Config;
-use crate::attach::error::{AdoptError, AttachError, DetachError};
-use crate::attach::name::InterfaceName;
-use crate::attach::program::Terminate;
+use self::granted::Granted;
+use super::sys::Interface;
+use crate::attach::{AdoptError, AttachError, Config, DetachError, InterfaceName, Terminate};
 use crate::wire::Offload;
+
+pub(crate) use self::descriptors::above_standard_streams;
+pub(crate) use self::fault::{ReadFault, WriteFault, is_refusal};
+pub(crate) use self::inherited::Refusal;
+pub(crate) use self::settings::Setting;
 
 /// The lengths of frame a host takes, in bytes with the Ethernet header, without FCS and without virtio-net header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FrameLimits {
     pub(crate) shortest: usize,
     pub(crate) longest: usize,
-}
-
-/// What a system's attach or adopt hands over for one queue.
-#[derive(Debug)]
-pub(crate) struct Attached {
-    /// What else holds the interface together; `None` where the descriptor is all there is.
-    pub(crate) plumbing: Option<sys::Plumbing>,
-    pub(crate) fd: OwnedFd,
-    pub(crate) offload: Offload,
-    pub(crate) limits: FrameLimits,
-    /// The interface is in multi-queue mode, which a removed one must be given again.
-    pub(crate) multi_queue: bool,
 }
 
 /// An attached TAP device.
@@ -44,28 +41,17 @@ pub(crate) struct Attached {
 /// Its descriptor is non-blocking and close-on-exec; one read takes exactly one frame and one write puts exactly one,
 /// each after [`offload`](Self::offload)`.header_len` bytes of virtio-net header.
 pub struct Tap {
-    // Dropped in this order: the interface's IP side must be undone before the descriptor closes (closing the control
-    // stream first can hang the illumos kernel), and the terminate program must find everything closed.
-    plumbing: Mutex<Option<sys::Plumbing>>,
-    fd: OwnedFd,
+    // Dropped in this order: the terminate program must find everything closed.
+    interface: Interface,
     terminate: Option<Arc<Terminate>>,
     offload: Granted,
-    limits: FrameLimits,
-    multi_queue: bool,
     guest_address: Option<[u8; 6]>,
 }
 
 impl Tap {
-    pub(crate) fn new(attached: Attached, terminate: Option<Arc<Terminate>>, config: &Config) -> Self {
-        Self {
-            plumbing: Mutex::new(attached.plumbing),
-            fd: attached.fd,
-            terminate,
-            offload: Granted::new(attached.offload),
-            limits: attached.limits,
-            multi_queue: attached.multi_queue,
-            guest_address: config.guest_address,
-        }
+    fn new(interface: Interface, terminate: Option<Arc<Terminate>>, config: &Config) -> Self {
+        let offload = Granted::new(interface.offload());
+        Self { interface, terminate, offload, guest_address: config.guest_address }
     }
 
     /// Adopts a descriptor that somebody else opened, after finding out what it is. Its status flags are kept and
@@ -74,8 +60,8 @@ impl Tap {
     /// # Errors
     /// [`AdoptError`] says what the descriptor really is and gives it back.
     pub fn from_fd(fd: OwnedFd) -> Result<Self, AdoptError> {
-        let attached = inherited::adopt(fd, &Offload::NONE)?;
-        Ok(Self::new(attached, None, &Config::new()))
+        let interface = inherited::adopt(fd, &Offload::NONE)?;
+        Ok(Self::new(interface, None, &Config::new()))
     }
 
     /// Gives the descriptor out, where it is all there is to the TAP.
@@ -83,10 +69,11 @@ impl Tap {
     /// # Errors
     /// The TAP itself, where plumbing or a terminate program depends on it.
     pub fn into_fd(self) -> Result<OwnedFd, Self> {
-        if self.terminate.is_some() || self.lock_plumbing().is_some() {
+        if self.terminate.is_some() {
             return Err(self);
         }
-        Ok(self.fd)
+        let Self { interface, terminate, offload, guest_address } = self;
+        interface.into_fd().map_err(|interface| Self { interface, terminate, offload, guest_address })
     }
 
     /// Reads the interface's name as it is now; it can be renamed while attached.
@@ -94,7 +81,7 @@ impl Tap {
     /// # Errors
     /// The system's, when the interface is gone or the descriptor has none (a socket).
     pub fn name(&self) -> io::Result<InterfaceName> {
-        sys::name(self.fd.as_fd(), self.lock_plumbing().as_ref())
+        self.interface.name()
     }
 
     /// The offloads that are in force on this descriptor.
@@ -113,11 +100,7 @@ impl Tap {
         if wanted.header_len != self.offload().header_len {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "the header's length cannot change"));
         }
-        // The lock also keeps two callers from recording the other one's outcome.
-        let plumbing = self.lock_plumbing();
-        let granted = sys::set_offload(self.fd.as_fd(), plumbing.as_ref(), wanted)?;
-        self.offload.set(granted);
-        Ok(granted)
+        self.offload.change(|| self.interface.set_offload(wanted).map(|granted| (granted, granted)))
     }
 
     /// Makes the host use this queue of several, or not, unless it is so already. A queue that is not used receives
@@ -126,7 +109,7 @@ impl Tap {
     /// # Errors
     /// Kind `Unsupported` where the host has no such thing; else the system's, `EINVAL` for the only queue.
     pub fn set_queue_enabled(&self, enabled: bool) -> io::Result<()> {
-        sys::set_queue_enabled(self.fd.as_fd(), enabled)
+        self.interface.set_queue_enabled(enabled)
     }
 
     /// Reads the IP MTU in bytes, without the Ethernet header.
@@ -134,7 +117,7 @@ impl Tap {
     /// # Errors
     /// The system's, when the interface is gone or in another network namespace.
     pub fn mtu(&self) -> io::Result<u32> {
-        sys::mtu(self.fd.as_fd(), self.lock_plumbing().as_ref())
+        self.interface.mtu()
     }
 
     /// Sets the IP MTU in bytes, without the Ethernet header, unless it is that already.
@@ -142,7 +125,7 @@ impl Tap {
     /// # Errors
     /// The system's: out of range, or no privilege.
     pub fn set_mtu(&self, mtu: u32) -> io::Result<()> {
-        settings::set_mtu(self.fd.as_fd(), self.lock_plumbing().as_ref(), mtu)
+        settings::set_mtu(&self.interface, mtu)
     }
 
     /// Reads the host's own MAC address on the interface.
@@ -150,7 +133,7 @@ impl Tap {
     /// # Errors
     /// The system's, when the interface is gone.
     pub fn hardware_address(&self) -> io::Result<[u8; 6]> {
-        sys::hardware_address(self.fd.as_fd(), self.lock_plumbing().as_ref())
+        self.interface.hardware_address()
     }
 
     /// Sets the host's own MAC address, unless it is that already. The guest must use another one.
@@ -158,16 +141,20 @@ impl Tap {
     /// # Errors
     /// The system's: no unicast address, or no privilege.
     pub fn set_hardware_address(&self, address: [u8; 6]) -> io::Result<()> {
-        settings::set_hardware_address(self.fd.as_fd(), self.lock_plumbing().as_ref(), address)
+        settings::set_hardware_address(&self.interface, address)
     }
 
-    /// Gives the host's side an address with a prefix length in bits, unless it has it already. On Linux an IPv4 address
-    /// takes the place of the first one, an IPv6 address joins the others.
+    /// Gives the host's side an address with a prefix length in bits, unless it has it already; no privilege is needed then.
+    /// It joins the others, which stay. An address that is there with another prefix gets this one.
+    ///
+    /// On Linux it is as `ip addr add` leaves it: without a broadcast address of its own. An IPv6 address can be used at once
+    /// (`nodad`), since the only neighbour that could have the same one is the guest.
     ///
     /// # Errors
-    /// Kind `InvalidInput` for a prefix longer than the address; else the system's, as a rule for want of privilege.
+    /// Kind `InvalidInput` for a prefix longer than the address and for an address that no host can have; else the system's,
+    /// as a rule for want of privilege (`EPERM`), or because IPv6 is off on the interface (`EACCES` on Linux).
     pub fn set_address(&self, address: IpAddr, prefix: u8) -> io::Result<()> {
-        settings::set_address(self.fd.as_fd(), self.lock_plumbing().as_ref(), address, prefix)
+        settings::set_address(&self.interface, address, prefix)
     }
 
     /// Tells whether the interface is administratively up.
@@ -175,7 +162,7 @@ impl Tap {
     /// # Errors
     /// The system's, when the interface is gone or in another network namespace.
     pub fn is_up(&self) -> io::Result<bool> {
-        sys::is_up(self.fd.as_fd(), self.lock_plumbing().as_ref())
+        self.interface.is_up()
     }
 
     /// Brings the interface up or down, unless it is so already. No other flag is touched.
@@ -183,7 +170,7 @@ impl Tap {
     /// # Errors
     /// The system's, as a rule for want of privilege.
     pub fn set_up(&self, up: bool) -> io::Result<()> {
-        settings::set_up(self.fd.as_fd(), self.lock_plumbing().as_ref(), up)
+        settings::set_up(&self.interface, up)
     }
 
     /// Shows the host whether a cable is plugged in. It is a signal only: frames still flow without carrier.
@@ -191,16 +178,16 @@ impl Tap {
     /// # Errors
     /// Kind `Unsupported` where the host has no such signal; else the system's.
     pub fn set_carrier(&self, carrier: bool) -> io::Result<()> {
-        sys::set_carrier(self.fd.as_fd(), self.lock_plumbing().as_ref(), carrier)
+        self.interface.set_carrier(carrier)
     }
 
     /// Frames that the host dropped before the descriptor because they were not read in time, where it counts them.
     pub(crate) fn dropped_by_host(&self) -> Option<u64> {
-        sys::dropped_by_host(self.fd.as_fd(), self.lock_plumbing().as_ref())
+        self.interface.dropped_by_host()
     }
 
     pub(crate) fn limits(&self) -> FrameLimits {
-        self.limits
+        self.interface.limits()
     }
 
     pub(crate) fn guest_address(&self) -> Option<[u8; 6]> {
@@ -213,10 +200,8 @@ impl Tap {
     /// The first failure; the steps after it were taken all the same.
     pub fn detach(self) -> Result<(), DetachError> {
         info!("detaching {self:?}");
-        let Self { plumbing, fd, terminate, .. } = self;
-        let plumbing = plumbing.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let undone = plumbing.map_or(Ok(()), sys::Plumbing::undo);
-        drop(fd);
+        let Self { interface, terminate, .. } = self;
+        let undone = interface.detach();
         let terminated = terminate.and_then(Arc::into_inner).map_or(Ok(()), Terminate::run);
         if let (Err(_), Err(second)) = (&undone, &terminated) {
             warn!("{second}");
@@ -234,21 +219,14 @@ impl Tap {
             return Err(AttachError::BadOption { option: "offload".to_owned(), reason });
         }
         settings::check(config)?;
-        let mut plumbing = self.lock_plumbing();
-        let (changed, granted) = sys::rebind(self.fd.as_fd(), &mut plumbing, config, self.multi_queue)?;
-        self.offload.set(granted);
-        Ok(changed)
-    }
-
-    fn lock_plumbing(&self) -> std::sync::MutexGuard<'_, Option<sys::Plumbing>> {
-        self.plumbing.lock().unwrap_or_else(PoisonError::into_inner)
+        self.offload.change(|| self.interface.reattach(config))
     }
 }
 
 impl AsFd for Tap {
     #[inline]
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.fd.as_fd()
+        self.interface.as_fd()
     }
 }
 
@@ -258,6 +236,6 @@ impl fmt::Debug for Tap {
         if let Ok(name) = self.name() {
             text.field("name", &name);
         }
-        text.field("fd", &self.fd.as_raw_fd()).field("offload", &self.offload()).finish_non_exhaustive()
+        text.field("fd", &self.as_fd().as_raw_fd()).field("offload", &self.offload()).finish_non_exhaustive()
     }
 }

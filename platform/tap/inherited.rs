@@ -8,21 +8,13 @@ use nix::sys::socket::sockopt::SockType as SocketType;
 use nix::sys::socket::{AddressFamily, SockType, SockaddrLike, SockaddrStorage, getpeername, getsockopt};
 use nix::sys::stat::{SFlag, fstat};
 
-use super::tap::{Attached, FrameLimits};
-use super::{settings, sys};
-use crate::attach::config::Config;
-use crate::attach::error::{AdoptError, AttachError};
+use super::super::sys::Interface;
+use super::FrameLimits;
+use crate::attach::AdoptError;
 use crate::wire::Offload;
 
-/// Adopts `fd` and applies what `config` says of its interface.
-pub(super) fn attach(fd: OwnedFd, config: &Config) -> Result<Attached, AttachError> {
-    let attached = adopt(fd, &config.offload)?;
-    settings::apply(attached.fd.as_fd(), attached.plumbing.as_ref(), config)?;
-    Ok(attached)
-}
-
 /// Finds out what `fd` is and makes it keep the promises of a TAP.
-pub(super) fn adopt(fd: OwnedFd, offload: &Offload) -> Result<Attached, AdoptError> {
+pub(super) fn adopt(fd: OwnedFd, offload: &Offload) -> Result<Interface, AdoptError> {
     let kind = match Kind::of(fd.as_fd()) {
         Ok(kind) => kind,
         Err(refusal) => return Err(refusal.give_back(fd)),
@@ -33,22 +25,23 @@ pub(super) fn adopt(fd: OwnedFd, offload: &Offload) -> Result<Attached, AdoptErr
         Err(refusal) => return Err(refusal.give_back(fd)),
     };
     let adopted = match kind {
-        Kind::Socket => Ok(socket(fd, *offload)),
-        Kind::Device => sys::adopt(fd, offload),
+        // Nobody but the peer can say whether headers precede the frames, so what was asked for is believed.
+        Kind::Socket => Ok(Interface::socket(fd, *offload, SOCKET_LIMITS)),
+        Kind::Device => Interface::adopt(fd, offload),
     };
     adopted.inspect_err(|refused| before.restore(refused.fd.as_fd()))
 }
 
 /// Why a descriptor is not adopted; becomes an [`AdoptError`] together with it.
 #[derive(Debug)]
-pub(super) struct Refusal {
-    pub(super) found: String,
-    pub(super) remedy: &'static str,
-    pub(super) source: Option<io::Error>,
+pub(crate) struct Refusal {
+    pub(crate) found: String,
+    pub(crate) remedy: &'static str,
+    pub(crate) source: Option<io::Error>,
 }
 
 impl Refusal {
-    pub(super) fn give_back(self, fd: OwnedFd) -> AdoptError {
+    pub(crate) fn give_back(self, fd: OwnedFd) -> AdoptError {
         AdoptError { fd, found: self.found, remedy: self.remedy, source: self.source }
     }
 
@@ -101,11 +94,6 @@ fn check_socket(fd: BorrowedFd<'_>) -> Result<(), Refusal> {
     });
     let refusal = Refusal::new("a socket that carries no frames", "use a datagram socket pair");
     if carries { Ok(()) } else { Err(refusal) }
-}
-
-/// Nobody but the peer can say whether headers precede the frames, so what was asked for is believed.
-fn socket(fd: OwnedFd, offload: Offload) -> Attached {
-    Attached { plumbing: None, fd, offload, limits: SOCKET_LIMITS, multi_queue: false }
 }
 
 /// The limits of a TAP, so that a socket pair can stand in for one.

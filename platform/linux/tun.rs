@@ -1,41 +1,49 @@
-//! Making or opening an interface, queue by queue.
+//! Making or opening an interface by `/dev/net/tun`, queue by queue, and binding it again after its removal.
 
+use std::fs::OpenOptions;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 
+use super::super::tap::above_standard_streams;
+use super::bound::{Bound, EXCLUSIVE, HEADER, MULTI_QUEUE, NO_PACKET_INFO, TAP};
 use super::claim::claim;
-use super::inspect::{Bound, EXCLUSIVE, HEADER, MULTI_QUEUE, NO_PACKET_INFO, TAP};
 use super::interface::Interface;
+use super::ioctl;
 use super::name::{check_name, is_template};
+use super::netdev::NetDevice;
+use super::remedy;
 use super::state::{self, Cause, Failure};
-use super::{LIMITS, Plumbing, ioctl, node};
-use crate::attach::config::{Config, Creation, Source};
-use crate::attach::error::AttachError;
-use crate::platform::settings;
-use crate::platform::tap::Attached;
+use crate::attach::{AttachError, Config, Creation, Source};
 use crate::wire::Offload;
 
+/// The device node, of which each open makes a descriptor to bind.
+pub(super) const NODE: &str = "/dev/net/tun";
+
 /// Makes or opens the interface `name` (`None`: the kernel's choice; `tap%d`: the kernel's number) with `queues` descriptors.
-pub(crate) fn attach(name: Option<&str>, config: &Config, queues: u16) -> Result<Vec<Attached>, AttachError> {
+pub(super) fn attach(
+    name: Option<&str>,
+    config: &Config,
+    queues: u16,
+) -> Result<Vec<Interface>, AttachError> {
     let plan = Plan::new(name, config, queues > 1)?;
-    let node = node::open()?;
+    let node = open()?;
     let bound = plan.bind(node.as_fd(), plan.name.as_bytes(), plan.flags | plan.exclusive())?;
     let mut taps = vec![plan.finish(node, &bound)?];
     for _ in 1..queues {
         taps.push(plan.join(&taps[0], bound.name.as_bytes())?);
     }
-    settings::apply(taps[0].fd.as_fd(), None, config)?;
     Ok(taps)
 }
 
 /// Binds the descriptor of a removed interface again; it stays the same one to a poller. A descriptor that is bound already
 /// (an earlier try failed after that step) only gets its state set.
-pub(crate) fn rebind(
+pub(super) fn bind_again(
     fd: BorrowedFd<'_>,
-    _: &mut Option<Plumbing>,
     config: &Config,
     multi_queue: bool,
-) -> Result<(bool, Offload), AttachError> {
+) -> Result<Offload, AttachError> {
     let name = if let Source::Name(name) = &config.source { Some(name.as_str()) } else { None };
     let plan = Plan::new(name, config, multi_queue)?;
     let bound = match Bound::of(fd) {
@@ -47,9 +55,17 @@ pub(crate) fn rebind(
         }
         Err(_) => return Err(AttachError::Unsupported { what: "re-attaching what is no TAP" }),
     };
-    let granted = plan.set_state(fd, &bound)?;
-    settings::apply(fd, None, config)?;
-    Ok((false, granted))
+    plan.set_state(fd, &bound)
+}
+
+/// Opens the node close-on-exec, and non-blocking from the start.
+fn open() -> Result<OwnedFd, AttachError> {
+    let opened = OpenOptions::new().read(true).write(true).custom_flags(libc::O_NONBLOCK).open(NODE);
+    opened.map(OwnedFd::from).and_then(above_standard_streams).map_err(|source| AttachError::Open {
+        path: Path::new(NODE).to_owned(),
+        remedy: remedy::of_open(&source),
+        source,
+    })
 }
 
 /// What is asked of the kernel, checked before anything is.
@@ -124,14 +140,14 @@ impl<'a> Plan<'a> {
     }
 
     /// Opens one more queue of the interface that `first` is bound to.
-    fn join(&self, first: &Attached, name: &[u8]) -> Result<Attached, AttachError> {
-        let node = node::open()?;
+    fn join(&self, first: &Interface, name: &[u8]) -> Result<Interface, AttachError> {
+        let node = open()?;
         claim(node.as_fd(), name, self.flags, self.config.busy_timeout)?;
         let bound = Bound::of(node.as_fd()).map_err(|source| refused("TUNGETIFF", name, source))?;
         self.compare(node.as_fd(), &bound)?;
         // Two interfaces cannot bear one name at one time, so equal names are one interface. Unequal ones mean that the first
         // was renamed meanwhile and this is a new one.
-        let current = Bound::of(first.fd.as_fd()).map_err(|source| refused("TUNGETIFF", name, source))?;
+        let current = Bound::of(first.as_fd()).map_err(|source| refused("TUNGETIFF", name, source))?;
         if current.name != bound.name {
             let (wanted, found) = (current.name.to_string(), bound.name.to_string());
             return Err(AttachError::Mismatch { what: "the interface of a further queue", wanted, found });
@@ -139,10 +155,10 @@ impl<'a> Plan<'a> {
         self.finish(node, &bound)
     }
 
-    fn finish(&self, fd: OwnedFd, bound: &Bound) -> Result<Attached, AttachError> {
+    fn finish(&self, fd: OwnedFd, bound: &Bound) -> Result<Interface, AttachError> {
         let offload = self.set_state(fd.as_fd(), bound)?;
         let multi_queue = self.flags & MULTI_QUEUE != 0;
-        Ok(Attached { plumbing: None, fd, offload, limits: LIMITS, multi_queue })
+        Ok(Interface::new(fd, offload, multi_queue))
     }
 
     fn set_state(&self, fd: BorrowedFd<'_>, bound: &Bound) -> Result<Offload, AttachError> {
@@ -165,7 +181,7 @@ fn check_offload(offload: Offload) -> Result<(), AttachError> {
 }
 
 fn index_of(name: &[u8]) -> Result<i32, AttachError> {
-    match Interface::named(name).and_then(|interface| interface.ask(ioctl::GET_INDEX)) {
+    match NetDevice::named(name).and_then(|device| device.ask(ioctl::GET_INDEX)) {
         Ok(request) => Ok(request.int()),
         Err(error) if error.raw_os_error() == Some(libc::ENODEV) => Err(missing(name)),
         Err(source) => Err(refused("SIOCGIFINDEX", name, source)),

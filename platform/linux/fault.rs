@@ -1,6 +1,6 @@
 //! What an errno of the frames' descriptor means (`drivers/net/tun.c`; unix(7) for socket pairs).
 
-use crate::platform::fault::{ReadFault, WriteFault};
+use super::super::tap::{ReadFault, WriteFault};
 
 pub(crate) fn read_fault(errno: i32) -> ReadFault {
     match errno {

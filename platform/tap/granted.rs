@@ -1,6 +1,7 @@
 //! The offloads in force, readable without a lock.
 
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use crate::wire::Offload;
 
@@ -9,11 +10,13 @@ use crate::wire::Offload;
 pub(super) struct Granted {
     header_len: usize,
     flags: AtomicU8,
+    /// Held by whoever changes them, so that nobody records another one's outcome.
+    changing: Mutex<()>,
 }
 
 impl Granted {
     pub(super) fn new(offload: Offload) -> Self {
-        Self { header_len: offload.header_len, flags: AtomicU8::new(pack(offload)) }
+        Self { header_len: offload.header_len, flags: AtomicU8::new(pack(offload)), changing: Mutex::new(()) }
     }
 
     /// Relaxed: the flags say what frames may bring, and order nothing else.
@@ -30,8 +33,12 @@ impl Granted {
         }
     }
 
-    pub(super) fn set(&self, offload: Offload) {
+    /// Makes a change and records the offloads it left in force; an error leaves the record as it was.
+    pub(super) fn change<T, E>(&self, make: impl FnOnce() -> Result<(T, Offload), E>) -> Result<T, E> {
+        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let (made, offload) = make()?;
         self.flags.store(pack(offload), Ordering::Relaxed);
+        Ok(made)
     }
 }
 
@@ -57,10 +64,13 @@ mod tests {
         ] {
             let mut offload = Offload::ALL;
             change(&mut offload);
-            granted.set(offload);
-            assert_eq!(granted.get(), offload);
+            let changed: Result<(), ()> = granted.change(|| Ok(((), offload)));
+            assert_eq!((changed, granted.get()), (Ok(()), offload));
+            let failed: Result<(), i32> = granted.change(|| Err(5));
+            assert_eq!((failed, granted.get()), (Err(5), offload));
         }
-        granted.set(Offload::NONE);
+        let changed: Result<(), ()> = granted.change(|| Ok(((), Offload::NONE)));
+        assert_eq!(changed, Ok(()));
         assert_eq!(granted.get().header_len, 12);
     }
 }

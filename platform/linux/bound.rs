@@ -3,10 +3,10 @@
 use std::io;
 use std::os::fd::BorrowedFd;
 
-use super::ioctl;
-use super::request::Request;
+use super::ioctl::{self, Request};
+
 use super::state::{Cause, Failure, header_len};
-use crate::attach::name::InterfaceName;
+use crate::attach::InterfaceName;
 
 pub(super) const TUN: u16 = libc::IFF_TUN as u16;
 pub(super) const TAP: u16 = libc::IFF_TAP as u16;
@@ -15,7 +15,7 @@ pub(super) const HEADER: u16 = libc::IFF_VNET_HDR as u16;
 pub(super) const MULTI_QUEUE: u16 = libc::IFF_MULTI_QUEUE as u16;
 pub(super) const EXCLUSIVE: u16 = libc::IFF_TUN_EXCL as u16;
 pub(super) const DETACHED: u16 = libc::IFF_DETACH_QUEUE as u16;
-pub(super) const ATTACHED: u16 = libc::IFF_ATTACH_QUEUE as u16;
+const ATTACHED: u16 = libc::IFF_ATTACH_QUEUE as u16;
 
 /// The answer of `TUNGETIFF`.
 #[derive(Clone, Copy, Debug)]
@@ -58,3 +58,12 @@ impl Bound {
 
 /// Bytes of an Ethernet header, below which the kernel refuses a frame.
 const ETHERNET_HEADER: usize = 14;
+
+/// Makes the kernel use this queue, or not (`TUNSETQUEUE`). A detached queue loses the frames it holds.
+pub(super) fn set_queue_enabled(fd: BorrowedFd<'_>, enabled: bool) -> io::Result<()> {
+    if Bound::of(fd)?.has(DETACHED) != enabled {
+        return Ok(());
+    }
+    let flag = if enabled { ATTACHED } else { DETACHED };
+    ioctl::SET_QUEUE.call(fd, Request::EMPTY.with_flags(flag)).map(drop)
+}

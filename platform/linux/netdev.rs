@@ -1,0 +1,173 @@
+//! What is asked of the interface itself. Its name is read from the descriptor each time, because it can be renamed.
+//!
+//! A descriptor keeps working when its interface is moved to another network namespace, but a request by name would then
+//! reach nobody, or an unrelated interface of the same name.
+
+use std::io;
+use std::net::IpAddr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use log::warn;
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
+use nix::sys::stat::fstat;
+
+use super::super::tap::above_standard_streams;
+use super::ioctl::{self, IfreqCall, Request};
+use super::rtnetlink::{Address, Rtnetlink};
+use crate::attach::InterfaceName;
+
+/// `IFF_UP` of netdevice(7).
+const UP: u16 = libc::IFF_UP as u16;
+
+pub(super) fn name(fd: BorrowedFd<'_>) -> io::Result<InterfaceName> {
+    let request = ioctl::GET_IFF.call(fd, Request::EMPTY)?;
+    InterfaceName::from_c_bytes(request.name()).ok_or_else(|| io::ErrorKind::InvalidData.into())
+}
+
+pub(super) fn mtu(fd: BorrowedFd<'_>) -> io::Result<u32> {
+    let mtu = NetDevice::of(fd)?.ask(ioctl::GET_MTU)?.int();
+    u32::try_from(mtu).map_err(|_| io::ErrorKind::InvalidData.into())
+}
+
+pub(super) fn set_mtu(fd: BorrowedFd<'_>, mtu: u32) -> io::Result<()> {
+    let mtu = i32::try_from(mtu).map_err(|_| io::Error::from_raw_os_error(libc::EINVAL))?;
+    NetDevice::of(fd)?.tell(ioctl::SET_MTU, |request| request.with_int(mtu))
+}
+
+/// The descriptor itself takes this request, without privilege and from any network namespace.
+pub(super) fn hardware_address(fd: BorrowedFd<'_>) -> io::Result<[u8; 6]> {
+    ioctl::GET_MAC.call(fd, Request::EMPTY).map(|request| request.mac())
+}
+
+pub(super) fn set_hardware_address(fd: BorrowedFd<'_>, address: [u8; 6]) -> io::Result<()> {
+    ioctl::SET_MAC.call(fd, Request::EMPTY.with_mac(address)).map(drop)
+}
+
+pub(super) fn is_up(fd: BorrowedFd<'_>) -> io::Result<bool> {
+    NetDevice::of(fd)?.ask(ioctl::GET_FLAGS).map(|request| request.flags() & UP != 0)
+}
+
+pub(super) fn set_up(fd: BorrowedFd<'_>, up: bool) -> io::Result<()> {
+    let device = NetDevice::of(fd)?;
+    let flags = device.ask(ioctl::GET_FLAGS)?.flags();
+    let wanted = if up { flags | UP } else { flags & !UP };
+    device.tell(ioctl::SET_FLAGS, |request| request.with_flags(wanted))
+}
+
+/// Adds an address, unless the interface has it; one that it has with another prefix gets the prefix asked for.
+pub(super) fn set_address(fd: BorrowedFd<'_>, address: IpAddr, prefix: u8) -> io::Result<()> {
+    let index = NetDevice::of(fd)?.index()?;
+    let netlink = Rtnetlink::open()?;
+    let before = netlink.addresses(index)?;
+    // Where there is another end, the prefix is that end's.
+    let same = || before.iter().filter(|present| present.address == address && !present.has_peer);
+    if same().any(|present| present.prefix == prefix) {
+        return Ok(());
+    }
+    match same().next() {
+        None => netlink.add_address(index, address, prefix),
+        Some(old) if address.is_ipv6() => replace_ipv6(&netlink, index, old, prefix),
+        Some(old) => replace_ipv4(&netlink, index, old, prefix, &before),
+    }
+}
+
+/// IPv6 has an address once only, so the old one goes first, and comes back when the new one is refused.
+fn replace_ipv6(netlink: &Rtnetlink, index: u32, old: &Address, prefix: u8) -> io::Result<()> {
+    netlink.delete_address(old)?;
+    netlink.add_address(index, old.address, prefix).inspect_err(|_| {
+        if let Err(error) = netlink.restore_address(old) {
+            warn!("the address {}/{} is lost: {error}", old.address, old.prefix);
+        }
+    })
+}
+
+/// IPv4 has both for a moment. With the first address of a subnet the kernel deletes the others (unless `promote_secondaries`
+/// is set), which are somebody else's: they come back.
+fn replace_ipv4(
+    netlink: &Rtnetlink,
+    index: u32,
+    old: &Address,
+    prefix: u8,
+    before: &[Address],
+) -> io::Result<()> {
+    netlink.add_address(index, old.address, prefix)?;
+    netlink.delete_address(old)?;
+    let now = netlink.addresses(index)?;
+    let is = |one: &Address, other: &Address| (one.address, one.prefix) == (other.address, other.prefix);
+    let lost = before.iter().filter(|one| !is(one, old) && !now.iter().any(|other| is(one, other)));
+    lost.into_iter().try_for_each(|one| netlink.restore_address(one))
+}
+
+/// The addresses of both families, with their prefix lengths in bits.
+pub(super) fn addresses(fd: BorrowedFd<'_>) -> io::Result<Vec<(IpAddr, u8)>> {
+    let index = NetDevice::of(fd)?.index()?;
+    let addresses = Rtnetlink::open()?.addresses(index)?;
+    Ok(addresses.into_iter().map(|one| (one.address, one.prefix)).collect())
+}
+
+/// An interface as the requests by name see it: only in the network namespace of the calling thread.
+pub(super) struct NetDevice {
+    socket: OwnedFd,
+    request: Request,
+}
+
+impl NetDevice {
+    /// The interface behind `fd`. `ENODEV` when it is in another namespace, where its name here may be somebody else's.
+    pub(super) fn of(fd: BorrowedFd<'_>) -> io::Result<Self> {
+        let name = name(fd)?;
+        let device = Self::named(name.as_bytes())?;
+        if is_here(fd, &device)? { Ok(device) } else { Err(io::Error::from_raw_os_error(libc::ENODEV)) }
+    }
+
+    /// Whatever interface of this name the calling thread's namespace has.
+    pub(super) fn named(name: &[u8]) -> io::Result<Self> {
+        Ok(Self { socket: datagram_socket()?, request: Request::about(name) })
+    }
+
+    /// The interface's number.
+    pub(super) fn index(&self) -> io::Result<u32> {
+        let index = self.ask(ioctl::GET_INDEX)?.int();
+        u32::try_from(index).map_err(|_| io::ErrorKind::InvalidData.into())
+    }
+
+    pub(super) fn ask(&self, call: IfreqCall) -> io::Result<Request> {
+        call.call(self.socket.as_fd(), self.request)
+    }
+
+    pub(super) fn tell(&self, call: IfreqCall, change: impl FnOnce(Request) -> Request) -> io::Result<()> {
+        call.call(self.socket.as_fd(), change(self.request)).map(drop)
+    }
+
+    /// The driver's name, and what it calls its bus.
+    pub(super) fn driver(&self) -> io::Result<(String, String)> {
+        ioctl::driver(self.socket.as_fd(), self.request)
+    }
+}
+
+fn datagram_socket() -> io::Result<OwnedFd> {
+    let socket = socket(AddressFamily::Inet, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?;
+    above_standard_streams(socket)
+}
+
+/// Tells whether `device`, found by the name of the device behind `fd`, is that one. Nothing of it needs `/proc`.
+fn is_here(fd: BorrowedFd<'_>, device: &NetDevice) -> io::Result<bool> {
+    let namespaces = ioctl::device_namespace(fd).and_then(|theirs| {
+        let ours = ioctl::socket_namespace(device.socket.as_fd())?;
+        Ok((fstat(&theirs)?, fstat(&ours)?))
+    });
+    match namespaces {
+        Ok((theirs, ours)) => Ok((theirs.st_dev, theirs.st_ino) == (ours.st_dev, ours.st_ino)),
+        // Without CAP_NET_ADMIN over both namespaces, on a macvtap and before Linux 5.10 nobody tells; then equal hardware
+        // addresses must do.
+        Err(_) => {
+            let behind = ioctl::GET_MAC.call(fd, Request::EMPTY)?;
+            Ok(device.ask(ioctl::GET_MAC).is_ok_and(|named| named.mac() == behind.mac()))
+        }
+    }
+}
+
+/// Frames that found the queue full (`tx_queue_len`), or the interface without a reader.
+pub(super) fn dropped_by_host(fd: BorrowedFd<'_>) -> Option<u64> {
+    let index = NetDevice::of(fd).and_then(|device| device.index()).ok()?;
+    Rtnetlink::open().and_then(|netlink| netlink.transmit_dropped(index)).ok()?
+}
