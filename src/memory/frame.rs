@@ -3,8 +3,7 @@
 use std::io::IoSlice;
 use std::mem::MaybeUninit;
 
-use super::guest::{self, FrameSlice};
-use super::list::{List, with_list};
+use super::guest::{self, FrameSlice, List, with_list};
 use crate::wire::{RejectReason, Sum, virtio};
 
 /// The bytes of one frame.

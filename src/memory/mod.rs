@@ -3,11 +3,9 @@
 
 mod frame;
 mod guest;
-mod list;
 mod room;
 
 pub(crate) use frame::{Cursor, FrameList, FrameMemory, with_headers};
 pub use guest::RawSlice;
-pub(crate) use guest::{FrameSlice, RoomSlice};
-pub(crate) use list::{COMMON_SLICES, List, MOST_SLICES, Slots};
+pub(crate) use guest::{COMMON_SLICES, FrameSlice, List, MOST_SLICES, RoomSlice, Slots};
 pub(crate) use room::ReceiveMemory;

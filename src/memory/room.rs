@@ -3,8 +3,7 @@
 use std::io::IoSliceMut;
 
 use super::frame::{FrameMemory, with_headers};
-use super::guest::RoomSlice;
-use super::list::{List, with_list};
+use super::guest::{List, RoomSlice, with_list};
 use crate::wire::{Checksum, Gso, HeaderBytes, RejectReason, virtio};
 
 /// Where a frame is to go.
