@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -18,6 +17,7 @@ use crate::wire::{Offload, RejectReason};
 
 mod buffer;
 mod capabilities;
+mod descriptor;
 mod error;
 mod frame_log;
 mod generation;
@@ -76,7 +76,7 @@ struct Listeners {
 /// Moves frames between a TAP and a guest's network device.
 ///
 /// All methods take `&self`; none blocks and none spawns. One thread may receive while another one transmits; transmit
-/// sessions exclude each other by a try-flag. Poll the descriptor ([`AsFd`]) in a loop of your own, or let
+/// sessions exclude each other by a try-flag. Poll the descriptor ([`AsFd`](std::os::fd::AsFd)) in a loop of your own, or let
 /// [`Threads`](crate::Threads) do it.
 ///
 /// # What to do on each outcome, in a loop of your own
@@ -369,13 +369,6 @@ impl Backend {
 
     fn lock_listeners(&self) -> MutexGuard<'_, Listeners> {
         self.listeners.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl AsFd for Backend {
-    #[inline]
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.tap.as_fd()
     }
 }
 
