@@ -6,7 +6,7 @@ use nix::sched::{CloneFlags, unshare};
 
 use super::process::Role;
 use super::raw_tap::{self, BARE, TAP};
-use super::{descriptors, jail, privilege, refusals};
+use super::{descriptors, jail, jail_traffic, privilege, refusals};
 
 pub(crate) const ROLES: &[Role] = &[
     ("hold", hold),
@@ -20,6 +20,8 @@ pub(crate) const ROLES: &[Role] = &[
     ("without-streams", |_| descriptors::without_streams()),
     ("jailed", |_| jail::jailed()),
     ("jailed-unprivileged", |_| jail::jailed_unprivileged()),
+    ("jailed-traffic", |_| jail_traffic::jailed_traffic()),
+    ("jailed-traffic-unprivileged", |_| jail_traffic::jailed_traffic_unprivileged()),
     ("many-attaches", |_| descriptors::many_attaches()),
 ];
 
