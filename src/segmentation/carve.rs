@@ -1,8 +1,7 @@
 //! Cutting in software: a frame as it is, with its checksum completed, or one segment after the other.
 
 use super::frame::CarveError;
-use super::segments::Segmentation;
-use super::template::HeaderTemplate;
+use super::segments::{HeaderTemplate, Segmentation};
 use crate::memory::{Cursor, FrameList, FrameMemory, MOST_SLICES, with_headers};
 use crate::wire::{Checksum, HeaderBytes, Request, Sum, checksum_field, virtio};
 

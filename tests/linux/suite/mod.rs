@@ -124,6 +124,7 @@ pub(crate) fn run() -> std::process::ExitCode {
         removal::the_same_descriptor_is_bound_again,
         state::a_spoilt_tap_gets_header_and_offloads_as_asked,
         state::an_inherited_taps_carrier_and_send_buffer_are_set,
+        state::b08_short_write_is_an_error_and_no_second_frame,
         state::no_frame_comes_unfinished_or_is_filtered_away,
     ])
 }
