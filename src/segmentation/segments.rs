@@ -14,14 +14,14 @@ pub(super) struct Segmentation {
     /// Where the headers that each segment repeats end. IP fragments repeat the IP header only: what follows it, the
     /// UDP header included, is payload of the datagram being cut.
     split: usize,
-    pub(super) count: u32,
+    pub count: u32,
 }
 
 /// One segment: how much of the headers it repeats, and which bytes of the frame follow.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Segment {
-    pub(super) headers_end: usize,
-    pub(super) payload: Range<usize>,
+    pub headers_end: usize,
+    pub payload: Range<usize>,
 }
 
 impl Segment {
@@ -34,7 +34,7 @@ impl Segment {
 impl Segmentation {
     /// Cuts into segments of `size` payload bytes each, which must not be 0.
     #[inline]
-    pub(super) fn new(layout: Layout, size: usize) -> Self {
+    pub fn new(layout: Layout, size: usize) -> Self {
         let split = if layout.kind.is_fragments() { layout.transport } else { layout.headers_end };
         let count = (layout.frame_len - split).div_ceil(size);
         // At most one segment a byte of an IP packet.
@@ -42,7 +42,7 @@ impl Segmentation {
     }
 
     /// Leaves the frame in one piece.
-    pub(super) fn whole(layout: Layout) -> Self {
+    pub fn whole(layout: Layout) -> Self {
         Self::new(layout, layout.frame_len)
     }
 
@@ -53,7 +53,7 @@ impl Segmentation {
     }
 
     #[inline]
-    pub(super) fn segment(&self, index: u32) -> Segment {
+    pub fn segment(&self, index: u32) -> Segment {
         let from = self.split + index as usize * self.size;
         let to = self.layout.frame_len.min(from + self.size);
         let headers_end = if index == 0 { self.layout.headers_end } else { self.split };
@@ -89,7 +89,7 @@ pub(super) struct HeaderTemplate<'h> {
 
 impl<'h> HeaderTemplate<'h> {
     /// Takes a copy of the frame's headers, as they came, behind `virtio::LONGEST` spare bytes.
-    pub(super) fn new(buffer: &'h mut [u8], segmentation: Segmentation) -> Self {
+    pub fn new(buffer: &'h mut [u8], segmentation: Segmentation) -> Self {
         let header = &buffer[virtio::LONGEST..];
         let Layout { kind, network, transport, .. } = segmentation.layout;
         let word = |at: usize| u16::from_be_bytes([header[at], header[at + 1]]);
@@ -137,7 +137,7 @@ impl<'h> HeaderTemplate<'h> {
 
     /// The first `headers_end` bytes of the rewritten headers, and the `preceding` bytes before them.
     #[inline]
-    pub(super) fn bytes(&self, preceding: usize, headers_end: usize) -> &[u8] {
+    pub fn bytes(&self, preceding: usize, headers_end: usize) -> &[u8] {
         &self.buffer[virtio::LONGEST - preceding..virtio::LONGEST + headers_end]
     }
 
@@ -149,7 +149,7 @@ impl<'h> HeaderTemplate<'h> {
     /// Writes the headers of segment `index`. `payload` adds the sum over the bytes behind the headers that its checksum
     /// covers, where it has one.
     #[inline]
-    pub(super) fn rewrite(&mut self, index: u32, payload: impl FnOnce(Range<usize>, &mut Sum)) {
+    pub fn rewrite(&mut self, index: u32, payload: impl FnOnce(Range<usize>, &mut Sum)) {
         self.network_headers(index, self.segmentation.segment(index).len());
         let Some(covered) = self.segmentation.checksummed(index) else { return };
         let Layout { kind, headers_end, transport, .. } = self.segmentation.layout;
