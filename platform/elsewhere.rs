@@ -10,9 +10,11 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 
+use nix::net::if_::if_nametoindex;
+
 pub(crate) use super::posix::{read_frame, write_frame};
-use super::tap::{FrameLimits, ReadFault, Refusal, Setting, WriteFault};
-use crate::attach::{AdoptError, AttachError, Config, DetachError, InterfaceName};
+use super::tap::{FrameLimits, HostCan, ReadFault, Refusal, Setting, WriteFault};
+use crate::attach::{AdoptError, AttachError, Config, DetachError, InterfaceName, Owner};
 use crate::wire::offload::Offload;
 
 const LIMITS: FrameLimits = FrameLimits { shortest: 14, longest: 65535 + 14 };
@@ -38,8 +40,8 @@ impl Interface {
     }
 
     /// Takes any character device that is open for reading and writing, unless its node's name shows that it is no TAP.
-    pub(crate) fn adopt(fd: OwnedFd, offload: &Offload) -> Result<Self, AdoptError> {
-        match refusal(fd.as_fd(), offload) {
+    pub(crate) fn adopt(fd: OwnedFd, config: &Config) -> Result<Self, AdoptError> {
+        match refusal(fd.as_fd(), &config.offload) {
             Some(refusal) => Err(refusal.give_back(fd)),
             None => Ok(Self { fd, offload: Offload::NONE, limits: LIMITS }),
         }
@@ -73,6 +75,31 @@ impl Interface {
     /// Only a socket has a header here, and what its peer sends is between the peer and the caller.
     pub(crate) fn set_offload(&self, wanted: Offload) -> io::Result<Offload> {
         Ok(wanted)
+    }
+
+    /// Only a socket can have a header, and no request about it.
+    pub(crate) fn set_header_len(&self, _: usize) -> io::Result<()> {
+        Ok(())
+    }
+
+    pub(crate) fn host_can(&self) -> HostCan {
+        if self.offload.header_len == 0 { HostCan::NOTHING } else { HostCan::EVERYTHING }
+    }
+
+    pub(crate) fn created(&self) -> bool {
+        false
+    }
+
+    pub(crate) fn add_queues(&self, _: u16) -> Result<Vec<Self>, AttachError> {
+        Err(AttachError::Unsupported { what: "more than one queue" })
+    }
+
+    pub(crate) fn persist(&self, _: Owner) -> Result<(), AttachError> {
+        Err(AttachError::Unsupported { what: "a TAP that outlives its owner" })
+    }
+
+    pub(crate) fn index(&self) -> io::Result<u32> {
+        Ok(if_nametoindex(self.name()?.as_bytes())?)
     }
 
     pub(crate) fn name(&self) -> io::Result<InterfaceName> {
@@ -116,6 +143,9 @@ unsupported! {
     is_up() -> bool;
     set_up(bool) -> ();
     set_address(IpAddr, u8) -> ();
+    addresses() -> Vec<(IpAddr, u8)>;
+    queue_length() -> u32;
+    set_queue_length(u32) -> ();
 }
 
 impl AsFd for Interface {

@@ -4,9 +4,10 @@ use std::io;
 use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use super::super::tap::{FrameLimits, settings};
+use super::super::tap::{FrameLimits, HostCan, settings};
+use super::state::{Cause, Failure, State};
 use super::{adopt, bound, netdev, state, tun};
-use crate::attach::{AdoptError, AttachError, Config, DetachError, InterfaceName};
+use crate::attach::{AdoptError, AttachError, Config, DetachError, InterfaceName, Owner};
 use crate::wire::offload::Offload;
 
 /// A frame needs its Ethernet header; the kernel knows no longest one, so the limit is the largest IP packet with an
@@ -18,14 +19,18 @@ pub(crate) struct Interface {
     fd: OwnedFd,
     /// As granted at the attach.
     offload: Offload,
+    host_can: HostCan,
     limits: FrameLimits,
     /// The interface is in multi-queue mode, which a removed one must be given again.
     multi_queue: bool,
+    /// The attach made it.
+    created: bool,
 }
 
 impl Interface {
-    pub(super) fn new(fd: OwnedFd, offload: Offload, multi_queue: bool) -> Self {
-        Self { fd, offload, limits: LIMITS, multi_queue }
+    pub(super) fn new(fd: OwnedFd, state: State, multi_queue: bool, created: bool) -> Self {
+        let State { granted: offload, host_can } = state;
+        Self { fd, offload, host_can, limits: LIMITS, multi_queue, created }
     }
 
     pub(crate) fn attach(name: Option<&str>, config: &Config, queues: u16) -> Result<Vec<Self>, AttachError> {
@@ -34,12 +39,14 @@ impl Interface {
         Ok(queues)
     }
 
-    pub(crate) fn adopt(fd: OwnedFd, offload: &Offload) -> Result<Self, AdoptError> {
-        adopt::adopt(fd, offload)
+    pub(crate) fn adopt(fd: OwnedFd, config: &Config) -> Result<Self, AdoptError> {
+        adopt::adopt(fd, config)
     }
 
     pub(crate) fn socket(fd: OwnedFd, offload: Offload, limits: FrameLimits) -> Self {
-        Self { fd, offload, limits, multi_queue: false }
+        // What its peer makes of a header is between the peer and the caller.
+        let host_can = if offload.header_len > 0 { HostCan::EVERYTHING } else { HostCan::NOTHING };
+        Self { fd, offload, host_can, limits, multi_queue: false, created: false }
     }
 
     pub(crate) fn reattach(&self, config: &Config) -> Result<(bool, Offload), AttachError> {
@@ -65,8 +72,42 @@ impl Interface {
         self.limits
     }
 
+    pub(crate) fn host_can(&self) -> HostCan {
+        self.host_can
+    }
+
+    pub(crate) fn created(&self) -> bool {
+        self.created
+    }
+
+    pub(crate) fn add_queues(&self, count: u16) -> Result<Vec<Self>, AttachError> {
+        if !self.multi_queue {
+            return Err(AttachError::Unsupported {
+                what: "a further queue of an interface with a single one",
+            });
+        }
+        let state = State { granted: self.offload, host_can: self.host_can };
+        (0..count).map(|_| tun::add_queue(self.as_fd(), state)).collect()
+    }
+
+    pub(crate) fn persist(&self, owner: Owner) -> Result<(), AttachError> {
+        tun::persist(self.as_fd(), owner)
+    }
+
+    /// A socket has no such request, and needs none: what its peer sends is between the peer and the caller.
+    pub(crate) fn set_header_len(&self, len: usize) -> io::Result<()> {
+        match state::set_header_len(self.as_fd(), len) {
+            Err(Failure { cause: Cause::Refused(error), .. }) => match error.raw_os_error() {
+                Some(libc::ENOTTY | libc::EOPNOTSUPP) => Ok(()),
+                _ => Err(error),
+            },
+            Err(Failure { cause: Cause::ReadBack { .. }, .. }) => Err(io::ErrorKind::Unsupported.into()),
+            Ok(()) => Ok(()),
+        }
+    }
+
     pub(crate) fn set_offload(&self, wanted: Offload) -> io::Result<Offload> {
-        state::set_offload(self.as_fd(), wanted)
+        state::set_offload(self.as_fd(), wanted, self.host_can)
     }
 
     pub(crate) fn set_queue_enabled(&self, enabled: bool) -> io::Result<()> {
@@ -83,6 +124,22 @@ impl Interface {
 
     pub(crate) fn name_of(fd: BorrowedFd<'_>) -> io::Result<InterfaceName> {
         netdev::name(fd)
+    }
+
+    pub(crate) fn index(&self) -> io::Result<u32> {
+        netdev::index(self.as_fd())
+    }
+
+    pub(crate) fn addresses(&self) -> io::Result<Vec<(IpAddr, u8)>> {
+        netdev::addresses(self.as_fd())
+    }
+
+    pub(crate) fn queue_length(&self) -> io::Result<u32> {
+        netdev::queue_length(self.as_fd())
+    }
+
+    pub(crate) fn set_queue_length(&self, frames: u32) -> io::Result<()> {
+        netdev::set_queue_length(self.as_fd(), frames)
     }
 
     pub(crate) fn mtu(&self) -> io::Result<u32> {

@@ -10,11 +10,10 @@ use nix::sys::stat::{SFlag, fstat};
 
 use super::super::sys::Interface;
 use super::FrameLimits;
-use crate::attach::AdoptError;
-use crate::wire::offload::Offload;
+use crate::attach::{AdoptError, Config};
 
 /// Finds out what `fd` is and makes it keep the promises of a TAP.
-pub(super) fn adopt(fd: OwnedFd, offload: &Offload) -> Result<Interface, AdoptError> {
+pub(super) fn adopt(fd: OwnedFd, config: &Config) -> Result<Interface, AdoptError> {
     let kind = match Kind::of(fd.as_fd()) {
         Ok(kind) => kind,
         Err(refusal) => return Err(refusal.give_back(fd)),
@@ -26,8 +25,8 @@ pub(super) fn adopt(fd: OwnedFd, offload: &Offload) -> Result<Interface, AdoptEr
     };
     let adopted = match kind {
         // Nobody but the peer can say whether headers precede the frames, so what was asked for is believed.
-        Kind::Socket => Ok(Interface::socket(fd, *offload, SOCKET_LIMITS)),
-        Kind::Device => Interface::adopt(fd, offload),
+        Kind::Socket => Ok(Interface::socket(fd, config.offload, SOCKET_LIMITS)),
+        Kind::Device => Interface::adopt(fd, config),
     };
     adopted.inspect_err(|refused| before.restore(refused.fd.as_fd()))
 }
