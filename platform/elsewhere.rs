@@ -12,10 +12,9 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 
 use nix::net::if_::if_nametoindex;
 
-pub(crate) use super::posix::{read_frame, write_frame};
 use super::tap::{FrameLimits, HostCan, ReadFault, Refusal, Setting, WriteFault};
 use crate::attach::{AdoptError, AttachError, Config, DetachError, InterfaceName, Owner};
-use crate::wire::offload::Offload;
+use crate::wire::Offload;
 
 const LIMITS: FrameLimits = FrameLimits { shortest: 14, longest: 65535 + 14 };
 

@@ -24,14 +24,15 @@
 //!
 //! - `check_name(&str)`: the system's rule for names, asked before any call;
 //! - `remedy_of_setting(Setting, &io::Error)`: what an administrator can do about a setting that was refused; may be empty;
-//! - `read_frame(fd, slices)`, `write_frame(fd, slices)`: one frame by one system call; an errno as it came;
 //! - `read_fault`, `write_fault`: what an errno of the frames' descriptor means. The only place where that is decided.
 //!
 //! What the frames' descriptor promises the engine: it is non-blocking and close-on-exec; one read takes exactly one
 //! frame and one write puts exactly one; with `offload.header_len` a virtio-net header of that length precedes each; a
 //! frame longer than the buffer can be told by one spare byte.
 //!
-//! This folder knows `src/attach` and `src/wire`, and nothing else of the engine.
+//! `frame_io::read(fd, slices)` and `frame_io::write(fd, slices)` move one frame by one system call; an errno comes as it is.
+//!
+//! This folder knows `src/attach`, `src/memory` and `src/wire`, and nothing else of the engine.
 
 mod tap;
 
@@ -41,15 +42,30 @@ cfg_if::cfg_if! {
         use linux as sys;
     } else if #[cfg(any(target_os = "illumos", target_os = "solaris"))] {
         mod illumos;
-        mod posix;
         use illumos as sys;
     } else {
         mod elsewhere;
-        mod posix;
         use elsewhere as sys;
     }
 }
 
-pub(crate) use sys::{read_fault, read_frame, write_fault, write_frame};
+// On Linux a frame's system call is made in line, where the processor is known. By way of the C library it goes elsewhere,
+// and wherever something stands before the C library: a model of the kernel, Miri, a sanitizer.
+cfg_if::cfg_if! {
+    if #[cfg(all(
+        target_os = "linux",
+        target_pointer_width = "64",
+        any(target_arch = "x86_64", target_arch = "aarch64"),
+        not(any(tap_plumb_libc, miri))
+    ))] {
+        #[path = "linux/frame_io.rs"]
+        pub(crate) mod frame_io;
+    } else {
+        #[path = "posix.rs"]
+        pub(crate) mod frame_io;
+    }
+}
+
+pub(crate) use sys::{read_fault, write_fault};
 pub use tap::Tap;
-pub(crate) use tap::{FrameLimits, ReadFault, WriteFault};
+pub(crate) use tap::{FrameLimits, ReadFault, WriteFault, is_refusal};

@@ -1,20 +1,45 @@
-//! One frame by one call of the C library, for every system but Linux.
+//! One frame by one call of the C library.
 
-use std::io::{IoSlice, IoSliceMut};
-use std::os::fd::BorrowedFd;
+// UNSAFETY: the types of the slices promise that the bytes behind them may be read, or written, during the call.
+#![expect(unsafe_code, reason = "nix takes slices that Rust may borrow, and guest memory is none")]
+
+use std::ffi::c_int;
+use std::os::fd::{AsRawFd, BorrowedFd};
 
 use nix::errno::Errno;
-use nix::sys::uio::{readv, writev};
-use nix::unistd::{read, write};
 
-/// readv(2); read(2) where that is enough, since it costs less.
+use crate::memory::{FrameSlice, RoomSlice};
+
+/// Writes one frame: write(2) for one slice, writev(2) for several. An errno comes as it is.
 #[inline]
-pub(crate) fn read_frame(fd: BorrowedFd<'_>, slices: &mut [IoSliceMut<'_>]) -> Result<usize, Errno> {
-    if let [one] = slices { read(fd, one) } else { readv(fd, slices) }
+pub(crate) fn write(fd: BorrowedFd<'_>, slices: &[FrameSlice<'_>]) -> Result<usize, i32> {
+    if let [one] = slices {
+        // SAFETY: reads `one.len()` bytes, which can be read for the life time of the borrow; that outlasts the call.
+        return outcome(unsafe { libc::write(fd.as_raw_fd(), one.as_ptr().cast(), one.len()) });
+    }
+    // SAFETY: reads as many iovecs as stated (or refuses a number that is too large), from the caller's array of a type laid out
+    // so, and the bytes behind them, which can be read for the life time of the borrow; that outlasts the call.
+    outcome(unsafe { libc::writev(fd.as_raw_fd(), slices.as_ptr().cast(), count(slices.len())) })
 }
 
-/// writev(2); write(2) where that is enough, since it costs less.
+/// Reads one frame: read(2) for one slice, readv(2) for several. An errno comes as it is.
 #[inline]
-pub(crate) fn write_frame(fd: BorrowedFd<'_>, slices: &[IoSlice<'_>]) -> Result<usize, Errno> {
-    if let [one] = slices { write(fd, one) } else { writev(fd, slices) }
+pub(crate) fn read(fd: BorrowedFd<'_>, slices: &[RoomSlice<'_>]) -> Result<usize, i32> {
+    if let [one] = slices {
+        // SAFETY: writes at most `one.len()` bytes, which can be written for the life time of the borrow and are referred to by
+        // nobody; that outlasts the call.
+        return outcome(unsafe { libc::read(fd.as_raw_fd(), one.as_mut_ptr().cast(), one.len()) });
+    }
+    // SAFETY: reads as many iovecs as stated (or refuses a number that is too large), from the caller's array of a type laid out
+    // so, and writes to the bytes behind them, which can be written for the life time of the borrow; that outlasts the call.
+    outcome(unsafe { libc::readv(fd.as_raw_fd(), slices.as_ptr().cast(), count(slices.len())) })
+}
+
+fn count(slices: usize) -> c_int {
+    c_int::try_from(slices).unwrap_or(c_int::MAX)
+}
+
+#[inline]
+fn outcome(returned: isize) -> Result<usize, i32> {
+    usize::try_from(returned).map_err(|_| Errno::last_raw())
 }

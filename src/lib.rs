@@ -81,23 +81,17 @@ mod memory;
 mod wire;
 
 pub use attach::{AdoptError, AttachError, Config, DetachError, InterfaceName, ProgramError};
-pub use backend::backend::Backend;
-pub use backend::buffer::TransmitBuffer;
-pub use backend::error::{ReceiveError, TransmitError};
-pub use backend::link::LinkState;
-pub use backend::raw::RawSlice;
-pub use backend::receive::Received;
-pub use backend::session::{OwnedTransmitter, Transmitter};
-pub use backend::statistics::{ReceiveStatistics, Statistics, TransmitStatistics};
+pub use backend::{
+    Backend, LinkState, OwnedTransmitter, ReceiveError, ReceiveStatistics, Received, Session, Statistics,
+    TransmitBuffer, TransmitError, TransmitStatistics, Transmitter,
+};
+pub use memory::RawSlice;
 pub use platform::Tap;
-pub use segmentation::frame::{CarveError, Checksum, Completion, Frame};
-pub use threads::error::ThreadsError;
-pub use threads::frontend::{Frontend, Refused, Wait};
-pub use threads::threads::{Resume, Threads};
-pub use wire::checksum::internet_checksum;
-pub use wire::gso::{Gso, GsoKind};
-pub use wire::offload::Offload;
-pub use wire::reject::RejectReason;
+#[doc(hidden)]
+pub use segmentation::Completion;
+pub use segmentation::{CarveError, Frame};
+pub use threads::{Frontend, Refused, Resume, Threads, ThreadsError, Wait};
+pub use wire::{Checksum, Gso, GsoKind, Offload, RejectReason, internet_checksum};
 
 /// Compiles what README shows.
 #[cfg(doctest)]

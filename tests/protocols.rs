@@ -19,7 +19,7 @@ use control::{Control, Wanted, Worker};
 use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
-use transmit_lock::TransmitLock;
+use transmit_lock::{Debt, TransmitLock};
 
 #[derive(Default)]
 struct Seen {
@@ -36,7 +36,7 @@ fn session(lock: &TransmitLock, seen: &Seen) {
     assert!(!seen.held.swap(true, Ordering::SeqCst), "two sessions at once");
     thread::yield_now();
     seen.held.store(false, Ordering::SeqCst);
-    if lock.end().turned_away {
+    if lock.end().has(Debt::TURNED_AWAY) {
         seen.notified.fetch_add(1, Ordering::SeqCst);
     }
 }

@@ -1,22 +1,26 @@
 //! One frame in one slice: beside the bare system call, beside tun-rs, and beside a poll and a read a frame.
 
 use std::io::{IoSlice, IoSliceMut};
+use std::os::fd::{AsFd, AsRawFd};
 
 use nix::unistd::{read, write};
-use tap_plumb::Frame;
+use tap_plumb::{Frame, Offload};
 
 use crate::aligned::Aligned;
-use crate::measure::{Cost, compare, timed};
+use crate::measure::{beside_calls, compare};
 use crate::report::{Bound, Report};
 use crate::rig::{Outcome, QUEUE, Rig, frame};
+use crate::{drain, in_line, repeat};
 
 /// Frames a run of the transmit figures.
 const BATCH: usize = 2000;
 /// The seed's receive buffer.
 const SEED_BUFFER: usize = 16384;
+/// Beside the same instruction in line.
+const BARE: f64 = 1.05;
 
 pub fn all(report: &mut Report) -> Outcome<()> {
-    let rig = Rig::new(0, tap_plumb::Offload::NONE)?;
+    let rig = Rig::new(0, Offload::NONE)?;
     for len in [1514, 60] {
         transmit(&rig, len, report)?;
         receive(&rig, len, report)?;
@@ -26,49 +30,43 @@ pub fn all(report: &mut Report) -> Outcome<()> {
 
 fn transmit(rig: &Rig, len: usize, report: &mut Report) -> Outcome<()> {
     let bytes = frame(len);
-    let slices = [IoSlice::new(&bytes)];
+    let bytes = &bytes[..];
+    let slices = [IoSlice::new(bytes)];
+    let backend = &rig.backend;
+    let fd = backend.as_fd().as_raw_fd();
     let mut ours = || {
-        let mut session = rig.backend.begin_transmit().expect("nobody else sends");
-        timed(|| (0..BATCH).for_each(|_| session.send(&Frame::new(&slices)).expect("send")))
+        let mut session = backend.begin_transmit().expect("nobody else sends");
+        repeat!(BATCH, session.send(&Frame::new(&slices)).expect("send"))
     };
-    let mut bare = || timed(|| (0..BATCH).for_each(|_| assert_eq!(write(&rig.backend, &bytes), Ok(len))));
+    let mut in_line = || repeat!(BATCH, assert_eq!(in_line::write(fd, bytes), Ok(len)));
+    let mut library = || repeat!(BATCH, assert_eq!(write(backend, bytes), Ok(len)));
     let peer = rig.tun_rs()?;
-    let mut tun_rs = || timed(|| (0..BATCH).for_each(|_| assert_eq!(peer.send(&bytes).expect("send"), len)));
+    let mut tun_rs = || repeat!(BATCH, assert_eq!(peer.send(bytes).expect("send"), len));
     let name = format!("transmit.{len}");
-    report.line(&name, &compare(&mut ours, &mut bare), BATCH, "write", Bound::AtMost(1.05));
+    report.beside_calls(&name, &beside_calls(&mut ours, &mut in_line, &mut library), BATCH, "write", BARE);
     report.line(&name, &compare(&mut ours, &mut tun_rs), BATCH, "tun-rs", Bound::AtMost(1.0));
     Ok(())
 }
 
 fn receive(rig: &Rig, len: usize, report: &mut Report) -> Outcome<()> {
     let room = rig.backend.receive_buffer_len();
-    let [mut own_buffer, mut bare_buffer, mut peer_buffer] = [(); 3].map(|()| Aligned::new(room));
+    let mut buffers = [(); 4].map(|()| Aligned::new(room));
+    let [own_buffer, line_buffer, bare_buffer, peer_buffer] =
+        buffers.each_mut().map(|buffer| &mut buffer[..]);
     let mut seed_buffer = Aligned::new(SEED_BUFFER);
-    let mut ours = || {
-        drain(rig, len, || {
-            rig.backend.receive(&mut [IoSliceMut::new(&mut own_buffer)]).expect("receive").is_some()
-        })
-    };
-    let mut bare = || drain(rig, len, || read(&rig.backend, &mut bare_buffer).is_ok());
+    let seed_buffer = &mut seed_buffer[..];
+    let backend = &rig.backend;
+    let fd = backend.as_fd().as_raw_fd();
+    let mut ours =
+        || drain!(rig, len, backend.receive(&mut [IoSliceMut::new(own_buffer)]).expect("receive").is_some());
+    let mut in_line = || drain!(rig, len, in_line::read(fd, line_buffer).is_ok());
+    let mut library = || drain!(rig, len, read(backend, bare_buffer).is_ok());
     let peer = rig.tun_rs()?;
-    let mut tun_rs = || drain(rig, len, || peer.recv(&mut peer_buffer).is_ok());
-    let mut seed = || drain(rig, len, || rig.poll() && read(&rig.backend, &mut seed_buffer).is_ok());
+    let mut tun_rs = || drain!(rig, len, peer.recv(peer_buffer).is_ok());
+    let mut seed = || drain!(rig, len, rig.poll() && read(backend, seed_buffer).is_ok());
     let name = format!("receive.{len}");
-    report.line(&name, &compare(&mut ours, &mut bare), QUEUE, "read", Bound::AtMost(1.05));
+    report.beside_calls(&name, &beside_calls(&mut ours, &mut in_line, &mut library), QUEUE, "read", BARE);
     report.line(&name, &compare(&mut ours, &mut tun_rs), QUEUE, "tun-rs", Bound::AtMost(1.0));
     report.line(&name, &compare(&mut ours, &mut seed), QUEUE, "poll+read", Bound::AtMost(0.80));
     Ok(())
-}
-
-/// Fills the queue, then takes frames until there are none, on the clock.
-pub fn drain(rig: &Rig, len: usize, mut take: impl FnMut() -> bool) -> Cost<1> {
-    rig.fill(len).expect("fill");
-    let mut frames = 0;
-    let time = timed(|| {
-        while take() {
-            frames += 1;
-        }
-    });
-    assert_eq!(frames, QUEUE);
-    time
 }

@@ -3,14 +3,16 @@
 use std::convert::Infallible;
 use std::hint::black_box;
 use std::io::IoSlice;
+use std::os::fd::{AsFd, AsRawFd};
 
 use nix::sys::uio::writev;
 use tap_plumb::{Backend, Completion, Frame, Gso, GsoKind, Offload};
 
 use crate::aligned::Aligned;
-use crate::measure::{compare, timed};
+use crate::measure::{beside_calls, compare, timed};
 use crate::report::{Bound, Report};
 use crate::rig::{Outcome, Rig};
+use crate::{in_line, repeat};
 
 const HEADERS: usize = 54;
 const SIZE: usize = 1448;
@@ -117,27 +119,27 @@ pub fn naive(bytes: &[u8]) -> u16 {
 
 /// An oversized frame to a host that cuts it itself.
 fn super_frame(backend: &Backend, report: &mut Report) {
+    let fd = backend.as_fd().as_raw_fd();
     let frame = oversized();
     let slices = [IoSlice::new(&frame[..HEADERS]), IoSlice::new(&frame[HEADERS..])];
     let frame = Frame::new(&slices).gso(GSO);
-    let send = || {
-        let mut session = backend.begin_transmit().expect("nobody else sends");
-        timed(|| (0..SENDS).for_each(|_| session.send(&frame).expect("send")))
-    };
     let mut ours = || {
         backend.use_host_offload(true);
-        send()
+        let mut session = backend.begin_transmit().expect("nobody else sends");
+        repeat!(SENDS, session.send(&frame).expect("send"))
     };
     // NEEDS_CSUM, TCPV4, where the headers end, the segment size, the checksum at 34 + 16.
     let header = [1, 1, 54, 0, (SIZE & 0xff) as u8, (SIZE >> 8) as u8, 34, 0, 16, 0, 0, 0];
     let whole = [IoSlice::new(&header), slices[0], slices[1]];
     let len: usize = whole.iter().map(|slice| slice.len()).sum();
-    let mut bare = || timed(|| (0..SENDS).for_each(|_| assert_eq!(writev(backend, &whole), Ok(len))));
-    let result = compare(&mut ours, &mut bare);
-    report.line("gso.super-frame.64k", &result, SENDS, "writev", Bound::AtMost(1.03));
+    let mut in_line = || repeat!(SENDS, assert_eq!(in_line::writev(fd, &whole), Ok(len)));
+    let mut library = || repeat!(SENDS, assert_eq!(writev(backend, &whole), Ok(len)));
+    let result = beside_calls(&mut ours, &mut in_line, &mut library);
+    report.beside_calls("gso.super-frame.64k", &result, SENDS, "writev", 1.05);
     let mut software = || {
         backend.use_host_offload(false);
-        send()
+        let mut session = backend.begin_transmit().expect("nobody else sends");
+        repeat!(SENDS, session.send(&frame).expect("send"))
     };
     let result = compare(&mut ours, &mut software);
     report.line("gso.super-frame.64k", &result, SENDS, "software", Bound::AtMost(0.125));

@@ -10,6 +10,7 @@ mod forward;
 mod frames;
 mod frontend;
 mod gso;
+mod in_line;
 mod life;
 mod machine;
 mod measure;

@@ -136,3 +136,55 @@ pub fn compare(subject: Arm<'_>, peer: Arm<'_>) -> Comparison {
     let [comparison] = compare_parts(ROUNDS, subject, peer);
     comparison
 }
+
+/// What came of one subject beside the bare call, made in line and by way of the C library, in one run.
+pub struct BesideCalls {
+    pub in_line: Comparison,
+    pub library: Comparison,
+    /// The call in line to the one by way of the C library.
+    pub gain: f64,
+}
+
+/// Compares one with both ways of making the same call, each with two turns a round.
+pub fn beside_calls(subject: Arm<'_>, in_line: Arm<'_>, library: Arm<'_>) -> BesideCalls {
+    let costs = alternate(ROUNDS, &[0, 1, 2, 2, 1, 0], |contender| match contender {
+        0 => subject(),
+        1 => in_line(),
+        _ => library(),
+    });
+    let [[ours], [in_line], [library]] = [&costs[0], &costs[1], &costs[2]];
+    BesideCalls {
+        in_line: Comparison::of(ours, in_line, in_line),
+        library: Comparison::of(ours, library, library),
+        gain: Comparison::of(in_line, library, library).ratio.median(),
+    }
+}
+
+/// Fills the queue of a rig with frames of a length, then takes frames until there are none, on the clock. The loop and
+/// what takes a frame stand in one function: a return between two frames would hide what the call itself costs.
+#[macro_export]
+macro_rules! drain {
+    ($rig:expr, $len:expr, $take:expr) => {{
+        $rig.fill($len).expect("fill");
+        let mut frames = 0;
+        let start = std::time::Instant::now();
+        while $take {
+            frames += 1;
+        }
+        let time = start.elapsed().as_secs_f64();
+        assert_eq!(frames, $crate::rig::QUEUE);
+        [time]
+    }};
+}
+
+/// Does something a number of times, on the clock, in one function.
+#[macro_export]
+macro_rules! repeat {
+    ($count:expr, $act:expr) => {{
+        let start = std::time::Instant::now();
+        for _ in 0..$count {
+            $act;
+        }
+        [start.elapsed().as_secs_f64()]
+    }};
+}

@@ -1,6 +1,6 @@
 //! One line a figure: `name value unit ratio peer`, then the spread and the verdict on its bound.
 
-use crate::measure::Comparison;
+use crate::measure::{BesideCalls, Comparison};
 
 /// What a ratio has to be.
 #[derive(Clone, Copy)]
@@ -126,6 +126,26 @@ impl Report {
             bound,
             throughput: result.inverted,
         });
+    }
+
+    /// Nanoseconds of one of `count` frames, beside the bare call in line, and by way of the C library.
+    pub fn beside_calls(
+        &mut self,
+        name: &str,
+        result: &BesideCalls,
+        count: usize,
+        call: &'static str,
+        bound: f64,
+    ) {
+        self.line(name, &result.in_line, count, "in-line", Bound::AtMost(bound));
+        self.beside_library(name, result, count, call);
+    }
+
+    /// The same beside the C library alone. Where a return behind a system call costs much, the call in line shows it, and
+    /// then so must we.
+    pub fn beside_library(&mut self, name: &str, result: &BesideCalls, count: usize, call: &'static str) {
+        let bound = if result.gain < 0.75 { 0.80 } else { 1.00 };
+        self.line(name, &result.library, count, call, Bound::AtMost(bound));
     }
 
     /// Something that is counted: it has no spread, and its peer is a number.

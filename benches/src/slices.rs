@@ -1,58 +1,71 @@
 //! One frame in several slices, as a guest's descriptors scatter it: beside the bare vectored calls.
 
 use std::io::{IoSlice, IoSliceMut};
+use std::os::fd::{AsFd, AsRawFd};
 
 use nix::sys::uio::{readv, writev};
-use tap_plumb::Frame;
+use tap_plumb::{Frame, Offload};
 
 use crate::aligned::Aligned;
-use crate::frames::drain;
-use crate::measure::{compare, timed};
+use crate::measure::{beside_calls, compare};
 use crate::report::{Bound, Report};
 use crate::rig::{Outcome, QUEUE, Rig, frame};
+use crate::{drain, in_line, repeat};
 
 const BATCH: usize = 2000;
 const LEN: usize = 1514;
 const SLICES: usize = 4;
-const BOUND: Bound = Bound::AtMost(1.10);
+/// Beside the same instruction in line.
+const BARE: f64 = 1.05;
+/// A slice is added, to tell whether a frame was cut.
+const ONE_MORE: f64 = 1.10;
 
 pub fn all(report: &mut Report) -> Outcome<()> {
-    let rig = Rig::new(0, tap_plumb::Offload::NONE)?;
+    let rig = Rig::new(0, Offload::NONE)?;
     transmit(&rig, report)?;
     // Where the slices are larger than any frame, none has to be added to tell whether one was cut.
-    receive(&rig, "receive.slices", rig.backend.receive_buffer_len(), report)?;
-    receive(&rig, "receive.slices-exact", LEN, report)
+    receive(&rig, ("receive.slices", BARE), rig.backend.receive_buffer_len(), report)?;
+    receive(&rig, ("receive.slices-exact", ONE_MORE), LEN, report)
 }
 
 fn transmit(rig: &Rig, report: &mut Report) -> Outcome<()> {
     let bytes = frame(LEN);
     let slices: Vec<_> = bytes.chunks(LEN.div_ceil(SLICES)).map(IoSlice::new).collect();
+    let backend = &rig.backend;
+    let fd = backend.as_fd().as_raw_fd();
     let mut ours = || {
-        let mut session = rig.backend.begin_transmit().expect("nobody else sends");
-        timed(|| (0..BATCH).for_each(|_| session.send(&Frame::new(&slices)).expect("send")))
+        let mut session = backend.begin_transmit().expect("nobody else sends");
+        repeat!(BATCH, session.send(&Frame::new(&slices)).expect("send"))
     };
-    let mut bare = || timed(|| (0..BATCH).for_each(|_| assert_eq!(writev(&rig.backend, &slices), Ok(LEN))));
+    let mut in_line = || repeat!(BATCH, assert_eq!(in_line::writev(fd, &slices), Ok(LEN)));
+    let mut library = || repeat!(BATCH, assert_eq!(writev(backend, &slices), Ok(LEN)));
     let peer = rig.tun_rs()?;
-    let mut tun_rs =
-        || timed(|| (0..BATCH).for_each(|_| assert_eq!(peer.send_vectored(&slices).expect("send"), LEN)));
-    report.line("transmit.slices", &compare(&mut ours, &mut bare), BATCH, "writev", BOUND);
+    let mut tun_rs = || repeat!(BATCH, assert_eq!(peer.send_vectored(&slices).expect("send"), LEN));
+    let result = beside_calls(&mut ours, &mut in_line, &mut library);
+    report.beside_calls("transmit.slices", &result, BATCH, "writev", BARE);
     report.line("transmit.slices", &compare(&mut ours, &mut tun_rs), BATCH, "tun-rs", Bound::AtMost(1.0));
     Ok(())
 }
 
-fn receive(rig: &Rig, name: &str, room: usize, report: &mut Report) -> Outcome<()> {
-    let mut buffers = [(); 3].map(|()| Aligned::new(room));
-    let [own_buffer, bare_buffer, peer_buffer] = &mut buffers;
+fn receive(rig: &Rig, (name, bound): (&str, f64), room: usize, report: &mut Report) -> Outcome<()> {
+    let mut buffers = [(); 4].map(|()| Aligned::new(room));
+    let [own_buffer, line_buffer, bare_buffer, peer_buffer] =
+        buffers.each_mut().map(|buffer| &mut buffer[..]);
+    let backend = &rig.backend;
+    let fd = backend.as_fd().as_raw_fd();
     let mut ours =
-        || drain(rig, LEN, || rig.backend.receive(&mut scattered(own_buffer)).expect("receive").is_some());
-    let mut bare = || drain(rig, LEN, || readv(&rig.backend, &mut scattered(bare_buffer)).is_ok());
+        || drain!(rig, LEN, backend.receive(&mut scattered(own_buffer)).expect("receive").is_some());
+    let mut in_line = || drain!(rig, LEN, in_line::readv(fd, &mut scattered(line_buffer)).is_ok());
+    let mut library = || drain!(rig, LEN, readv(backend, &mut scattered(bare_buffer)).is_ok());
     let peer = rig.tun_rs()?;
-    let mut tun_rs = || drain(rig, LEN, || peer.recv_vectored(&mut scattered(peer_buffer)).is_ok());
-    report.line(name, &compare(&mut ours, &mut bare), QUEUE, "readv", BOUND);
+    let mut tun_rs = || drain!(rig, LEN, peer.recv_vectored(&mut scattered(peer_buffer)).is_ok());
+    let result = beside_calls(&mut ours, &mut in_line, &mut library);
+    report.beside_calls(name, &result, QUEUE, "readv", bound);
     report.line(name, &compare(&mut ours, &mut tun_rs), QUEUE, "tun-rs", Bound::AtMost(1.0));
     Ok(())
 }
 
+#[inline(always)]
 fn scattered(buffer: &mut [u8]) -> [IoSliceMut<'_>; SLICES] {
     let size = buffer.len().div_ceil(SLICES);
     let mut rest = buffer;

@@ -15,7 +15,7 @@ use super::plumb::{self, Muxes};
 use super::plumbing::Plumbing;
 use super::{adopt, control, dlpi, options, refusal, streams};
 use crate::attach::{AdoptError, AttachError, Config, DetachError, InterfaceName, Owner, Source};
-use crate::wire::offload::Offload;
+use crate::wire::Offload;
 
 /// What the driver's queue takes: `tunminfo` of its `tun.c`. The stream head refuses anything else with `ERANGE`.
 const LIMITS: FrameLimits = FrameLimits { shortest: 21, longest: 2048 };

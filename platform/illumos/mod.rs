@@ -30,4 +30,3 @@ pub(crate) use self::fault::{read_fault, write_fault};
 pub(crate) use self::interface::Interface;
 pub(crate) use self::name::check_name;
 pub(crate) use self::refusal::of_setting as remedy_of_setting;
-pub(crate) use super::posix::{read_frame, write_frame};

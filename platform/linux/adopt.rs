@@ -12,7 +12,7 @@ use super::interface::Interface;
 use super::ioctl;
 use super::state::{self, Cause, Failure, State};
 use crate::attach::{AdoptError, Config};
-use crate::wire::offload::Offload;
+use crate::wire::Offload;
 
 /// The device numbers of `/dev/net/tun`.
 const TUN_DEVICE: (u64, u64) = (10, 200);

@@ -8,7 +8,7 @@ use super::super::tap::{FrameLimits, HostCan, settings};
 use super::state::{Cause, Failure, State};
 use super::{adopt, bound, netdev, state, tun};
 use crate::attach::{AdoptError, AttachError, Config, DetachError, InterfaceName, Owner};
-use crate::wire::offload::Offload;
+use crate::wire::Offload;
 
 /// A frame needs its Ethernet header; the kernel knows no longest one, so the limit is the largest IP packet with an
 /// Ethernet header and two VLAN tags.

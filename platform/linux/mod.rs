@@ -12,7 +12,6 @@ mod adopt;
 mod bound;
 mod claim;
 mod fault;
-mod frame_call;
 mod interface;
 mod ioctl;
 mod name;
@@ -23,7 +22,6 @@ mod state;
 mod tun;
 
 pub(crate) use fault::{read_fault, write_fault};
-pub(crate) use frame_call::{read_frame, write_frame};
 pub(crate) use interface::Interface;
 pub(crate) use name::check_name;
 pub(crate) use remedy::of_setting as remedy_of_setting;

@@ -11,7 +11,7 @@ use log::debug;
 
 use super::super::tap::HostCan;
 use super::ioctl::{self, IntCall};
-use crate::wire::offload::Offload;
+use crate::wire::Offload;
 
 /// A request that failed, or (`read_back`) was accepted without effect.
 #[derive(Debug)]

@@ -16,7 +16,7 @@ use super::netdev::{self, NetDevice};
 use super::remedy;
 use super::state::{self, Cause, Failure, State};
 use crate::attach::{AttachError, Config, Creation, Owner, Source};
-use crate::wire::offload::Offload;
+use crate::wire::Offload;
 
 /// The device node, of which each open makes a descriptor to bind.
 pub(super) const NODE: &str = "/dev/net/tun";

@@ -31,3 +31,8 @@ pub(crate) enum WriteFault {
     /// Anything else.
     Other,
 }
+
+/// Tells whether the host refused what the header before a frame asks for, and not the frame.
+pub(crate) fn is_refusal(error: &std::io::Error) -> bool {
+    error.raw_os_error() == Some(libc::EINVAL)
+}

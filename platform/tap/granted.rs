@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use crate::wire::offload::Offload;
+use crate::wire::Offload;
 
 /// An [`Offload`] whose flags can change; its header length cannot.
 #[derive(Debug)]

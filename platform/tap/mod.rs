@@ -18,10 +18,10 @@ use log::{info, warn};
 use self::granted::Granted;
 use super::sys::Interface;
 use crate::attach::{AdoptError, AttachError, Config, DetachError, InterfaceName, Terminate};
-use crate::wire::offload::Offload;
+use crate::wire::Offload;
 
 pub(crate) use self::descriptors::above_standard_streams;
-pub(crate) use self::fault::{ReadFault, WriteFault};
+pub(crate) use self::fault::{ReadFault, WriteFault, is_refusal};
 pub(crate) use self::inherited::Refusal;
 pub(crate) use self::settings::Setting;
 

@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::wire::offload::Offload;
+use crate::wire::Offload;
 
 /// Where the TAP comes from.
 #[derive(Debug)]

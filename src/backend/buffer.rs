@@ -3,7 +3,7 @@
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex};
 
-use crate::backend::error::TransmitError;
+use super::error::TransmitError;
 
 /// Buffers kept for reuse; devices hold one or two at a time.
 const KEPT: usize = 4;
@@ -12,7 +12,7 @@ const SMALLEST: usize = 2048;
 
 /// Buffers that wait for their next frame. Nobody ever waits for the lock: who finds it taken allocates or frees.
 #[derive(Debug, Default)]
-pub(crate) struct Pool(Mutex<Vec<Vec<u8>>>);
+pub(super) struct Pool(Mutex<Vec<Vec<u8>>>);
 
 impl Pool {
     fn take(&self) -> Vec<u8> {
@@ -41,7 +41,7 @@ pub struct TransmitBuffer {
 
 impl TransmitBuffer {
     /// Takes a buffer of at least `min_len` bytes from the pool; grows one, or makes one, where none is large enough.
-    pub(crate) fn take(pool: &Arc<Pool>, min_len: usize) -> Result<Self, TransmitError> {
+    pub(super) fn take(pool: &Arc<Pool>, min_len: usize) -> Result<Self, TransmitError> {
         let mut bytes = pool.take();
         let wanted = min_len.max(SMALLEST);
         if bytes.len() < wanted {

@@ -5,7 +5,7 @@ use std::io;
 use thiserror::Error;
 
 use crate::attach::to_io;
-use crate::wire::reject::RejectReason;
+use crate::wire::RejectReason;
 
 /// Says why a frame was not sent, or not all of it.
 ///
@@ -68,11 +68,13 @@ pub enum TransmitError {
         /// Bytes asked for.
         len: usize,
     },
-    /// This host, or this build, cannot do that.
-    #[error("{what} is not supported here")]
-    Unsupported {
-        /// The thing asked for.
-        what: &'static str,
+    /// The frame was to go on behind its last segment, or has no segments.
+    #[error("no segment is left behind the first {sent}: the frame makes {segments}")]
+    BadResume {
+        /// Segments already taken, as the caller says.
+        sent: u32,
+        /// Segments the frame makes.
+        segments: u32,
     },
     /// The interface was removed. The state is final until the backend is re-attached.
     #[error("the interface is gone")]
@@ -140,7 +142,6 @@ impl From<TransmitError> for io::Error {
             }
             TransmitError::LinkDown | TransmitError::InterfaceDown { .. } => io::ErrorKind::NetworkDown,
             TransmitError::Gone => io::ErrorKind::NotConnected,
-            TransmitError::Unsupported { .. } => io::ErrorKind::Unsupported,
             _ => io::ErrorKind::InvalidInput,
         };
         let source = if let TransmitError::Io { source, .. } = &error { Some(source) } else { None };

@@ -5,8 +5,7 @@ use std::time::Instant;
 
 use log::{Level, log_enabled, trace};
 
-use crate::memory::body::{Body, copy_front};
-use crate::memory::slices::Room;
+use crate::memory::{FrameMemory, ReceiveMemory};
 
 const TARGET: &str = "tap_plumb::frame";
 /// Bytes of a frame that are shown; enough for every header.
@@ -14,34 +13,28 @@ const SHOWN: usize = 128;
 
 /// When frames last went each way, in nanoseconds since the backend was made.
 #[derive(Debug)]
-pub(crate) struct FrameLog {
+pub(super) struct FrameLog {
     epoch: Instant,
     transmitted: AtomicU64,
     received: AtomicU64,
 }
 
 impl FrameLog {
-    pub(crate) fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self { epoch: Instant::now(), transmitted: AtomicU64::new(0), received: AtomicU64::new(0) }
     }
 
-    /// Whether frames may be logged; what the logger itself leaves out is not asked.
     #[inline]
-    pub(crate) fn is_on(&self) -> bool {
-        log::max_level() >= Level::Trace
-    }
-
-    #[inline]
-    pub(crate) fn transmit(&self, body: impl Body, len: usize) {
+    pub(super) fn transmit(&self, memory: &FrameMemory<'_>, len: usize) {
         if log_enabled!(target: TARGET, Level::Trace) {
-            self.write("transmit", &self.transmitted, |front| copy_front(body, front), len);
+            self.write("transmit", &self.transmitted, |front| memory.copy_front(front), len);
         }
     }
 
     #[inline]
-    pub(crate) fn receive(&self, room: &impl Room, len: usize) {
+    pub(super) fn receive(&self, room: &ReceiveMemory<'_>, len: usize) {
         if log_enabled!(target: TARGET, Level::Trace) {
-            self.write("receive", &self.received, |front| room.copy(front), len);
+            self.write("receive", &self.received, |front| room.copy_front(front), len);
         }
     }
 

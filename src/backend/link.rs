@@ -10,22 +10,20 @@ pub enum LinkState {
     Up,
     /// The cable is unplugged.
     Down,
-    /// A short drop, which makes the guest renew what it learned from the network; `Up` is to follow.
-    DownResume,
 }
 
 /// A [`LinkState`] that is read on the path of every frame.
 #[derive(Debug, Default)]
-pub(crate) struct LinkCell(AtomicU8);
+pub(super) struct LinkCell(AtomicU8);
 
 impl LinkCell {
     #[inline]
-    pub(crate) fn is_up(&self) -> bool {
+    pub(super) fn is_up(&self) -> bool {
         self.0.load(Ordering::Relaxed) == LinkState::Up as u8
     }
 
     /// Stores `state`; returns whether the link was up before.
-    pub(crate) fn set(&self, state: LinkState) -> bool {
+    pub(super) fn set(&self, state: LinkState) -> bool {
         self.0.swap(state as u8, Ordering::AcqRel) == LinkState::Up as u8
     }
 }

@@ -1,27 +1,26 @@
 //! Frames from the host to the guest.
 
 use std::io::{self, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::ops::Range;
 use std::os::fd::AsFd;
 use std::sync::atomic::Ordering;
 
 use log::debug;
-use nix::errno::Errno;
 use nix::unistd::read;
 
-use crate::backend::backend::Backend;
-use crate::backend::error::ReceiveError;
-use crate::backend::presence::Attachment;
-use crate::backend::statistics::Counter;
-use crate::backend::straight::{Call, Straight, aside};
-use crate::memory::slices::Room;
-use crate::platform::{self, ReadFault};
-use crate::segmentation::frame::Checksum;
-use crate::wire::gso::Gso;
-use crate::wire::reject::RejectReason;
-use crate::wire::vnet_header;
+use super::Backend;
+use super::error::ReceiveError;
+use super::generation::Generation;
+use super::statistics::Counter;
+use crate::memory::{COMMON_SLICES, List, MOST_SLICES, ReceiveMemory, Slots};
+use crate::platform::{self, ReadFault, frame_io};
+use crate::wire::{Checksum, Gso, RejectReason, virtio};
 
 /// Ethernet destination, source and type.
-pub(crate) const ETHERNET_HEADER: usize = 14;
+const ETHERNET_HEADER: usize = 14;
+/// A header before the caller's slices, and a byte behind them.
+const ENDS: usize = 2;
 /// A kernel queue is never longer; it bounds a drain while the host keeps sending.
 const MOST_DISCARDED: u64 = 65536;
 
@@ -35,14 +34,8 @@ pub struct Received {
     pub gso: Option<Gso>,
     /// What is left to do on the transport checksum.
     pub checksum: Checksum,
-}
-
-impl Received {
-    /// A frame of which nothing is left to be done.
-    #[inline]
-    fn whole(len: usize) -> Self {
-        Self { len, gso: None, checksum: Checksum::Complete }
-    }
+    /// The host has verified the transport checksum (`VIRTIO_NET_HDR_F_DATA_VALID`).
+    pub checksum_valid: bool,
 }
 
 impl Backend {
@@ -57,15 +50,16 @@ impl Backend {
     /// interface is gone.
     #[inline(always)]
     pub fn receive(&self, slices: &mut [IoSliceMut<'_>]) -> Result<Option<Received>, ReceiveError> {
-        self.receive_into(slices)
+        self.receive_into(&ReceiveMemory::borrowed(slices))
     }
 
     /// Takes one frame with its virtio-net header, untouched, into `slices`; gives the bytes of both together.
     ///
     /// # Errors
     /// As [`receive`](Self::receive); [`ReceiveError::Unsupported`] when the TAP has no header.
+    #[inline(always)]
     pub fn receive_with_header(&self, slices: &mut [IoSliceMut<'_>]) -> Result<Option<usize>, ReceiveError> {
-        self.receive_into_with_header(slices)
+        self.receive_into_with_header(&ReceiveMemory::borrowed(slices))
     }
 
     /// Drops what the host has queued, counts it as stale and says how many frames it was. For a loop of your own,
@@ -74,218 +68,194 @@ impl Backend {
         self.discard(&self.counters.receive.stale)
     }
 
+    /// Takes a frame and counts it as delivered.
     #[inline(always)]
-    pub(crate) fn receive_into(&self, mut room: impl Room) -> Result<Option<Received>, ReceiveError> {
-        if self.header_len == 0 {
-            match self.take_straight(&mut room, &mut [], 0) {
-                Straight::Done(len) => {
-                    self.count_direct(len);
-                    Ok(Some(Received::whole(len)))
-                }
-                Straight::Unusual(call) => Ok(self.receive_unusual(room, call)?.map(Received::whole)),
-            }
-        } else {
-            aside();
-            self.receive_behind_header(room)
+    pub(super) fn receive_into(&self, room: &ReceiveMemory<'_>) -> Result<Option<Received>, ReceiveError> {
+        let received = self.take(room)?;
+        if let Some(received) = &received {
+            self.counters.direct.one(received.len);
         }
+        Ok(received)
     }
 
-    /// Gives the length only: what the usual way gives then needs no place in memory.
-    #[cold]
-    #[inline(never)]
-    fn receive_unusual(
+    #[inline(always)]
+    pub(super) fn receive_into_with_header(
         &self,
-        mut room: impl Room,
-        call: Option<Call>,
+        room: &ReceiveMemory<'_>,
     ) -> Result<Option<usize>, ReceiveError> {
-        let taken = self.take_unusual(&mut room, &mut [], 0, call)?;
-        Ok(taken.inspect(|len| self.count_direct(*len)))
-    }
-
-    #[inline(never)]
-    fn receive_behind_header(&self, room: impl Room) -> Result<Option<Received>, ReceiveError> {
-        let taken = self.take_behind_header(room)?;
-        Ok(taken.inspect(|received| self.count_direct(received.len)))
-    }
-
-    pub(crate) fn receive_into_with_header(
-        &self,
-        mut room: impl Room,
-    ) -> Result<Option<usize>, ReceiveError> {
-        if self.header_len == 0 {
+        if self.vnet_len == 0 {
             return Err(ReceiveError::Unsupported { what: "a virtio-net header on this TAP" });
         }
-        let taken = self.take_whole(&mut room, &mut [], self.header_len)?;
-        Ok(taken.inspect(|len| self.count_direct(*len)).map(|len| len + self.header_len))
+        let Some(len) = self.read(room, &mut [], self.vnet_len)? else { return Ok(None) };
+        self.counters.direct.one(len);
+        Ok(Some(len + self.vnet_len))
     }
 
-    /// [`receive`](Self::receive) without counting the frame that it gives.
+    /// Takes a frame; whether it is delivered is the caller's to count.
     #[inline(always)]
-    pub(crate) fn take(&self, mut room: impl Room) -> Result<Option<Received>, ReceiveError> {
-        if self.header_len == 0 {
-            Ok(self.take_whole(&mut room, &mut [], 0)?.map(Received::whole))
-        } else {
-            self.take_behind_header(room)
-        }
-    }
-
-    #[inline(always)]
-    fn take_behind_header(&self, mut room: impl Room) -> Result<Option<Received>, ReceiveError> {
-        let mut header = [0; vnet_header::LONGEST];
-        let header = &mut header[..self.header_len];
-        let Some(len) = self.take_whole(&mut room, header, 0)? else { return Ok(None) };
-        if vnet_header::is_inert(header) {
-            return Ok(Some(Received::whole(len)));
+    pub(crate) fn take(&self, room: &ReceiveMemory<'_>) -> Result<Option<Received>, ReceiveError> {
+        let mut header = [0; virtio::LONGEST];
+        let header = &mut header[..self.vnet_len];
+        let Some(len) = self.read(room, header, 0)? else { return Ok(None) };
+        let checksum_valid = virtio::is_checksum_valid(header);
+        if virtio::is_inert(header) {
+            return Ok(Some(Received { len, gso: None, checksum: Checksum::Complete, checksum_valid }));
         }
         match room.interpret(header, len) {
-            Ok((gso, checksum)) => Ok(Some(Received { len, gso, checksum })),
+            Ok((gso, checksum)) => Ok(Some(Received { len, gso, checksum, checksum_valid })),
             Err(reason) => Err(self.reject_received(reason, len)),
-        }
-    }
-
-    /// Takes a frame as [`read_frame`](Self::read_frame) reads it.
-    #[inline(always)]
-    fn take_whole(
-        &self,
-        room: &mut impl Room,
-        header: &mut [u8],
-        inside: usize,
-    ) -> Result<Option<usize>, ReceiveError> {
-        match self.take_straight(room, header, inside) {
-            Straight::Done(len) => Ok(Some(len)),
-            Straight::Unusual(call) => self.take_unusual(room, header, inside, call),
-        }
-    }
-
-    /// Goes on with a frame for which a system call may have been made.
-    #[cold]
-    fn take_unusual(
-        &self,
-        room: &mut impl Room,
-        header: &mut [u8],
-        inside: usize,
-        call: Option<Call>,
-    ) -> Result<Option<usize>, ReceiveError> {
-        match call {
-            Some(Call { outcome, len, seen }) if outcome != Err(Errno::EINTR) => {
-                self.read_outcome(outcome, header.len() + inside, len, room, seen)
-            }
-            _ => self.timed_receive(|| self.read_frame(header, room, inside)),
         }
     }
 
     #[cold]
     fn reject_received(&self, reason: RejectReason, len: usize) -> ReceiveError {
         self.count_received(len);
-        self.counters.reject_received(reason);
+        self.count_rejected(reason);
         ReceiveError::Rejected(reason)
     }
 
     /// Reads one frame: `header` and `room` in one call, of which `inside` bytes of header lie in the room. Gives the
     /// length of the frame alone.
     #[inline(always)]
-    fn read_frame(
+    fn read(
         &self,
+        room: &ReceiveMemory<'_>,
         header: &mut [u8],
-        room: &mut impl Room,
         inside: usize,
     ) -> Result<Option<usize>, ReceiveError> {
-        let Some(seen) = self.presence.seen() else { return Err(ReceiveError::Gone) };
-        if !self.link.is_up() {
-            self.discard(&self.counters.receive.link_down);
-            return Ok(None);
-        }
-        let bytes = header.len() + room.bytes();
-        let spare = bytes > self.header_len + self.largest.load(Ordering::Relaxed);
+        let (ahead, bytes) = (header.len() + inside, header.len() + room.len());
+        let spare = bytes > self.vnet_len + self.largest.load(Ordering::Relaxed);
         let count = room.count() + usize::from(!header.is_empty()) + usize::from(!spare);
+        let Some(generation) = self.ready() else { return self.cannot_receive() };
         if count > self.most_slices {
             return Err(ReceiveError::TooManySlices { slices: count, limit: self.most_slices });
         }
-        loop {
-            let outcome = room.read(self.tap.as_fd(), header, spare);
-            if outcome != Err(Errno::EINTR) {
-                return self.read_outcome(outcome, header.len() + inside, bytes, room, seen);
-            }
+        let start = self.clock();
+        let outcome = self.read_once(room, header, spare);
+        // A room with a byte to spare that is full held a frame that was longer.
+        let most = bytes - usize::from(spare);
+        let len = match outcome {
+            Ok(taken) if (ahead + ETHERNET_HEADER..=most).contains(&taken) => taken - ahead,
+            outcome => match self.read_again(outcome, room, header, spare, ahead..most, generation)? {
+                Some(len) => len,
+                None => return Ok(None),
+            },
+        };
+        self.log.receive(room, len + ahead);
+        if let Some(start) = start {
+            self.count_time(&self.counters.receive_nanos, start);
+        }
+        Ok(Some(len))
+    }
+
+    /// Makes one system call: `header`, where that is not empty, the room, and a byte of its own unless there is one to `spare`.
+    #[inline(always)]
+    fn read_once(&self, room: &ReceiveMemory<'_>, header: &mut [u8], spare: bool) -> Result<usize, i32> {
+        if header.is_empty() && spare {
+            frame_io::read(self.tap.as_fd(), room.slices())
+        } else if room.count() + ENDS <= COMMON_SLICES {
+            self.read_list::<COMMON_SLICES>(room, header, spare)
+        } else {
+            self.read_scattered(room, header, spare)
         }
     }
 
+    /// Kept apart, so that a long list on the stack burdens nobody who needs none.
+    #[cold]
+    #[inline(never)]
+    fn read_scattered(&self, room: &ReceiveMemory<'_>, header: &mut [u8], spare: bool) -> Result<usize, i32> {
+        self.read_list::<MOST_SLICES>(room, header, spare)
+    }
+
     #[inline(always)]
-    fn read_outcome(
+    fn read_list<const ROOM: usize>(
         &self,
-        outcome: Result<usize, Errno>,
-        ahead: usize,
-        bytes: usize,
-        room: &impl Room,
-        seen: Attachment,
+        room: &ReceiveMemory<'_>,
+        header: &mut [u8],
+        spare: bool,
+    ) -> Result<usize, i32> {
+        let mut overflow = [0; 1];
+        let mut slots: Slots<_, ROOM> = [const { MaybeUninit::uninit() }; ROOM];
+        let mut list = List::new(&mut slots);
+        room.list(&mut list, header, if spare { &mut [] } else { &mut overflow });
+        // The caller has held their number against the host's limit, which is no larger than the longest list.
+        frame_io::read(self.tap.as_fd(), list.slices().unwrap_or_default())
+    }
+
+    #[cold]
+    fn cannot_receive<T>(&self) -> Result<Option<T>, ReceiveError> {
+        if self.is_gone() {
+            return Err(ReceiveError::Gone);
+        }
+        self.discard(&self.counters.receive.link_down);
+        Ok(None)
+    }
+
+    /// Says what a read came to that gave no frame, or none that is to be delivered; makes it again after a signal.
+    #[cold]
+    fn read_again(
+        &self,
+        mut outcome: Result<usize, i32>,
+        room: &ReceiveMemory<'_>,
+        header: &mut [u8],
+        spare: bool,
+        place: Range<usize>,
+        generation: Generation,
     ) -> Result<Option<usize>, ReceiveError> {
+        while let Err(errno) = outcome
+            && platform::read_fault(errno) == ReadFault::Interrupted
+        {
+            outcome = self.read_once(room, header, spare);
+        }
         match outcome {
-            Ok(0) => Err(self.found_gone(seen)),
-            Ok(len) => self.check_frame(len, ahead, bytes, room).map(Some),
-            Err(errno) => self.read_failed(errno, seen),
+            Ok(0) => Err(self.found_gone(generation)),
+            Ok(taken) => self.check_length(taken, place).map(Some),
+            Err(errno) => self.read_failed(errno, generation),
         }
     }
 
-    #[inline(always)]
-    fn check_frame(
-        &self,
-        len: usize,
-        ahead: usize,
-        bytes: usize,
-        room: &impl Room,
-    ) -> Result<usize, ReceiveError> {
-        let frame_len = len.min(bytes).saturating_sub(ahead);
-        if len > bytes {
-            return Err(self.truncated(frame_len, bytes.saturating_sub(ahead)));
+    /// `place` is where the frame lies in what was read, at its longest.
+    fn check_length(&self, taken: usize, place: Range<usize>) -> Result<usize, ReceiveError> {
+        let len = taken.min(place.end).saturating_sub(place.start);
+        if taken > place.end {
+            self.count_received(len);
+            self.counters.receive.truncated.one();
+            self.doubt_mtu();
+            return Err(ReceiveError::Truncated { room: len });
         }
-        if frame_len < ETHERNET_HEADER {
-            return Err(self.runt(frame_len));
+        if len < ETHERNET_HEADER {
+            self.count_received(len);
+            self.counters.receive.runt.one();
+            return Err(ReceiveError::Runt { len });
         }
-        self.log.receive(room, len);
-        Ok(frame_len)
+        Ok(len)
     }
 
-    #[cold]
-    fn truncated(&self, len: usize, room: usize) -> ReceiveError {
-        self.count_received(len);
-        self.counters.receive.truncated.one();
-        self.look_up_largest();
-        ReceiveError::Truncated { room }
-    }
-
-    #[cold]
-    fn runt(&self, len: usize) -> ReceiveError {
-        self.count_received(len);
-        self.counters.receive.runt.one();
-        ReceiveError::Runt { len }
-    }
-
-    #[cold]
-    fn read_failed<T>(&self, errno: Errno, seen: Attachment) -> Result<Option<T>, ReceiveError> {
-        match platform::read_fault(errno as i32) {
+    fn read_failed<T>(&self, errno: i32, generation: Generation) -> Result<Option<T>, ReceiveError> {
+        match platform::read_fault(errno) {
             ReadFault::Empty | ReadFault::Interrupted => Ok(None),
-            ReadFault::Gone => Err(self.found_gone(seen)),
+            ReadFault::Gone => Err(self.found_gone(generation)),
             ReadFault::Other => {
                 self.counters.receive.io_error.one();
-                Err(ReceiveError::Io { source: io::Error::from(errno) })
+                Err(ReceiveError::Io { source: io::Error::from_raw_os_error(errno) })
             }
         }
     }
 
-    #[cold]
-    fn found_gone(&self, seen: Attachment) -> ReceiveError {
-        self.mark_gone(seen);
+    fn found_gone(&self, generation: Generation) -> ReceiveError {
+        self.mark_gone(generation);
         ReceiveError::Gone
     }
 
     /// Reads and drops what is queued. The kernel cuts each frame to the small buffer and forgets the rest.
     #[cold]
-    pub(crate) fn discard(&self, cause: &Counter) -> u64 {
+    pub(super) fn discard(&self, cause: &Counter) -> u64 {
         let mut scratch = [0; 64];
         let mut count = 0;
         while count < MOST_DISCARDED
             && let Ok(len @ 1..) = read(&self.tap, &mut scratch)
         {
-            self.count_received(len.saturating_sub(self.header_len));
+            self.count_received(len.saturating_sub(self.vnet_len));
             cause.one();
             count += 1;
         }
@@ -302,30 +272,10 @@ impl Backend {
         counters.bytes_received.add(len as u64);
     }
 
-    /// Counts a frame that was received and delivered by one call. Five counters move by it; the snapshot sees to that.
-    #[inline]
-    fn count_direct(&self, len: usize) {
-        self.counters.direct.one(len);
-    }
-
     pub(crate) fn count_delivered(&self, len: usize, segments: u64) {
         let counters = &self.counters.receive;
         counters.frames_delivered.one();
         counters.bytes_delivered.add(len as u64);
         counters.segments_delivered.add(segments);
-    }
-
-    /// Runs `act`, on the clock when that was asked for. A call that finds nothing is not counted.
-    #[inline(always)]
-    fn timed_receive<T>(
-        &self,
-        act: impl FnOnce() -> Result<Option<T>, ReceiveError>,
-    ) -> Result<Option<T>, ReceiveError> {
-        let start = self.clock();
-        let result = act();
-        if start.is_some() && matches!(result, Ok(Some(_))) {
-            self.count_receive_time(start);
-        }
-        result
     }
 }

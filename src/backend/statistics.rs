@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::backend::tally::Tally;
-use crate::wire::reject::RejectReason;
+use super::tally::Tally;
+use crate::wire::RejectReason;
 
 /// One counter. Each is exact; a snapshot taken while frames move may catch two of them on either side of a frame.
 #[derive(Debug, Default)]
@@ -24,13 +24,13 @@ impl Counter {
     /// [`add`](Self::add) for a counter that only the holder of the transmit session writes: a locked instruction for
     /// each of them would be measurable beside the system call.
     #[inline]
-    pub(crate) fn add_alone(&self, count: u64) {
+    pub(crate) fn add_unshared(&self, count: u64) {
         self.0.store(self.get().wrapping_add(count), Ordering::Relaxed);
     }
 
     #[inline]
-    pub(crate) fn one_alone(&self) {
-        self.add_alone(1);
+    pub(crate) fn one_unshared(&self) {
+        self.add_unshared(1);
     }
 
     #[inline]
@@ -91,8 +91,8 @@ counters!(TransmitCounters, TransmitStatistics, "Frames from the guest to the ho
     rejected,
     /// Dropped: more slices than one system call takes.
     too_many_slices,
-    /// Dropped: this host cannot do what the frame asks for.
-    unsupported,
+    /// Refused: no segment to go on with is left.
+    bad_resume,
     /// Dropped: the interface is gone.
     gone,
     /// Dropped: any other error of the host.
@@ -179,7 +179,7 @@ impl TransmitStatistics {
             + self.oversize
             + self.rejected
             + self.too_many_slices
-            + self.unsupported
+            + self.bad_resume
             + self.gone
             + self.io_error
     }

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use crate::backend::statistics::Counter;
+use super::statistics::Counter;
 
 /// Bits for bytes: of as many frames as fit the bits above, each of the largest kind there is.
 const BYTES: u32 = 41;
@@ -13,7 +13,7 @@ const FULL: u64 = 1 << 63;
 
 /// Exact from any number of threads.
 #[derive(Debug, Default)]
-pub(crate) struct Tally {
+pub(super) struct Tally {
     /// Frames above, bytes below.
     recent: AtomicU64,
     frames: Counter,
@@ -24,7 +24,7 @@ pub(crate) struct Tally {
 
 impl Tally {
     #[inline]
-    pub(crate) fn one(&self, len: usize) {
+    pub(super) fn one(&self, len: usize) {
         let before = self.recent.fetch_add(ONE_FRAME | len as u64, Ordering::Relaxed);
         if before >= FULL {
             self.carry();
@@ -42,7 +42,7 @@ impl Tally {
     }
 
     /// Frames and bytes.
-    pub(crate) fn read(&self) -> (u64, u64) {
+    pub(super) fn read(&self) -> (u64, u64) {
         let _carrying = self.carrying.lock().unwrap_or_else(PoisonError::into_inner);
         let recent = self.recent.load(Ordering::Relaxed);
         (self.frames.get() + (recent >> BYTES), self.bytes.get() + recent % ONE_FRAME)
@@ -55,7 +55,7 @@ mod tests {
     use std::thread;
 
     use super::{BYTES, FULL, ONE_FRAME, Tally};
-    use crate::backend::backend::LARGEST_FRAME;
+    use crate::backend::LARGEST_FRAME;
 
     #[test]
     fn what_is_carried_over_still_counts() {

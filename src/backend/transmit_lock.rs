@@ -7,22 +7,36 @@ use super::sync::{AtomicU8, Ordering};
 
 const FREE: u8 = 0;
 const HELD: u8 = 1;
-/// Somebody was turned away while the lock was held.
-const TURNED_AWAY: u8 = 2;
-/// The device refused a frame during the session, and becomes writable later.
-pub(crate) const BLOCKED: u8 = 4;
-/// The host had no buffer for a frame during the session; no event tells when it has.
-pub(crate) const STARVED: u8 = 8;
 
-/// What the end of a session leaves to be done.
+/// What the end of a session leaves to be done, as a set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Debt {
-    /// Somebody was turned away.
-    pub(crate) turned_away: bool,
-    /// The device was full, or the interface down.
-    pub(crate) blocked: bool,
-    /// The host had no buffer.
-    pub(crate) starved: bool,
+pub(crate) struct Debt(u8);
+
+impl Debt {
+    /// Somebody was turned away while the lock was held.
+    pub(crate) const TURNED_AWAY: Self = Self(2);
+    /// The device was full, or the interface down; the descriptor becomes writable later.
+    pub(crate) const BLOCKED: Self = Self(4);
+    /// The host had no buffer for a frame; no event tells when it has.
+    pub(crate) const STARVED: Self = Self(8);
+    const ALL: u8 = 2 | 4 | 8;
+
+    /// The debts among `bits`.
+    pub(crate) fn from_bits(bits: u8) -> Self {
+        Self(bits & Self::ALL)
+    }
+
+    pub(crate) fn bits(self) -> u8 {
+        self.0
+    }
+
+    pub(crate) fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    pub(crate) fn has(self, debt: Self) -> bool {
+        self.0 & debt.0 != 0
+    }
 }
 
 #[derive(Debug)]
@@ -38,7 +52,7 @@ impl TransmitLock {
     pub(crate) fn try_begin(&self) -> bool {
         let mut seen = FREE;
         loop {
-            let wanted = if seen == FREE { HELD } else { seen | TURNED_AWAY };
+            let wanted = if seen == FREE { HELD } else { seen | Debt::TURNED_AWAY.0 };
             match self.0.compare_exchange_weak(seen, wanted, Ordering::AcqRel, Ordering::Acquire) {
                 Ok(_) => return seen == FREE,
                 Err(now) => seen = now,
@@ -46,19 +60,14 @@ impl TransmitLock {
         }
     }
 
-    /// Notes a debt of the session's own: [`BLOCKED`] or [`STARVED`].
-    pub(crate) fn note(&self, debt: u8) {
-        self.0.fetch_or(debt, Ordering::Relaxed);
+    /// Notes a debt of the session's own: the device was full, or the host had no buffer.
+    pub(crate) fn note(&self, debt: Debt) {
+        self.0.fetch_or(debt.0, Ordering::Relaxed);
     }
 
     /// Releases the lock; what is owed is the caller's to answer, with no lock held.
     #[inline]
     pub(crate) fn end(&self) -> Debt {
-        let left = self.0.swap(FREE, Ordering::AcqRel);
-        Debt {
-            turned_away: left & TURNED_AWAY != 0,
-            blocked: left & BLOCKED != 0,
-            starved: left & STARVED != 0,
-        }
+        Debt::from_bits(self.0.swap(FREE, Ordering::AcqRel))
     }
 }

@@ -4,28 +4,10 @@ use std::io::IoSlice;
 
 use thiserror::Error;
 
-use crate::memory::body::{Borrowed, total_len};
-use crate::segmentation::deliver::{Port, Work, check, deliver, deliver_whole};
-use crate::segmentation::front::with_front;
-use crate::segmentation::segments::Fill;
-use crate::wire::gso::Gso;
-use crate::wire::reject::RejectReason;
-use crate::wire::vnet_header;
-
-/// The state of a frame's transport checksum.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Checksum {
-    /// The checksum is complete; nothing is left to do.
-    #[default]
-    Complete,
-    /// The sum from `start` to the end of the frame is still to be stored at `start + offset`.
-    Partial {
-        /// First byte the sum covers, counted from the start of the frame.
-        start: u16,
-        /// Where the sum goes, counted from `start`.
-        offset: u16,
-    },
-}
+use super::carve::{Output, carve, complete_headers};
+use super::host::{HostCapabilities, OwnBytes, Prepared, prepare};
+use crate::memory::{Cursor, FrameList, FrameMemory, with_headers};
+use crate::wire::{Checksum, Gso, HeaderBytes, RejectReason, Request, checksum_field, put_right, virtio};
 
 /// How far [`Frame::complete`] takes the transport checksum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -66,15 +48,16 @@ pub enum CarveError<E> {
 /// A frame to transmit, borrowed from the caller: Ethernet header to end of payload, without FCS.
 #[derive(Clone, Copy, Debug)]
 pub struct Frame<'a> {
-    pub(crate) slices: &'a [IoSlice<'a>],
-    pub(crate) work: Work,
+    slices: &'a [IoSlice<'a>],
+    gso: Option<Gso>,
+    checksum: Checksum,
 }
 
 impl<'a> Frame<'a> {
     /// Makes a frame of `slices`, in order, with a complete checksum and no segmentation.
     #[must_use]
     pub fn new(slices: &'a [IoSlice<'a>]) -> Self {
-        Self { slices, work: Work::default() }
+        Self { slices, gso: None, checksum: Checksum::Complete }
     }
 
     /// Makes a frame of `slices` and the virtio-net header that came with it, 10 bytes or more, little endian
@@ -86,27 +69,41 @@ impl<'a> Frame<'a> {
     /// # Errors
     /// Header and frame contradict each other.
     pub fn from_virtio(header: &[u8], slices: &'a [IoSlice<'a>]) -> Result<Self, RejectReason> {
-        let (gso, checksum) =
-            with_front(Borrowed(slices), |scratch| vnet_header::interpret(header, scratch.front()))?;
-        Ok(Self { slices, work: Work { gso, checksum } })
+        let memory = FrameMemory::borrowed(slices);
+        let (gso, checksum) = with_headers(&memory, |bytes| {
+            virtio::interpret(header, &HeaderBytes::new(&bytes[virtio::LONGEST..], memory.len()))
+        })?;
+        Ok(Self { slices, gso, checksum })
+    }
+
+    /// Where the bytes lie.
+    #[inline]
+    pub(crate) fn memory(&self) -> FrameMemory<'a> {
+        FrameMemory::borrowed(self.slices)
+    }
+
+    /// What is left to be done.
+    #[inline]
+    pub(crate) fn request(&self) -> Request {
+        Request::new(self.gso, self.checksum)
     }
 
     /// Asks for segmentation by `gso`.
     #[must_use]
     pub fn gso(self, gso: Gso) -> Self {
-        Self { work: Work { gso: Some(gso), ..self.work }, ..self }
+        Self { gso: Some(gso), ..self }
     }
 
     /// States what is left to do on the transport checksum. An oversized frame's is always computed anew.
     #[must_use]
     pub fn checksum(self, checksum: Checksum) -> Self {
-        Self { work: Work { checksum, ..self.work }, ..self }
+        Self { checksum, ..self }
     }
 
     /// Bytes of the whole frame, with the Ethernet header and without FCS.
     #[must_use]
     pub fn total_len(&self) -> usize {
-        total_len(Borrowed(self.slices))
+        self.memory().len()
     }
 
     /// Holds the contexts against the frame's own headers. Every send does the same first.
@@ -114,7 +111,17 @@ impl<'a> Frame<'a> {
     /// # Errors
     /// The first contradiction found.
     pub fn validate(&self) -> Result<(), RejectReason> {
-        check(Borrowed(self.slices), self.work)
+        let (memory, request) = (self.memory(), self.request());
+        match (request.segments, request.checksum) {
+            (Some(segments), checksum) => with_headers(&memory, |bytes| {
+                segments.check(checksum, &HeaderBytes::new(&bytes[virtio::LONGEST..], memory.len()))
+            })
+            .map(drop),
+            (None, Checksum::Partial { start, offset }) => {
+                checksum_field(memory.len(), start, offset).map(drop)
+            }
+            (None, Checksum::Complete) => Ok(()),
+        }
     }
 
     /// Cuts the frame into segments, which `sink` gets one after the other, each as a list of slices: the segment's own
@@ -154,7 +161,7 @@ impl<'a> Frame<'a> {
         first: u32,
         sink: impl FnMut(&[IoSlice<'_>]) -> Result<(), E>,
     ) -> Result<u32, CarveError<E>> {
-        deliver(Borrowed(self.slices), self.work, Port::BARE, first, sink)
+        carve(&self.memory(), &self.request(), Output::BARE, first, as_std(sink))
     }
 
     /// Gives `sink` what a host that cuts frames and completes checksums itself is to be given: as a rule the whole frame
@@ -177,13 +184,17 @@ impl<'a> Frame<'a> {
         if !matches!(header_len, 10 | 12) {
             return Err(RejectReason::ShortVirtioHeader.into());
         }
-        deliver(
-            Borrowed(self.slices),
-            self.work,
-            Port { header_len, offload: true, ..Port::BARE },
-            first,
-            sink,
-        )
+        let (memory, request) = (self.memory(), self.request());
+        let mut own = OwnBytes::new();
+        let mut sink = as_std(sink);
+        if first == 0
+            && let Prepared::Whole { own, rest, .. } =
+                prepare(&memory, &request, header_len, HostCapabilities::ALL, &mut own)?
+        {
+            return give_whole(&memory, own, rest, sink).map(|()| 1);
+        }
+        let output = Output { vnet_len: header_len, ..Output::BARE };
+        carve(&memory, &request, output, first, &mut sink)
     }
 
     /// Gives `sink` the frame in one piece, with all lengths and checksums put right. Without a `Gso` only a partial
@@ -196,10 +207,49 @@ impl<'a> Frame<'a> {
         completion: Completion,
         sink: impl FnMut(&[IoSlice<'_>]) -> Result<(), E>,
     ) -> Result<(), CarveError<E>> {
-        let fill = match completion {
-            Completion::Full => Fill::Full,
-            Completion::Pseudo => Fill::Pseudo,
-        };
-        deliver_whole(Borrowed(self.slices), self.work, fill, sink).map(drop)
+        let (memory, request) = (self.memory(), self.request());
+        let sink = as_std(sink);
+        match completion {
+            Completion::Full => complete_headers(&memory, &request, sink).map(drop),
+            Completion::Pseudo => with_pseudo_sum(&memory, &request, sink),
+        }
     }
+}
+
+/// Passes slices on as std has them. A [`Frame`] is borrowed, so that they always have that form.
+fn as_std<E>(
+    mut sink: impl FnMut(&[IoSlice<'_>]) -> Result<(), E>,
+) -> impl FnMut(&FrameList<'_, '_>) -> Result<(), E> {
+    move |list| sink(list.io_slices().unwrap_or_default())
+}
+
+fn give_whole<E>(
+    memory: &FrameMemory<'_>,
+    own: &[u8],
+    rest: usize,
+    mut sink: impl FnMut(&FrameList<'_, '_>) -> Result<(), E>,
+) -> Result<(), CarveError<E>> {
+    FrameList::with(memory.count() + 1, |list| {
+        let mut cursor = Cursor::default();
+        cursor.skip(memory, rest);
+        list.own(own);
+        list.frame(memory, &mut cursor, usize::MAX);
+        sink(list).map_err(|error| CarveError::Sink { sent: 0, error })
+    })
+}
+
+fn with_pseudo_sum<E>(
+    memory: &FrameMemory<'_>,
+    request: &Request,
+    mut sink: impl FnMut(&FrameList<'_, '_>) -> Result<(), E>,
+) -> Result<(), CarveError<E>> {
+    let Some(segments) = request.segments else {
+        return carve(memory, request, Output::BARE, 0, sink).map(drop);
+    };
+    with_headers(memory, |bytes| {
+        let headers = &mut bytes[virtio::LONGEST..];
+        let (layout, _) = segments.check(request.checksum, &HeaderBytes::new(headers, memory.len()))?;
+        put_right(headers, &layout);
+        Ok(give_whole(memory, &headers[..layout.headers_end], layout.headers_end, &mut sink))
+    })?
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use log::{info, warn};
 
-use crate::backend::backend::Backend;
-use crate::segmentation::frame::Frame;
+use crate::backend::Backend;
+use crate::segmentation::Frame;
 
 /// Shortest Ethernet frame without FCS (IEEE 802.3).
 const LEN: usize = 60;
@@ -16,7 +16,7 @@ const TRIES: u32 = 100;
 const PAUSE: Duration = Duration::from_millis(1);
 
 /// Sends one announcement from the guest's address; without one, says that none was sent.
-pub(crate) fn send(backend: &Backend) {
+pub(super) fn send(backend: &Backend) {
     let Some(address) = backend.tap().guest_address() else {
         info!("no announcement for {:?}: the guest's address was not configured", backend.tap());
         return;

@@ -8,27 +8,27 @@ use super::sync::{AtomicU8, Condvar, Mutex, MutexGuard, Ordering};
 
 /// The two threads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Worker {
+pub(super) enum Worker {
     Receive,
     Transmit,
 }
 
 /// What the threads are to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Wanted {
+pub(super) enum Wanted {
     Run,
     Suspend,
     Stop,
 }
 
 /// A thread is to stop, or to stand still.
-pub(crate) const HALT: u8 = 1;
+pub(super) const HALT: u8 = 1;
 /// The frame at hand is to be dropped.
-pub(crate) const RESET: u8 = 2;
+pub(super) const RESET: u8 = 2;
 /// Something else changed that decides what to wait for.
-pub(crate) const CHANGED: u8 = 4;
+pub(super) const CHANGED: u8 = 4;
 /// The interface was bound again.
-pub(crate) const REATTACHED: u8 = 8;
+pub(super) const REATTACHED: u8 = 8;
 
 #[derive(Debug)]
 struct State {
@@ -41,7 +41,7 @@ struct State {
 
 /// Shared by the two threads and whoever commands them.
 #[derive(Debug)]
-pub(crate) struct Control {
+pub(super) struct Control {
     state: Mutex<State>,
     changed: Condvar,
     /// Read by the receive thread between any two frames, so that it looks at the state only when there is a reason.
@@ -49,13 +49,13 @@ pub(crate) struct Control {
 }
 
 impl Control {
-    pub(crate) fn new() -> Self {
+    pub(super) fn new() -> Self {
         let state = State { wanted: Wanted::Run, still: [false; 2], ended: [false; 2], panicked: None };
         Self { state: Mutex::new(state), changed: Condvar::new(), attention: AtomicU8::new(0) }
     }
 
     /// Asks for `wanted`; `false` when it is so already, or everything has been stopped for good.
-    pub(crate) fn want(&self, wanted: Wanted) -> bool {
+    pub(super) fn want(&self, wanted: Wanted) -> bool {
         let mut state = self.lock();
         if state.wanted == wanted || state.wanted == Wanted::Stop {
             return false;
@@ -73,7 +73,7 @@ impl Control {
     }
 
     /// Called by a thread before each turn: stands still while suspended; `false` at the end.
-    pub(crate) fn enter(&self, worker: Worker) -> bool {
+    pub(super) fn enter(&self, worker: Worker) -> bool {
         let mut state = self.lock();
         while state.wanted == Wanted::Suspend {
             state.still[worker as usize] = true;
@@ -84,7 +84,7 @@ impl Control {
     }
 
     /// Called by a thread at its end, or by its guard when it panicked; a panic stops the other thread, too.
-    pub(crate) fn leave(&self, worker: Worker, panicked: bool) {
+    pub(super) fn leave(&self, worker: Worker, panicked: bool) {
         let mut state = self.lock();
         state.still[worker as usize] = true;
         state.ended[worker as usize] = true;
@@ -97,7 +97,7 @@ impl Control {
     }
 
     /// Waits, at most for `timeout`, until both threads stand still (or, for a stop, have ended).
-    pub(crate) fn settled(&self, timeout: Duration) -> bool {
+    pub(super) fn settled(&self, timeout: Duration) -> bool {
         let state = self.lock();
         if settled(&state) {
             return true;
@@ -106,25 +106,25 @@ impl Control {
         settled(&state)
     }
 
-    pub(crate) fn wanted(&self) -> Wanted {
+    pub(super) fn wanted(&self) -> Wanted {
         self.lock().wanted
     }
 
-    pub(crate) fn panicked(&self) -> Option<Worker> {
+    pub(super) fn panicked(&self) -> Option<Worker> {
         self.lock().panicked
     }
 
     /// Draws the receive thread's attention to `reason`.
-    pub(crate) fn draw_attention(&self, reason: u8) {
+    pub(super) fn draw_attention(&self, reason: u8) {
         self.attention.fetch_or(reason, Ordering::AcqRel);
     }
 
-    pub(crate) fn attention(&self) -> u8 {
+    pub(super) fn attention(&self) -> u8 {
         self.attention.load(Ordering::Acquire)
     }
 
     /// Takes the reasons that are over once they have been looked at; a halt stays until it is revoked.
-    pub(crate) fn take_attention(&self) -> u8 {
+    pub(super) fn take_attention(&self) -> u8 {
         self.attention.fetch_and(HALT, Ordering::AcqRel)
     }
 

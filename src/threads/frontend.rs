@@ -3,8 +3,7 @@
 use std::io::IoSlice;
 use std::time::Duration;
 
-use crate::segmentation::frame::Checksum;
-use crate::wire::gso::Gso;
+use crate::wire::{Checksum, Gso};
 
 /// How a wait for guest buffers ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

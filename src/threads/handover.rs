@@ -2,17 +2,15 @@
 
 use std::io::IoSlice;
 
-use crate::backend::receive::Received;
-use crate::memory::body::Borrowed;
-use crate::segmentation::deliver::{Port, Work, deliver};
-use crate::segmentation::frame::{CarveError, Checksum};
-use crate::threads::frontend::{Frontend, Refused};
-use crate::wire::checksum::complete_in_place;
-use crate::wire::reject::RejectReason;
+use super::frontend::{Frontend, Refused};
+use crate::backend::Received;
+use crate::memory::{FrameMemory, MOST_SLICES};
+use crate::segmentation::{CarveError, Output, carve};
+use crate::wire::{Checksum, RejectReason, Request, complete_in_place};
 
 /// Why a received frame did not reach the guest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Loss {
+pub(super) enum Loss {
     /// The frontend did not take it.
     Refused,
     /// It contradicts itself.
@@ -32,7 +30,7 @@ impl From<Refused> for Loss {
 }
 
 /// Hands over `frame`; says in how many parts, or why it was dropped.
-pub(crate) fn hand_over(frontend: &dyn Frontend, frame: &mut [u8], received: Received) -> Result<u64, Loss> {
+pub(super) fn hand_over(frontend: &dyn Frontend, frame: &mut [u8], received: Received) -> Result<u64, Loss> {
     if received.gso.is_some() {
         return hand_over_oversized(frontend, frame, received);
     }
@@ -55,9 +53,13 @@ fn hand_over_oversized(frontend: &dyn Frontend, frame: &[u8], received: Received
     {
         return Ok(1);
     }
-    let work = Work { gso: received.gso, checksum: received.checksum };
-    let segment = |segment: &[IoSlice<'_>]| frontend.receive(segment, Checksum::Complete);
-    match deliver(Borrowed(&slices), work, Port::BARE, 0, segment) {
+    let request = Request::new(received.gso, received.checksum);
+    let bare = Output { vnet_len: 0, most_slices: MOST_SLICES };
+    let carved = carve(&FrameMemory::borrowed(&slices), &request, bare, 0, |segment| {
+        // Borrowed slices always have this form.
+        frontend.receive(segment.io_slices().unwrap_or_default(), Checksum::Complete)
+    });
+    match carved {
         Ok(segments) => Ok(segments.into()),
         Err(CarveError::Rejected(reason)) => Err(reason.into()),
         Err(CarveError::Sink { .. } | CarveError::TooManySlices { .. }) => Err(Loss::Refused),

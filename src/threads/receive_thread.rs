@@ -2,27 +2,25 @@
 
 use std::io::IoSliceMut;
 use std::os::fd::AsFd;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use log::warn;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use crate::backend::backend::{Backend, LARGEST_FRAME};
-use crate::backend::error::ReceiveError;
-use crate::backend::receive::Received;
-use crate::backend::statistics::Counter;
-use crate::threads::control::{HALT, REATTACHED, RESET, Worker};
-use crate::threads::frontend::Wait;
-use crate::threads::handover::{self, Loss};
-use crate::threads::threads::Shared;
+use super::Shared;
+use super::control::{HALT, REATTACHED, RESET, Worker};
+use super::frontend::Wait;
+use super::handover::{self, Loss};
+use crate::backend::{Counter, LARGEST_FRAME, ReceiveError, Received};
+use crate::memory::ReceiveMemory;
 
 /// How long the wait for guest buffers lasts before the thread looks around.
 const LOOK_AROUND: Duration = Duration::from_millis(50);
 /// The pause after an error that is no outcome of ours, so that a broken descriptor cannot take a processor.
 const ERROR_PAUSE: u16 = 100;
 
-pub(crate) struct ReceiveThread<'a> {
+pub(super) struct ReceiveThread<'a> {
     shared: &'a Shared,
     buffer: Vec<u8>,
     /// `device_gone` was called, and the interface was not bound again since.
@@ -32,12 +30,12 @@ pub(crate) struct ReceiveThread<'a> {
 }
 
 impl<'a> ReceiveThread<'a> {
-    pub(crate) fn new(shared: &'a Shared) -> Self {
+    pub(super) fn new(shared: &'a Shared) -> Self {
         // Zeroed pages cost nothing until a frame that long comes.
         Self { shared, buffer: vec![0; LARGEST_FRAME + 1], gone_told: false, failed: false }
     }
 
-    pub(crate) fn run(mut self) {
+    pub(super) fn run(mut self) {
         while self.shared.control.enter(Worker::Receive) {
             self.turn();
         }
@@ -49,20 +47,20 @@ impl<'a> ReceiveThread<'a> {
             self.gone_told = false;
             self.shared.frontend.flap_link();
         }
-        let seen = self.shared.backend.presence.seen();
+        let generation = self.shared.backend.generation();
         let events = self.wait();
         if events.is_empty() {
             return;
         }
         let taken = self.drain();
         let broken = PollFlags::POLLERR | PollFlags::POLLHUP | PollFlags::POLLNVAL;
-        if let Some(seen) = seen
+        if let Some(generation) = generation
             && taken == 0
             && events.intersects(broken)
             && !self.failed
         {
             // Reported by poll, denied by read: without this the loop would spin.
-            self.shared.backend.mark_gone(seen);
+            self.shared.backend.mark_gone(generation);
         }
         self.tell_gone();
     }
@@ -71,7 +69,7 @@ impl<'a> ReceiveThread<'a> {
     fn wait(&mut self) -> PollFlags {
         let backend = &self.shared.backend;
         self.tell_gone();
-        let listening = backend.link.is_up() && !backend.is_gone() && !self.failed;
+        let listening = backend.link_is_up() && !backend.is_gone() && !self.failed;
         let timeout = if self.failed { PollTimeout::from(ERROR_PAUSE) } else { PollTimeout::NONE };
         let mut fds = [
             PollFd::new(self.shared.receive_wake.as_fd(), PollFlags::POLLIN),
@@ -79,7 +77,7 @@ impl<'a> ReceiveThread<'a> {
         ];
         let count = if listening { 2 } else { 1 };
         let result = poll(&mut fds[..count], timeout);
-        self.shared.backend.counters.receive.wakeups.one();
+        self.shared.backend.receive_counters().wakeups.one();
         // A wake that comes later is left to the next turn, which it makes one poll shorter.
         if fds[0].any().unwrap_or(false) {
             self.shared.receive_wake.drain();
@@ -96,7 +94,7 @@ impl<'a> ReceiveThread<'a> {
     fn drain(&mut self) -> u64 {
         let mut taken = 0;
         while self.shared.control.attention() == 0 {
-            match self.shared.backend.take(&mut [IoSliceMut::new(&mut self.buffer)][..]) {
+            match self.take() {
                 Ok(None) | Err(ReceiveError::Gone) => break,
                 Ok(Some(received)) => self.deliver(received),
                 Err(
@@ -113,6 +111,12 @@ impl<'a> ReceiveThread<'a> {
         taken
     }
 
+    #[inline(always)]
+    fn take(&mut self) -> Result<Option<Received>, ReceiveError> {
+        let mut room = [IoSliceMut::new(&mut self.buffer)];
+        self.shared.backend.take(&ReceiveMemory::borrowed(&mut room))
+    }
+
     fn deliver(&mut self, received: Received) {
         let backend = &self.shared.backend;
         backend.count_received(received.len);
@@ -120,23 +124,23 @@ impl<'a> ReceiveThread<'a> {
             cause.one();
             return;
         }
-        if !backend.link.is_up() {
-            backend.counters.receive.link_down.one();
+        if !backend.link_is_up() {
+            backend.receive_counters().link_down.one();
             return;
         }
         let start = backend.clock();
         let frame = &mut self.buffer[..received.len];
         match handover::hand_over(&*self.shared.frontend, frame, received) {
             Ok(segments) => backend.count_delivered(received.len, segments),
-            Err(Loss::Refused) => backend.counters.receive.refused.one(),
-            Err(Loss::Rejected(reason)) => backend.counters.reject_received(reason),
+            Err(Loss::Refused) => backend.receive_counters().refused.one(),
+            Err(Loss::Rejected(reason)) => backend.count_rejected(reason),
         }
         backend.count_receive_time(start);
     }
 
     /// Waits until the guest has a buffer, or names the counter of the reason to drop the frame.
     fn wait_for_guest(&self) -> Result<(), &Counter> {
-        let counters = &self.shared.backend.counters.receive;
+        let counters = self.shared.backend.receive_counters();
         loop {
             let wait = self.shared.frontend.wait_receive_available(LOOK_AROUND);
             let reasons = self.shared.control.attention();
@@ -147,7 +151,7 @@ impl<'a> ReceiveThread<'a> {
                 Wait::Available => return Ok(()),
                 Wait::Interrupted => return Err(&counters.interrupted),
                 Wait::TimedOut if reasons & HALT != 0 => return Err(&counters.interrupted),
-                Wait::TimedOut if !self.shared.backend.link.is_up() => return Err(&counters.link_down),
+                Wait::TimedOut if !self.shared.backend.link_is_up() => return Err(&counters.link_down),
                 Wait::TimedOut => {}
             }
         }
@@ -157,20 +161,6 @@ impl<'a> ReceiveThread<'a> {
         if self.shared.backend.is_gone() && !self.gone_told {
             self.gone_told = true;
             self.shared.frontend.device_gone();
-        }
-    }
-}
-
-impl Backend {
-    #[inline]
-    pub(crate) fn clock(&self) -> Option<Instant> {
-        self.timed.load(std::sync::atomic::Ordering::Relaxed).then(Instant::now)
-    }
-
-    pub(crate) fn count_receive_time(&self, start: Option<Instant>) {
-        if let Some(start) = start {
-            let nanos = u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
-            self.counters.receive_nanos.add(nanos);
         }
     }
 }

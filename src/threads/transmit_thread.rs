@@ -7,16 +7,16 @@ use log::warn;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+use super::Shared;
+use super::control::Worker;
 use super::sync::Ordering;
-use crate::backend::presence::Attachment;
-use crate::threads::control::Worker;
-use crate::threads::threads::{Shared, owed};
+use crate::backend::{Debt, Generation};
 
 /// The pause after the host had no buffer: no event tells when it has. Doubled while that lasts.
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 
-pub(crate) struct TransmitThread<'a> {
+pub(super) struct TransmitThread<'a> {
     shared: &'a Shared,
     /// A frame waits for the device to become writable.
     blocked: bool,
@@ -27,24 +27,24 @@ pub(crate) struct TransmitThread<'a> {
 }
 
 impl<'a> TransmitThread<'a> {
-    pub(crate) fn new(shared: &'a Shared) -> Self {
+    pub(super) fn new(shared: &'a Shared) -> Self {
         Self { shared, blocked: false, starved: false, pause: Duration::ZERO }
     }
 
-    pub(crate) fn run(mut self) {
+    pub(super) fn run(mut self) {
         while self.shared.control.enter(Worker::Transmit) {
             self.turn();
         }
     }
 
     fn turn(&mut self) {
-        let owed = self.shared.owed.swap(0, Ordering::AcqRel);
-        self.blocked |= owed & owed::BLOCKED != 0;
-        if owed & owed::STARVED != 0 {
+        let owed = Debt::from_bits(self.shared.owed.swap(0, Ordering::AcqRel));
+        self.blocked |= owed.has(Debt::BLOCKED);
+        if owed.has(Debt::STARVED) {
             self.starved = true;
             self.pause = (self.pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
         }
-        if owed & owed::TURNED_AWAY != 0 || self.wait() {
+        if owed.has(Debt::TURNED_AWAY) || self.wait() {
             self.answer();
         }
     }
@@ -53,7 +53,7 @@ impl<'a> TransmitThread<'a> {
     fn answer(&mut self) {
         (self.blocked, self.starved) = (false, false);
         self.shared.frontend.transmit_pending();
-        if self.shared.owed.load(Ordering::Acquire) & owed::STARVED == 0 {
+        if !Debt::from_bits(self.shared.owed.load(Ordering::Acquire)).has(Debt::STARVED) {
             self.pause = Duration::ZERO;
         }
     }
@@ -61,21 +61,21 @@ impl<'a> TransmitThread<'a> {
     /// Waits for a wake-up, and for the end of what blocks; `true` when that is over.
     fn wait(&mut self) -> bool {
         let backend = &self.shared.backend;
-        let seen = backend.presence.seen().filter(|_| self.blocked);
+        let generation = backend.generation().filter(|_| self.blocked);
         let timeout = self.starved.then(|| PollTimeout::try_from(self.pause).ok()).flatten();
         let mut fds = [
             PollFd::new(self.shared.transmit_wake.as_fd(), PollFlags::POLLIN),
             PollFd::new(backend.as_fd(), PollFlags::POLLOUT),
         ];
-        let count = if seen.is_some() { 2 } else { 1 };
+        let count = if generation.is_some() { 2 } else { 1 };
         let result = poll(&mut fds[..count], timeout.unwrap_or(PollTimeout::NONE));
-        let events = seen.and_then(|_| fds[1].revents()).unwrap_or(PollFlags::empty());
+        let events = generation.and_then(|_| fds[1].revents()).unwrap_or(PollFlags::empty());
         self.shared.transmit_wake.drain();
         match result {
             Ok(0) => true,
             Ok(_) if events.contains(PollFlags::POLLOUT) => true,
             Ok(_) => {
-                self.note_removal(events, seen);
+                self.note_removal(events, generation);
                 false
             }
             Err(Errno::EINTR) => false,
@@ -88,10 +88,10 @@ impl<'a> TransmitThread<'a> {
     }
 
     /// An event that is not writability is the end of the interface.
-    fn note_removal(&mut self, events: PollFlags, seen: Option<Attachment>) {
-        if let Some(seen) = seen.filter(|_| !events.is_empty()) {
+    fn note_removal(&mut self, events: PollFlags, generation: Option<Generation>) {
+        if let Some(generation) = generation.filter(|_| !events.is_empty()) {
             self.blocked = false;
-            self.shared.backend.mark_gone(seen);
+            self.shared.backend.mark_gone(generation);
             self.shared.receive_wake.wake();
         }
     }

@@ -7,13 +7,13 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
 /// A pipe whose reading end is polled. Any number of wakes before a drain are one.
 #[derive(Debug)]
-pub(crate) struct Wake {
+pub(super) struct Wake {
     reader: PipeReader,
     writer: PipeWriter,
 }
 
 impl Wake {
-    pub(crate) fn new() -> io::Result<Self> {
+    pub(super) fn new() -> io::Result<Self> {
         let (reader, writer) = io::pipe()?;
         set_nonblocking(&reader)?;
         set_nonblocking(&writer)?;
@@ -21,13 +21,13 @@ impl Wake {
     }
 
     /// Wakes the thread, or its next poll.
-    pub(crate) fn wake(&self) {
+    pub(super) fn wake(&self) {
         // A full pipe already wakes; any other failure cannot happen while we own both ends.
         let _ = (&self.writer).write(&[1]);
     }
 
     /// Takes back every wake so far.
-    pub(crate) fn drain(&self) {
+    pub(super) fn drain(&self) {
         let mut bytes = [0; 64];
         while (&self.reader).read(&mut bytes).is_ok_and(|count| count == bytes.len()) {}
     }

@@ -3,9 +3,9 @@
 //! Bytes are summed in the order the machine reads them and swapped once at the end, which RFC 1071 section 2(B) allows,
 //! in lanes wide enough that no carry is lost, which lets a compiler use the whole vector unit.
 
-use crate::wire::checksum_dispatch;
-use crate::wire::headers::{ethernet, ipv4};
-use crate::wire::reject::RejectReason;
+use super::headers::{ethernet, ipv4};
+use super::reject::RejectReason;
+use super::simd;
 
 /// Shorter runs, headers as a rule, are summed faster without vectors.
 const SHORT: usize = 64;
@@ -30,12 +30,6 @@ impl Sum {
         // A piece that starts at an odd byte has all its words the wrong way round (RFC 1071 2(B)).
         self.words += u64::from(if self.odd { folded.swap_bytes() } else { folded });
         self.odd ^= len % 2 == 1;
-    }
-
-    /// Adds two words at once. The bytes before them must be even in number, and not many may be added in this way.
-    #[inline]
-    pub(crate) fn pair(&mut self, bytes: [u8; 4]) {
-        self.words += u64::from(u32::from_ne_bytes(bytes));
     }
 
     /// Adds another sum. The bytes before it must be even in number, and so must its own be.
@@ -108,7 +102,7 @@ pub(crate) fn checksum_field(frame_len: usize, start: u16, offset: u16) -> Resul
 
 #[inline]
 fn sum(bytes: &[u8]) -> u64 {
-    if bytes.len() < SHORT { short(bytes) } else { checksum_dispatch::sum(bytes) }
+    if bytes.len() < SHORT { short(bytes) } else { simd::sum(bytes) }
 }
 
 #[inline]
@@ -131,7 +125,7 @@ fn remainder(bytes: &[u8]) -> u64 {
 
 /// The body that is built for each vector unit; `LANES` is how many sums run side by side.
 #[inline(always)]
-pub(crate) fn wide<const LANES: usize>(bytes: &[u8]) -> u64 {
+pub(super) fn wide<const LANES: usize>(bytes: &[u8]) -> u64 {
     let mut lanes = [0_u64; LANES];
     let mut chunks = bytes.chunks_exact(4 * LANES);
     for chunk in &mut chunks {

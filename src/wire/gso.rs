@@ -1,7 +1,7 @@
 //! The segmentation context a guest hands over with an oversized frame.
 
-use crate::wire::headers::{ethernet, ipv4, ipv6, tcp, udp};
-use crate::wire::reject::RejectReason;
+use super::headers::{ethernet, ipv4, ipv6, tcp, udp};
+use super::reject::RejectReason;
 
 /// The longest IP packet, in bytes with its header: the length field of IPv4 has 16 bits.
 pub(crate) const LONGEST_PACKET: usize = 65_535;
@@ -38,6 +38,11 @@ impl GsoKind {
     /// Whether the packet the link carries, the outer one of a tunnel, is IPv6.
     pub(crate) fn outer_is_ipv6(self) -> bool {
         matches!(self, Self::Tcp6 | Self::Udp6Datagrams)
+    }
+
+    /// Whether the packet whose addresses the transport checksum covers is IPv6.
+    pub(crate) fn inner_is_ipv6(self) -> bool {
+        self.outer_is_ipv6() || self.is_tunnel()
     }
 
     pub(crate) fn is_fragments(self) -> bool {

@@ -1,8 +1,24 @@
-pub(crate) mod checksum;
-pub(crate) mod checksum_dispatch;
-pub(crate) mod gso;
+//! What the bytes of a frame mean: headers, checksums, the virtio-net header, and what a sender leaves to be done.
+//!
+//! Nothing here knows where the bytes lie or where they go.
+
+mod checksum;
+mod gso;
 pub(crate) mod headers;
-pub(crate) mod offload;
-pub(crate) mod reject;
-pub(crate) mod validate;
-pub(crate) mod vnet_header;
+mod layout;
+mod offload;
+mod reject;
+mod request;
+mod simd;
+pub(crate) mod virtio;
+mod whole;
+
+pub use checksum::internet_checksum;
+pub(crate) use checksum::{Sum, checksum_field, complete_in_place, fold, halves};
+pub use gso::{Gso, GsoKind};
+pub(crate) use layout::{HeaderBytes, Layout};
+pub use offload::Offload;
+pub use reject::RejectReason;
+pub use request::Checksum;
+pub(crate) use request::Request;
+pub(crate) use whole::{length, put_right};

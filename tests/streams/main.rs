@@ -31,23 +31,16 @@ mod source {
 }
 
 use attach::{AdoptError, AttachError, Config, DetachError, InterfaceName, ProgramError};
-use backend::backend::Backend;
-use backend::buffer::TransmitBuffer;
-use backend::error::{ReceiveError, TransmitError};
-use backend::link::LinkState;
-use backend::raw::RawSlice;
-use backend::receive::Received;
-use backend::session::{OwnedTransmitter, Transmitter};
-use backend::statistics::{ReceiveStatistics, Statistics, TransmitStatistics};
+use backend::{
+    Backend, LinkState, OwnedTransmitter, ReceiveError, ReceiveStatistics, Received, Statistics,
+    TransmitBuffer, TransmitError, TransmitStatistics, Transmitter,
+};
+use memory::RawSlice;
 use platform::Tap;
-use segmentation::frame::{CarveError, Checksum, Completion, Frame};
+use segmentation::{CarveError, Completion, Frame};
 use source::*;
-use threads::error::ThreadsError;
-use threads::frontend::{Frontend, Refused, Wait};
-use threads::threads::{Resume, Threads};
-use wire::gso::{Gso, GsoKind};
-use wire::offload::Offload;
-use wire::reject::RejectReason;
+use threads::{Frontend, Refused, Resume, Threads, ThreadsError, Wait};
+use wire::{Checksum, Gso, GsoKind, Offload, RejectReason};
 
 mod bench;
 mod calls;

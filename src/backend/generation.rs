@@ -2,30 +2,30 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// One attachment of the interface, as its user saw it before a system call.
+/// The number of one attachment of the interface, as its user saw it before a system call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Attachment(u64);
+pub(crate) struct Generation(u64);
 
 /// Each attachment has a number of its own, even while the interface is there and odd once it is gone. Who finds one gone
 /// that has been replaced meanwhile must not end the new one.
 #[derive(Debug, Default)]
-pub(crate) struct Presence(AtomicU64);
+pub(super) struct Generations(AtomicU64);
 
-impl Presence {
+impl Generations {
     /// The attachment of this moment; `None` while the interface is gone.
     #[inline]
-    pub(crate) fn seen(&self) -> Option<Attachment> {
+    pub(super) fn current(&self) -> Option<Generation> {
         let number = self.0.load(Ordering::Acquire);
-        (number & 1 == 0).then_some(Attachment(number))
+        (number & 1 == 0).then_some(Generation(number))
     }
 
     /// Notes that the interface is gone, unless another one is there by now; `true` the first time.
-    pub(crate) fn lost(&self, seen: Attachment) -> bool {
+    pub(super) fn lost(&self, seen: Generation) -> bool {
         self.0.compare_exchange(seen.0, seen.0 | 1, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 
     /// Notes that the interface was attached again.
-    pub(crate) fn renew(&self) {
+    pub(super) fn renew(&self) {
         let next = |number: u64| Some((number | 1).wrapping_add(1));
         // It cannot fail: there is a next number to each.
         let _ = self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, next);
@@ -34,27 +34,27 @@ impl Presence {
 
 #[cfg(test)]
 mod tests {
-    use super::Presence;
+    use super::Generations;
 
     #[test]
     fn a_late_finder_does_not_end_the_next_attachment() {
-        let presence = Presence::default();
-        let (early, late) = (presence.seen().unwrap(), presence.seen().unwrap());
-        assert!(presence.lost(early));
-        assert_eq!(presence.seen(), None);
-        presence.renew();
-        assert!(!presence.lost(late), "it saw the one before");
-        let new = presence.seen().expect("attached again");
-        assert!(presence.lost(new));
-        assert!(!presence.lost(new), "only the first time");
+        let generations = Generations::default();
+        let (early, late) = (generations.current().unwrap(), generations.current().unwrap());
+        assert!(generations.lost(early));
+        assert_eq!(generations.current(), None);
+        generations.renew();
+        assert!(!generations.lost(late), "it saw the one before");
+        let new = generations.current().expect("attached again");
+        assert!(generations.lost(new));
+        assert!(!generations.lost(new), "only the first time");
     }
 
     #[test]
     fn an_attachment_that_nobody_missed_is_another_one_too() {
-        let presence = Presence::default();
-        let seen = presence.seen().unwrap();
-        presence.renew();
-        assert!(!presence.lost(seen));
-        assert!(presence.seen().is_some());
+        let generations = Generations::default();
+        let seen = generations.current().unwrap();
+        generations.renew();
+        assert!(!generations.lost(seen));
+        assert!(generations.current().is_some());
     }
 }

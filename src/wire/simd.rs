@@ -5,11 +5,11 @@
 )]
 // UNSAFETY: one call, made under the check that makes it sound. The body itself is safe code, built twice.
 
-use crate::wire::checksum::wide;
+use super::checksum::wide;
 
 /// Sums `bytes` as native-endian 32-bit words, not folded.
 #[cfg(target_arch = "x86_64")]
-pub(crate) fn sum(bytes: &[u8]) -> u64 {
+pub(super) fn sum(bytes: &[u8]) -> u64 {
     if is_x86_feature_detected!("avx2") {
         // SAFETY: `sum_avx2` asks for nothing but a CPU with AVX2, which the line above has found.
         unsafe { sum_avx2(bytes) }
@@ -20,7 +20,7 @@ pub(crate) fn sum(bytes: &[u8]) -> u64 {
 
 /// Sums `bytes` as native-endian 32-bit words, not folded.
 #[cfg(not(target_arch = "x86_64"))]
-pub(crate) fn sum(bytes: &[u8]) -> u64 {
+pub(super) fn sum(bytes: &[u8]) -> u64 {
     wide::<8>(bytes)
 }
 

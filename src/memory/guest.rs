@@ -1,0 +1,301 @@
+//! Runs of bytes that may change under our eyes and must not become a Rust reference: guest memory, and borrowed slices like
+//! it; and the list of them that a system call takes.
+#![expect(unsafe_code, reason = "guest memory is reached by raw pointers only")]
+// UNSAFETY: reads are volatile and go to private copies; what is decided is decided on the copies. Whole frames are left
+// to the kernel. A run of bytes is made here only, from a borrow or from a caller's promise that says the same. A list keeps
+// its unused places uninitialised: to clear them for each frame would cost as much as all checks of a frame.
+
+use std::fmt;
+use std::io::{IoSlice, IoSliceMut};
+use std::marker::PhantomData;
+use std::mem::MaybeUninit;
+use std::ops::Range;
+
+use crate::wire::{Sum, fold, halves};
+
+/// A run of bytes in guest memory: what `iovec` is to C, and laid out the same.
+///
+/// It borrows nothing and promises nothing; the functions that take it say what must hold.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+pub struct RawSlice(libc::iovec);
+
+impl RawSlice {
+    /// Makes a slice of `len` bytes at `start`.
+    #[must_use]
+    #[inline]
+    pub fn new(start: *mut u8, len: usize) -> Self {
+        Self(libc::iovec { iov_base: start.cast(), iov_len: len })
+    }
+
+    /// The first byte.
+    #[must_use]
+    #[inline]
+    pub fn as_ptr(&self) -> *mut u8 {
+        self.0.iov_base.cast()
+    }
+
+    /// How many bytes there are.
+    #[must_use]
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.0.iov_len
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The part of this slice that `range` names, as far as it reaches.
+    #[inline]
+    fn part(self, range: Range<usize>) -> Self {
+        let start = range.start.min(self.len());
+        Self::new(self.as_ptr().wrapping_add(start), range.len().min(self.len() - start))
+    }
+}
+
+// SAFETY: an address and a number. Whoever reads through it has promised that the memory is there.
+unsafe impl Send for RawSlice {}
+// SAFETY: as above; nothing is reached through a shared reference to it.
+unsafe impl Sync for RawSlice {}
+
+impl fmt::Debug for RawSlice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:p}+{}", self.as_ptr(), self.len())
+    }
+}
+
+/// A run of bytes that can be read for `'s`. The guest may write to it meanwhile, if it is the guest's.
+#[derive(Clone, Copy, Debug)]
+#[repr(transparent)]
+pub(crate) struct FrameSlice<'s>(RawSlice, PhantomData<&'s [u8]>);
+
+/// A run of bytes that can be read and written for `'s`, and to which no Rust reference exists meanwhile.
+#[derive(Clone, Copy, Debug)]
+#[repr(transparent)]
+pub(crate) struct RoomSlice<'s>(RawSlice, PhantomData<&'s mut [u8]>);
+
+/// Bytes that are read at a time.
+const WORD: usize = 8;
+
+/// A word at any address.
+#[repr(C, packed)]
+#[derive(Clone, Copy)]
+struct Word(u64);
+
+impl<'s> FrameSlice<'s> {
+    /// Takes bytes that are borrowed.
+    #[inline]
+    pub(super) fn own(bytes: &'s [u8]) -> Self {
+        Self(RawSlice::new(bytes.as_ptr().cast_mut(), bytes.len()), PhantomData)
+    }
+
+    /// Takes slices that are borrowed.
+    #[inline(always)]
+    pub(super) fn borrowed(slices: &'s [IoSlice<'_>]) -> &'s [Self] {
+        let slices = std::ptr::from_ref(slices) as *const [Self];
+        // SAFETY: points at the caller's array, borrowed for `'s`; an `IoSlice` is an `iovec` on Unix, as std promises, and
+        // so is this type by `repr(transparent)`; the bytes behind each are borrowed for at least as long.
+        unsafe { &*slices }
+    }
+
+    /// Takes slices of guest memory.
+    ///
+    /// # Safety
+    /// For as long as the value or a copy of it is used:
+    /// - each slice's memory is mapped and readable over its whole length (any address will do for length 0);
+    /// - no Rust reference that forbids others to write exists to any of it, and no Rust code writes to it except by
+    ///   volatile or atomic accesses. The guest itself may write at any time.
+    #[inline(always)]
+    pub(crate) unsafe fn guest(slices: &'s [RawSlice]) -> &'s [Self] {
+        let slices = std::ptr::from_ref(slices) as *const [Self];
+        // SAFETY: points at the caller's array, borrowed for `'s`; the element is a `RawSlice` by `repr(transparent)`, and that
+        // its bytes can be read for that long is the caller's promise.
+        unsafe { &*slices }
+    }
+
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    #[inline]
+    pub(crate) fn as_ptr(&self) -> *const u8 {
+        self.0.as_ptr()
+    }
+
+    #[inline]
+    pub(super) fn part(self, range: Range<usize>) -> Self {
+        Self(self.0.part(range), PhantomData)
+    }
+
+    /// Copies from the start on, as far as both sides reach, and reads each byte once; returns how many bytes.
+    #[inline]
+    pub(super) fn copy_to(self, target: &mut [u8]) -> usize {
+        let len = self.len().min(target.len());
+        let (words, rest) = target[..len].as_chunks_mut::<WORD>();
+        let tail = words.len() * WORD;
+        for (index, word) in words.iter_mut().enumerate() {
+            *word = self.word(index * WORD).to_ne_bytes();
+        }
+        for (index, byte) in rest.iter_mut().enumerate() {
+            *byte = self.byte(tail + index);
+        }
+        len
+    }
+
+    /// Adds the bytes to `sum`; `shared` tells that somebody may write to them meanwhile.
+    // No part of its caller: there the loop over the bytes comes out slower by a fifth.
+    #[inline(never)]
+    pub(super) fn add_to(self, sum: &mut Sum, shared: bool) {
+        if shared {
+            self.add_shared(sum);
+        } else {
+            // SAFETY: `len` bytes that were borrowed as a Rust slice for `'s`, which outlasts this call: nobody writes to them.
+            sum.bytes(unsafe { std::slice::from_raw_parts(self.0.as_ptr(), self.len()) });
+        }
+    }
+
+    fn add_shared(self, sum: &mut Sum) {
+        let words = self.len() / WORD;
+        let mut total = (0..words).map(|word| halves(self.word(word * WORD))).sum::<u64>();
+        let mut rest = [0; WORD];
+        self.part(words * WORD..self.len()).copy_to(&mut rest);
+        total += halves(u64::from_ne_bytes(rest));
+        sum.piece(fold(total), self.len());
+    }
+
+    #[inline]
+    fn word(self, at: usize) -> u64 {
+        debug_assert!(at + WORD <= self.len());
+        let word = self.0.as_ptr().wrapping_add(at).cast::<Word>();
+        // SAFETY: points at eight bytes, alignment 1, inside this slice, as each caller here has made sure of; they are readable
+        // for `'s`. Any bytes make a valid word.
+        unsafe { word.read_volatile() }.0
+    }
+
+    #[inline]
+    fn byte(self, at: usize) -> u8 {
+        debug_assert!(at < self.len());
+        let byte = self.0.as_ptr().wrapping_add(at);
+        // SAFETY: points at one byte inside this slice, as each caller here has made sure of; it is readable for `'s`.
+        unsafe { byte.read_volatile() }
+    }
+}
+
+/// The slices as std has them, for slices of which `shared` says that they are borrowed; nothing else has such a form.
+#[inline]
+pub(super) fn io_slices<'s>(slices: &'s [FrameSlice<'_>], shared: bool) -> Option<&'s [IoSlice<'s>]> {
+    let slices = std::ptr::from_ref(slices) as *const [IoSlice<'s>];
+    // SAFETY: points at the caller's array, borrowed for `'s`; both types are an `iovec`; what is not shared was made of
+    // borrowed bytes only, and these outlast `'s`.
+    (!shared).then(|| unsafe { &*slices })
+}
+
+impl<'s> RoomSlice<'s> {
+    /// Takes bytes that are borrowed.
+    #[inline]
+    pub(super) fn own(bytes: &'s mut [u8]) -> Self {
+        Self(RawSlice::new(bytes.as_mut_ptr(), bytes.len()), PhantomData)
+    }
+
+    /// Takes slices that are borrowed.
+    #[inline(always)]
+    pub(super) fn borrowed(slices: &'s mut [IoSliceMut<'_>]) -> &'s [Self] {
+        let slices = std::ptr::from_mut(slices) as *const [Self];
+        // SAFETY: points at the caller's array, borrowed for `'s`; an `IoSliceMut` is an `iovec` on Unix, as std promises, and
+        // so is this type by `repr(transparent)`; the bytes behind each are borrowed, exclusively, for at least as long.
+        unsafe { &*slices }
+    }
+
+    /// Takes slices of guest memory.
+    ///
+    /// # Safety
+    /// For as long as the value or a copy of it is used, each slice's memory is mapped, readable and writable over its whole
+    /// length, and there is no Rust reference to any of it.
+    #[inline(always)]
+    pub(crate) unsafe fn guest(slices: &'s [RawSlice]) -> &'s [Self] {
+        let slices = std::ptr::from_ref(slices) as *const [Self];
+        // SAFETY: points at the caller's array, borrowed for `'s`; the element is a `RawSlice` by `repr(transparent)`, and that
+        // its bytes can be written for that long is the caller's promise.
+        unsafe { &*slices }
+    }
+
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    #[inline]
+    pub(crate) fn as_mut_ptr(&self) -> *mut u8 {
+        self.0.as_ptr()
+    }
+
+    /// What was read into the first `len` bytes, to be looked at.
+    #[inline]
+    pub(super) fn filled(self, len: usize) -> FrameSlice<'s> {
+        FrameSlice(self.0.part(0..len), PhantomData)
+    }
+}
+
+/// What nearly every guest stays below: a frame of 64 KiB in 4 KiB pages, with its headers apart.
+pub(crate) const COMMON_SLICES: usize = 20;
+/// The largest list any system takes in one call (`IOV_MAX` on Linux, illumos and the BSDs).
+pub(crate) const MOST_SLICES: usize = 1024;
+
+/// The place of a list.
+pub(crate) type Slots<S, const ROOM: usize> = [MaybeUninit<S>; ROOM];
+
+/// Slices of one kind, in order.
+#[derive(Debug)]
+pub(crate) struct List<'l, S> {
+    slots: &'l mut [MaybeUninit<S>],
+    /// All slots before this one are initialised, as far as there are any.
+    wanted: usize,
+}
+
+impl<'l, S: Copy> List<'l, S> {
+    /// An empty list in `slots`.
+    #[inline(always)]
+    pub(crate) fn new(slots: &'l mut [MaybeUninit<S>]) -> Self {
+        Self { slots, wanted: 0 }
+    }
+
+    /// Adds a slice. One too many is counted all the same, so that an error can tell how many it takes.
+    #[inline(always)]
+    pub(crate) fn push(&mut self, slice: S) {
+        if let Some(slot) = self.slots.get_mut(self.wanted) {
+            slot.write(slice);
+        }
+        self.wanted += 1;
+    }
+
+    /// The slices, or how many there would have been.
+    #[inline(always)]
+    pub(crate) fn slices(&self) -> Result<&[S], usize> {
+        let used = std::ptr::from_ref(self.slots.get(..self.wanted).ok_or(self.wanted)?) as *const [S];
+        // SAFETY: points at `wanted` slots of this list, borrowed like `self`, each of which `push` has written before it
+        // counted it; a `MaybeUninit` is laid out like what it holds.
+        Ok(unsafe { &*used })
+    }
+}
+
+/// Calls `act` with an empty list that has room for `count` slices.
+#[inline(always)]
+pub(super) fn with_list<S: Copy, R>(count: usize, act: impl FnOnce(List<'_, S>) -> R) -> R {
+    if count <= COMMON_SLICES {
+        act(List::new(&mut [const { MaybeUninit::uninit() }; COMMON_SLICES]))
+    } else {
+        with_long_list(act)
+    }
+}
+
+/// Kept apart, so that a long list on the stack burdens nobody who needs none.
+#[cold]
+#[inline(never)]
+fn with_long_list<S: Copy, R>(act: impl FnOnce(List<'_, S>) -> R) -> R {
+    act(List::new(&mut [const { MaybeUninit::uninit() }; MOST_SLICES]))
+}

@@ -1,0 +1,155 @@
+//! What goes before a frame that the host completes or cuts itself: a virtio-net header that asks for it, and the frame's
+//! own headers, put right.
+
+use std::fmt;
+
+use super::segments::Segmentation;
+use crate::memory::FrameMemory;
+use crate::wire::headers::tcp;
+use crate::wire::{
+    Checksum, GsoKind, HeaderBytes, Layout, RejectReason, Request, checksum_field, put_right, virtio,
+};
+
+/// Headers of this many bytes are put right for the host; a frame with longer ones is cut in software.
+const HEADERS: usize = 128;
+
+/// Kernels since an update of 2026 (6.1.192, 6.12.117, 7.2.13) cut TCP into segments of at least this many payload bytes,
+/// whatever the header asks for.
+const SMALLEST_TCP_SEGMENT: usize = 8;
+
+/// Room for a virtio-net header and the headers of a frame behind it.
+#[derive(Debug)]
+pub(crate) struct OwnBytes([u8; virtio::LONGEST + HEADERS]);
+
+impl OwnBytes {
+    #[inline]
+    pub(crate) fn new() -> Self {
+        Self([0; virtio::LONGEST + HEADERS])
+    }
+}
+
+/// What the host does itself with a frame that asks for it. Without a virtio-net header it can do nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct HostCapabilities(u8);
+
+impl HostCapabilities {
+    pub(crate) const NONE: Self = Self(0);
+    pub(crate) const ALL: Self = Self(Self::CHECKSUM | Self::TCP4 | Self::TCP6 | Self::UDP);
+
+    const CHECKSUM: u8 = 1;
+    const TCP4: u8 = 2;
+    const TCP6: u8 = 4;
+    const UDP: u8 = 8;
+
+    pub(crate) fn from_bits(bits: u8) -> Self {
+        Self(bits & Self::ALL.0)
+    }
+
+    pub(crate) fn bits(self) -> u8 {
+        self.0
+    }
+
+    fn completes(self) -> bool {
+        self.0 & Self::CHECKSUM != 0
+    }
+
+    /// Whether it cuts frames of this kind. Linux cuts datagrams into IP fragments for senders of old only, and knows no mark
+    /// for these tunnels.
+    fn cuts(self, kind: GsoKind) -> bool {
+        self.0 & Self::cutting(kind).0 != 0
+    }
+
+    fn cutting(kind: GsoKind) -> Self {
+        Self(match kind {
+            GsoKind::Tcp4 => Self::TCP4,
+            GsoKind::Tcp6 => Self::TCP6,
+            GsoKind::Udp4Datagrams | GsoKind::Udp6Datagrams => Self::UDP,
+            GsoKind::Udp4Fragments | GsoKind::Tcp6In4 | GsoKind::Udp6In4 => 0,
+        })
+    }
+}
+
+impl fmt::Display for HostCapabilities {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            Self::CHECKSUM => "completing a checksum",
+            Self::TCP4 => "cutting TCP over IPv4",
+            Self::TCP6 => "cutting TCP over IPv6",
+            Self::UDP => "cutting UDP",
+            _ => "more than one kind of work",
+        })
+    }
+}
+
+/// How a frame is to go out.
+#[derive(Debug)]
+pub(crate) enum Prepared<'o> {
+    /// In one write: bytes of our own, then the frame from byte `rest` on.
+    /// The header asks the host for the work `asked`.
+    Whole { own: &'o [u8], rest: usize, asked: HostCapabilities },
+    /// Completed or cut in software.
+    Software,
+}
+
+/// Holds `request` against the frame and says how the frame is to go out behind a header of `vnet_len` bytes: 0, 10 or 12.
+///
+/// A frame that is left to software is held against its request by [`carve`](super::carve) alone.
+#[inline(never)]
+pub(crate) fn prepare<'o>(
+    memory: &FrameMemory<'_>,
+    request: &Request,
+    vnet_len: usize,
+    host: HostCapabilities,
+    own: &'o mut OwnBytes,
+) -> Result<Prepared<'o>, RejectReason> {
+    let bytes = &mut own.0;
+    let (header, rest, asked) = match (&request.segments, request.checksum) {
+        (None, Checksum::Complete) => ([0; virtio::LONGEST], 0, HostCapabilities::NONE),
+        (None, Checksum::Partial { start, offset }) if host.completes() && is_near(start, offset) => {
+            checksum_field(memory.len(), start, offset)?;
+            (virtio::for_checksum(request.checksum), 0, HostCapabilities(HostCapabilities::CHECKSUM))
+        }
+        (Some(segments), checksum) if host != HostCapabilities::NONE => {
+            let filled = virtio::LONGEST + memory.copy_front(&mut bytes[virtio::LONGEST..]);
+            let headers = &mut bytes[virtio::LONGEST..filled];
+            let (layout, size) = match segments.check(checksum, &HeaderBytes::new(headers, memory.len())) {
+                Err(RejectReason::HeadersTooLong) => return Ok(Prepared::Software),
+                checked => checked?,
+            };
+            let Some((header, asked)) = header_for(headers, &layout, size, host) else {
+                return Ok(Prepared::Software);
+            };
+            put_right(headers, &layout);
+            (header, layout.headers_end, asked)
+        }
+        _ => return Ok(Prepared::Software),
+    };
+    let start = virtio::LONGEST - vnet_len;
+    bytes[start..virtio::LONGEST].copy_from_slice(&header[..vnet_len]);
+    Ok(Prepared::Whole { own: &bytes[start..virtio::LONGEST + rest], rest, asked })
+}
+
+/// Whether the kernel takes a checksum at this place: it counts from the start of its own buffer, in 16 bits.
+fn is_near(start: u16, offset: u16) -> bool {
+    usize::from(start) + usize::from(offset) < 1 << 15
+}
+
+/// The header that has the host cut a frame as software would, and what it asks for; `None` where the host cannot.
+fn header_for(
+    headers: &[u8],
+    layout: &Layout,
+    size: usize,
+    host: HostCapabilities,
+) -> Option<([u8; virtio::LONGEST], HostCapabilities)> {
+    let count = Segmentation::new(*layout, size).count;
+    if count == 1 {
+        let header = virtio::for_segments(layout, size, 1, false).filter(|_| host.completes())?;
+        return Some((header, HostCapabilities(HostCapabilities::CHECKSUM)));
+    }
+    if !host.cuts(layout.kind) || layout.kind.is_tcp() && size < SMALLEST_TCP_SEGMENT {
+        return None;
+    }
+    let reduced = layout.kind.is_tcp() && headers[layout.transport + tcp::FLAGS] & tcp::CWR != 0;
+    let header = virtio::for_segments(layout, size, count, reduced)?;
+    Some((header, HostCapabilities::cutting(layout.kind)))
+}

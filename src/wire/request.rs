@@ -1,0 +1,137 @@
+//! What a sender leaves to be done on a frame, whichever way it says so.
+
+use super::gso::{Gso, GsoKind};
+use super::headers::ethernet;
+use super::layout::{HeaderBytes, Layout};
+use super::reject::RejectReason;
+
+/// The state of a frame's transport checksum.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Checksum {
+    /// The checksum is complete; nothing is left to do.
+    #[default]
+    Complete,
+    /// The sum from `start` to the end of the frame is still to be stored at `start + offset`.
+    Partial {
+        /// First byte the sum covers, counted from the start of the frame.
+        start: u16,
+        /// Where the sum goes, counted from `start`.
+        offset: u16,
+    },
+}
+
+/// What a sender leaves to be done on a frame: by a [`Gso`] and a [`Checksum`], or by a virtio-net header.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Request {
+    /// Set for an oversized frame.
+    pub(crate) segments: Option<SegmentRequest>,
+    pub(crate) checksum: Checksum,
+}
+
+/// The wish to have a frame cut.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum SegmentRequest {
+    /// The sender states where every header lies, and each statement must hold.
+    Stated(Gso),
+    /// The sender states the family and the size; where the headers lie is read from the frame.
+    ByFamily { family: Family, segment_size: u16 },
+}
+
+/// What a virtio-net header can ask for. UDP is cut alike over both IP versions.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Family {
+    Tcp4,
+    Tcp6,
+    UdpFragments,
+    UdpDatagrams,
+}
+
+impl Request {
+    #[inline]
+    pub(crate) fn new(gso: Option<Gso>, checksum: Checksum) -> Self {
+        Self { segments: gso.map(SegmentRequest::Stated), checksum }
+    }
+
+    /// Whether the frame can go out as it is.
+    #[inline]
+    pub(crate) fn is_nothing(&self) -> bool {
+        self.segments.is_none() && self.checksum == Checksum::Complete
+    }
+}
+
+impl SegmentRequest {
+    /// Holds the wish against the frame's own headers: where they lie, and how many payload bytes a segment has.
+    ///
+    /// The lengths inside the headers are not compared with the frame: senders leave them 0 or wrong where the device is to
+    /// write them, and all of them are written anew.
+    #[inline]
+    pub(crate) fn check(
+        &self,
+        checksum: Checksum,
+        headers: &HeaderBytes<'_>,
+    ) -> Result<(Layout, usize), RejectReason> {
+        match *self {
+            Self::Stated(gso) => check_stated(&gso, checksum, headers),
+            Self::ByFamily { family, segment_size } => check_family(family, segment_size, checksum, headers),
+        }
+    }
+}
+
+#[inline]
+fn check_stated(
+    gso: &Gso,
+    checksum: Checksum,
+    headers: &HeaderBytes<'_>,
+) -> Result<(Layout, usize), RejectReason> {
+    gso.check_layout(headers.frame_len)?;
+    let layout = Layout::read(gso.kind, headers)?;
+    if layout.network != usize::from(gso.network_offset) {
+        return Err(RejectReason::NetworkOffset);
+    }
+    if layout.transport != usize::from(gso.transport_offset) {
+        return Err(RejectReason::TransportOffset);
+    }
+    if layout.headers_end != usize::from(gso.header_len) {
+        return Err(RejectReason::HeaderLength);
+    }
+    match checksum {
+        Checksum::Partial { start, offset } if !layout.is_checksum(start, offset) => {
+            Err(RejectReason::ChecksumPlace)
+        }
+        _ => Ok((layout, gso.segment_payload()?)),
+    }
+}
+
+#[inline]
+fn check_family(
+    family: Family,
+    segment_size: u16,
+    checksum: Checksum,
+    headers: &HeaderBytes<'_>,
+) -> Result<(Layout, usize), RejectReason> {
+    let layout = Layout::read(family.kind(headers)?, headers)?;
+    let size = layout.gso(segment_size).segment_payload()?;
+    match checksum {
+        Checksum::Partial { start, offset } if !layout.is_checksum(start, offset) => {
+            Err(RejectReason::ChecksumPlace)
+        }
+        // Linux refuses it for datagrams, drops it without a word for fragments, and takes it for TCP.
+        Checksum::Complete if !layout.kind.is_tcp() => Err(RejectReason::UdpWithoutChecksum),
+        _ => Ok((layout, size)),
+    }
+}
+
+impl Family {
+    #[inline]
+    fn kind(self, headers: &HeaderBytes<'_>) -> Result<GsoKind, RejectReason> {
+        match self {
+            Self::Tcp4 => Ok(GsoKind::Tcp4),
+            Self::Tcp6 => Ok(GsoKind::Tcp6),
+            Self::UdpFragments => Ok(GsoKind::Udp4Fragments),
+            Self::UdpDatagrams => match headers.network_header()? {
+                (_, ethernet::IPV6) => Ok(GsoKind::Udp6Datagrams),
+                _ => Ok(GsoKind::Udp4Datagrams),
+            },
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! The headers of a frame that goes out in one piece, for a host that cuts it or completes its checksum.
+
+use super::checksum::Sum;
+use super::headers::{ipv4, ipv6, put_word, udp};
+use super::layout::Layout;
+
+/// Puts right all lengths and IPv4's checksum in `headers`, which a [`Layout`] was read from, and leaves the sum of the
+/// pseudo header in the transport checksum's place: what Linux and virtio expect of a checksum that is still to be completed.
+#[inline]
+pub(crate) fn put_right(headers: &mut [u8], layout: &Layout) {
+    let Layout { kind, network, inner, transport, frame_len, .. } = *layout;
+    if !kind.outer_is_ipv6() {
+        put_word(headers, network + ipv4::TOTAL_LENGTH, length(frame_len - network));
+        put_word(headers, network + ipv4::CHECKSUM, 0);
+        let mut sum = Sum::default();
+        sum.bytes(&headers[network..][..4 * usize::from(headers[network] & 0x0f)]);
+        put_word(headers, network + ipv4::CHECKSUM, sum.checksum());
+    }
+    if kind.inner_is_ipv6() {
+        put_word(headers, inner + ipv6::PAYLOAD_LENGTH, length(frame_len - inner - ipv6::LEN));
+    }
+    let covered = length(frame_len - transport);
+    if !kind.is_tcp() {
+        put_word(headers, transport + udp::LENGTH, covered);
+    }
+    let mut pseudo = layout.pseudo_header(headers);
+    pseudo.number(covered);
+    put_word(headers, transport + layout.checksum_offset(), pseudo.folded());
+}
+
+/// A length inside a packet. None is above 65535, which the reader of the headers has made sure of.
+#[expect(clippy::cast_possible_truncation, reason = "the reader bounds the packet to 65535 bytes")]
+#[inline]
+pub(crate) fn length(value: usize) -> u16 {
+    debug_assert!(value <= usize::from(u16::MAX));
+    value as u16
+}
