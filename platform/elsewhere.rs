@@ -12,7 +12,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 
 use nix::net::if_::if_nametoindex;
 
-use super::tap::{FrameLimits, HostCan, ReadFault, Refusal, Setting, WriteFault};
+use super::tap::{FrameLimits, HostCan, Kind, ReadFault, Refusal, Setting, WriteFault};
 use crate::attach::{AdoptError, AttachError, Config, DetachError, InterfaceName, Owner};
 use crate::wire::Offload;
 
@@ -29,6 +29,7 @@ pub(crate) fn remedy_of_setting(_: Setting, _: &io::Error) -> &'static str {
 #[derive(Debug)]
 pub(crate) struct Interface {
     fd: OwnedFd,
+    kind: Kind,
     offload: Offload,
     limits: FrameLimits,
 }
@@ -42,12 +43,12 @@ impl Interface {
     pub(crate) fn adopt(fd: OwnedFd, config: &Config) -> Result<Self, AdoptError> {
         match refusal(fd.as_fd(), &config.offload) {
             Some(refusal) => Err(refusal.give_back(fd)),
-            None => Ok(Self { fd, offload: Offload::NONE, limits: LIMITS }),
+            None => Ok(Self { fd, kind: Kind::Device, offload: Offload::NONE, limits: LIMITS }),
         }
     }
 
-    pub(crate) fn socket(fd: OwnedFd, offload: Offload, limits: FrameLimits) -> Self {
-        Self { fd, offload, limits }
+    pub(crate) fn socket(fd: OwnedFd, kind: Kind, offload: Offload) -> Self {
+        Self { fd, kind, offload, limits: FrameLimits::OF_SOCKET }
     }
 
     pub(crate) fn reattach(&self, _: &Config) -> Result<(bool, Offload), AttachError> {
@@ -61,6 +62,10 @@ impl Interface {
 
     pub(crate) fn into_fd(self) -> Result<OwnedFd, Self> {
         Ok(self.fd)
+    }
+
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind
     }
 
     pub(crate) fn offload(&self) -> Offload {
@@ -173,7 +178,7 @@ pub(crate) fn read_fault(errno: i32) -> ReadFault {
     match errno {
         libc::EAGAIN => ReadFault::Empty,
         libc::EINTR => ReadFault::Interrupted,
-        libc::ENXIO | libc::ENODEV | libc::ECONNRESET | libc::ENOTCONN => ReadFault::Gone,
+        libc::ENXIO | libc::ENODEV => ReadFault::Gone,
         // tap(4): the interface is down or not ready.
         libc::EHOSTDOWN => ReadFault::Empty,
         _ => ReadFault::Other,
@@ -188,7 +193,6 @@ pub(crate) fn write_fault(errno: i32) -> WriteFault {
         libc::EHOSTDOWN | libc::ENETDOWN => WriteFault::Down,
         libc::EMSGSIZE => WriteFault::BadLength,
         libc::ENXIO | libc::ENODEV => WriteFault::Gone,
-        libc::ECONNREFUSED | libc::ECONNRESET | libc::ENOTCONN | libc::EPIPE => WriteFault::Gone,
         _ => WriteFault::Other,
     }
 }

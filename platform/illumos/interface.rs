@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use nix::net::if_::if_nametoindex;
 
-use super::super::tap::{FrameLimits, HostCan};
+use super::super::tap::{FrameLimits, HostCan, Kind};
 use super::ip::IpInterface;
 use super::mux_link::{Family, Mux};
 use super::name::{Ppa, TapName};
@@ -26,6 +26,7 @@ pub(crate) struct Interface {
     /// `None` where somebody else plumbs, and for a socket.
     plumbing: Mutex<Option<Plumbing>>,
     fd: OwnedFd,
+    kind: Kind,
     /// As granted at the attach: none but those of a socket.
     offload: Offload,
     limits: FrameLimits,
@@ -51,11 +52,13 @@ impl Interface {
     }
 
     pub(super) fn of_stream(fd: OwnedFd, plumbing: Option<Plumbing>, created: bool) -> Self {
-        Self { plumbing: Mutex::new(plumbing), fd, offload: Offload::NONE, limits: LIMITS, created }
+        let (kind, offload) = (Kind::Device, Offload::NONE);
+        Self { plumbing: Mutex::new(plumbing), fd, kind, offload, limits: LIMITS, created }
     }
 
-    pub(crate) fn socket(fd: OwnedFd, offload: Offload, limits: FrameLimits) -> Self {
-        Self { plumbing: Mutex::new(None), fd, offload, limits, created: false }
+    pub(crate) fn socket(fd: OwnedFd, kind: Kind, offload: Offload) -> Self {
+        let limits = FrameLimits::OF_SOCKET;
+        Self { plumbing: Mutex::new(None), fd, kind, offload, limits, created: false }
     }
 
     /// Plumbs anew over a new control stream, which takes the number of the old one: that one cannot be used again, a stream
@@ -114,6 +117,10 @@ impl Interface {
 
     pub(crate) fn into_fd(self) -> Result<OwnedFd, Self> {
         if self.plumbing().is_some() { Err(self) } else { Ok(self.fd) }
+    }
+
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind
     }
 
     pub(crate) fn offload(&self) -> Offload {

@@ -4,7 +4,10 @@ use std::io;
 use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use super::super::tap::{FrameLimits, HostCan, settings};
+use nix::sys::socket::getsockopt;
+use nix::sys::socket::sockopt::SndBuf;
+
+use super::super::tap::{FrameLimits, HostCan, Kind, settings};
 use super::state::{Cause, Failure, State};
 use super::{adopt, bound, netdev, state, tun};
 use crate::attach::{AdoptError, AttachError, Config, DetachError, InterfaceName, Owner};
@@ -17,6 +20,7 @@ const LIMITS: FrameLimits = FrameLimits { shortest: 14, longest: 65535 + 14 + 8 
 #[derive(Debug)]
 pub(crate) struct Interface {
     fd: OwnedFd,
+    kind: Kind,
     /// As granted at the attach.
     offload: Offload,
     host_can: HostCan,
@@ -30,7 +34,7 @@ pub(crate) struct Interface {
 impl Interface {
     pub(super) fn new(fd: OwnedFd, state: State, multi_queue: bool, created: bool) -> Self {
         let State { granted: offload, host_can } = state;
-        Self { fd, offload, host_can, limits: LIMITS, multi_queue, created }
+        Self { fd, kind: Kind::Device, offload, host_can, limits: LIMITS, multi_queue, created }
     }
 
     pub(crate) fn attach(name: Option<&str>, config: &Config, queues: u16) -> Result<Vec<Self>, AttachError> {
@@ -43,10 +47,13 @@ impl Interface {
         adopt::adopt(fd, config)
     }
 
-    pub(crate) fn socket(fd: OwnedFd, offload: Offload, limits: FrameLimits) -> Self {
+    pub(crate) fn socket(fd: OwnedFd, kind: Kind, offload: Offload) -> Self {
         // What its peer makes of a header is between the peer and the caller.
         let host_can = if offload.header_len > 0 { HostCan::EVERYTHING } else { HostCan::NOTHING };
-        Self { fd, offload, host_can, limits, multi_queue: false, created: false }
+        let mut limits = FrameLimits::OF_SOCKET;
+        let longest = longest_datagram(fd.as_fd(), kind).saturating_sub(offload.header_len);
+        limits.longest = limits.longest.min(longest);
+        Self { fd, kind, offload, host_can, limits, multi_queue: false, created: false }
     }
 
     pub(crate) fn reattach(&self, config: &Config) -> Result<(bool, Offload), AttachError> {
@@ -62,6 +69,10 @@ impl Interface {
 
     pub(crate) fn into_fd(self) -> Result<OwnedFd, Self> {
         Ok(self.fd)
+    }
+
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind
     }
 
     pub(crate) fn offload(&self) -> Offload {
@@ -179,5 +190,14 @@ impl AsFd for Interface {
     #[inline]
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
+    }
+}
+
+/// The longest datagram that a socket takes, in bytes: what a UDP packet has room for, or what the send buffer holds beside
+/// the kernel's own 32 bytes (unix(7)).
+fn longest_datagram(fd: BorrowedFd<'_>, kind: Kind) -> usize {
+    match kind {
+        Kind::Internet => 65535 - 20 - 8,
+        _ => getsockopt(&fd, SndBuf).map_or(usize::MAX, |buffer| buffer.saturating_sub(32)),
     }
 }

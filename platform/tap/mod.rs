@@ -21,7 +21,7 @@ use crate::attach::{AdoptError, AttachError, Config, DetachError, InterfaceName,
 use crate::wire::Offload;
 
 pub(crate) use self::descriptors::above_standard_streams;
-pub(crate) use self::fault::{ReadFault, WriteFault, is_refusal};
+pub(crate) use self::fault::{Kind, ReadFault, WriteFault, is_refusal};
 pub(crate) use self::inherited::Refusal;
 pub(crate) use self::settings::Setting;
 
@@ -30,6 +30,11 @@ pub(crate) use self::settings::Setting;
 pub(crate) struct FrameLimits {
     pub(crate) shortest: usize,
     pub(crate) longest: usize,
+}
+
+impl FrameLimits {
+    /// Those of a TAP, so that a socket pair can stand in for one.
+    pub(crate) const OF_SOCKET: Self = Self { shortest: 14, longest: 65535 + 14 + 8 };
 }
 
 /// Which oversized frames a host takes, to cut them itself; found out once, at the attach, whatever offloads were asked for.
@@ -279,6 +284,24 @@ impl Tap {
     /// Frames that the host dropped before the descriptor because they were not read in time, where it counts them.
     pub(crate) fn dropped_by_host(&self) -> Option<u64> {
         self.interface.dropped_by_host()
+    }
+
+    /// What the errno of a failed read of a frame means.
+    #[cold]
+    pub(crate) fn read_fault(&self, errno: i32) -> ReadFault {
+        self.interface.kind().read_fault(errno)
+    }
+
+    /// What the errno of a failed write of a frame means.
+    #[cold]
+    pub(crate) fn write_fault(&self, errno: i32) -> WriteFault {
+        self.interface.kind().write_fault(errno)
+    }
+
+    /// Whether a read of no bytes is the end, and not an empty frame.
+    #[cold]
+    pub(crate) fn nothing_is_the_end(&self) -> bool {
+        self.interface.kind().nothing_is_the_end()
     }
 
     pub(crate) fn limits(&self) -> FrameLimits {
