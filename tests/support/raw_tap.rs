@@ -79,6 +79,11 @@ pub(crate) fn value(fd: impl AsFd, number: libc::Ioctl, value: c_int) -> io::Res
     checked(unsafe { libc::ioctl(fd.as_fd().as_raw_fd(), number, value) })
 }
 
+/// Asks the kernel, without the crate, whether it knows oversized UDP (checksums and USO for both families).
+pub(crate) fn knows_uso() -> bool {
+    value(tap("uso0", TAP | BARE | HEADER), libc::TUNSETOFFLOAD, 0x61).is_ok()
+}
+
 /// Attaches a classic filter that accepts everything, or nothing (`TUNATTACHFILTER`).
 pub(crate) fn attach_filter(fd: impl AsFd, accept: bool) -> io::Result<()> {
     let verdict = if accept { u32::MAX } else { 0 };
