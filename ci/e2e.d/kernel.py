@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+import time
 
 from apt import Apt, order
 from processes import run
@@ -18,6 +19,7 @@ IMAGE = "linux-image-"
 # not the meta packages (two numbers at most), nor the unsigned and the debugging ones
 NAMES = IMAGE + r"\d+\.\d+\.\d+\S*-cloud-amd64"
 TRIES = 5
+UNUSED = 60 * 24 * 3600  # seconds
 # kept of a package, besides the kernel itself: what any of our guests may load
 MODULES = ("drivers/net", "drivers/virtio", "net", "lib", "crypto", "arch", "fs/nls")
 
@@ -95,6 +97,7 @@ def fetched(cache, offer):
     folder = cache / f"{offer.name}_{offer.version}"
     kernel = Unpacked(folder)
     if kernel.whole:
+        os.utime(folder)
         return kernel
     # unpacked elsewhere and moved when whole: a run that is cut short leaves nothing that passes for a kernel
     with tempfile.TemporaryDirectory(prefix="unpacking-", dir=cache) as work:
@@ -107,6 +110,7 @@ def fetched(cache, offer):
         thin_out(root)
         if not Unpacked(root).whole:
             raise Failed(f"{offer.label} and what it depends on hold no kernel with its modules")
+        os.utime(root)
         shutil.rmtree(folder, ignore_errors=True)
         try:
             os.rename(root, folder)
@@ -114,6 +118,13 @@ def fetched(cache, offer):
             if not Unpacked(folder).whole:
                 raise
     return Unpacked(folder)
+
+
+def forget_unused(cache):
+    """Removes kernels that nobody has booted for long: Debian makes new ones every week or two."""
+    for folder in cache.glob(f"{IMAGE}*"):
+        if time.time() - folder.stat().st_mtime > UNUSED:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def parts(apt, name):

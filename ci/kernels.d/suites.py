@@ -13,6 +13,7 @@ DEFAULT = ("bookworm", "bookworm-security", "bookworm-backports")
 def chosen(versions, everything):
     """The unpacked kernels to be booted."""
     cache = kernel.cache_folder("kernels")
+    kernel.forget_unused(cache)
     if not versions and not everything:
         return distinct(newest_of_each_series(cache, kernel.offered(*opened(cache, DEFAULT))))
     apts = opened(cache, SUITES)
