@@ -12,7 +12,7 @@ MEMORY = "1G"
 CPUS = 2
 LIMIT = 480  # seconds a guest may take
 # settings of the tests: an emulated processor is slow
-SETTINGS = "TAP_PLUMB_ORACLE_FRAMES=700"
+SETTINGS = "TAP_PLUMB_ORACLE_FRAMES=700 TAP_PLUMB_TRAFFIC_FRAMES=200000"
 REDRAW = 1  # seconds
 
 

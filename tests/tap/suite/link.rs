@@ -64,6 +64,8 @@ pub(crate) fn s6_rename_and_another_namespace_do_not_disturb_traffic() {
     host.send(&host::frame(60, 1));
     wait_until("a frame", || device.count() == 1);
     host::rename("tap0", "other0");
+    // Had the interface to go down for it, the old socket would say so once.
+    let host = PacketSocket::new("other0");
     assert_eq!(backend.tap().name().unwrap().as_str(), Some("other0"));
     host.send(&host::frame(60, 2));
     wait_until("a frame under the other name", || device.count() == 2);
