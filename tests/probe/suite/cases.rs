@@ -22,6 +22,8 @@ pub(crate) struct Case {
     pub(crate) contexts: Option<(Option<Gso>, Checksum)>,
     /// As a virtio-net header of 12 bytes; it has no form for tunnels.
     pub(crate) header: Option<[u8; 12]>,
+    /// Whether it may be refused for what it is; all others must arrive.
+    pub(crate) refusable: bool,
 }
 
 /// A change to a plain recipe.
@@ -46,6 +48,7 @@ fn plain() -> Vec<Case> {
             frame: unknown_protocol(len),
             contexts: Some((None, Checksum::Complete)),
             header: Some([0; 12]),
+            refusable: false,
         })
         .collect()
 }
@@ -128,8 +131,14 @@ pub(crate) fn made(
     let (raw, gso) = recipe.build();
     let frame = as_a_guest_sends_it(&raw, gso);
     let ecn = if recipe.tcp_flags & 0x80 != 0 { ECN } else { 0 };
-    let header = virtio_type(kind).map(|number| virtio_header(number | ecn, gso));
-    Case { name: name.into(), frame, contexts: Some((Some(gso), Checksum::Complete)), header }
+    Case {
+        name: name.into(),
+        frame,
+        contexts: Some((Some(gso), Checksum::Complete)),
+        header: virtio_type(kind).map(|number| virtio_header(number | ecn, gso)),
+        // Fragments come in eights. Without payload a frame is none too long: that it is refused is to end.
+        refusable: kind == GsoKind::Udp4Fragments && size < 8 || payload == 0,
+    }
 }
 
 /// Lengths and the pseudo-header sum right; the rest of the checksum is the host's work.
@@ -164,7 +173,9 @@ fn virtio_header(number: u8, gso: Gso) -> [u8; 12] {
 /// What only a virtio header can ask for.
 fn of_headers_only() -> Vec<Case> {
     let only = |case: Case| Case { contexts: None, ..case };
+    // That the first and the last are refused is to end.
     let mut fragments = only(made("UDP fragments over IPv6", GsoKind::Udp6Datagrams, 9000, 1448, |_| {}));
+    fragments.refusable = true;
     fragments.header = fragments.header.map(|mut header| {
         header[1] = UDP_FRAGMENTS;
         header
@@ -176,6 +187,7 @@ fn of_headers_only() -> Vec<Case> {
     };
     let mut routed =
         only(made("TCP over IPv6, routed on", GsoKind::Tcp6, 9000, 1400, |to| to.extensions = vec![(43, 2)]));
+    routed.refusable = true;
     // Type and segments left, behind Ethernet and IPv6 headers: one more stop to come. The sum is the kernel's business.
     routed.frame[14 + 40 + 2..14 + 40 + 4].copy_from_slice(&[4, 1]);
     vec![
@@ -216,6 +228,8 @@ fn open(name: &str, frame: Vec<u8>, start: u16, offset: u16) -> Case {
         frame,
         contexts: Some((None, Checksum::Partial { start, offset })),
         header: Some([1, 0, 0, 0, 0, 0, start_low, start_high, offset_low, offset_high, 0, 0]),
+        // The kernel takes none from within the first 20 bytes either.
+        refusable: start < 20,
     }
 }
 

@@ -70,15 +70,17 @@ pub(crate) fn probe(entry: Entry, exit: impl FnOnce() -> io::Result<Exit>) {
 
 fn all_forms(backend: &Arc<Backend>, exit: &mut Exit, case: &Case, by_host: bool, counts: &mut Counts) {
     let (by_contexts, by_header) = (expected_of_contexts(case), expected_of_header(case));
-    for (form, send) in FORMS {
-        let before = backend.statistics().transmit.frames_sent;
-        let Some(outcome) = send(backend, case) else { continue };
-        let counted = backend.statistics().transmit.frames_sent - before;
+    for (form, resumed, send) in FORMS {
         let expected = if form.contains("header") { &by_header } else { &by_contexts };
+        let sent = usize::from(resumed && matches!(expected, Some(Ok(segments)) if segments.len() > 1));
+        let before = backend.statistics().transmit.frames_sent;
+        let Some(outcome) = send(backend, case, sent as u32) else { continue };
+        let counted = backend.statistics().transmit.frames_sent - before;
         let expected = expected.as_ref().expect("a form for which there is an answer");
+        let expected = expected.as_ref().map(|segments| &segments[sent..]).map_err(|reason| *reason);
         let arrived = whole(&exit.drain().unwrap(), exit.header).into_iter().map(without_identification);
         let way = format!("{form}, {}", if by_host { "by the host" } else { "by software" });
-        counts.judge(&case.name, &way, outcome, counted, expected, arrived.collect());
+        counts.judge(case, &way, outcome, counted, expected, arrived.collect());
     }
 }
 
@@ -138,24 +140,26 @@ fn whole(frames: &[Vec<u8>], header: usize) -> Vec<Vec<u8>> {
 impl Counts {
     fn judge(
         &mut self,
-        case: &str,
+        case: &Case,
         way: &str,
         outcome: Result<(), TransmitError>,
         counted: u64,
-        expected: &Expected,
+        expected: Result<&[Vec<u8>], RejectReason>,
         arrived: Vec<Vec<u8>>,
     ) {
         match (expected, outcome) {
-            (Err(reason), Err(TransmitError::Rejected(_))) if arrived.is_empty() && counted == 0 => {
+            (Err(reason), Err(TransmitError::Rejected(_)))
+                if case.refusable && arrived.is_empty() && counted == 0 =>
+            {
                 self.refused += 1;
-                *self.refusals.entry(format!("{case}: {reason}")).or_default() += 1;
+                *self.refusals.entry(format!("{}: {reason}", case.name)).or_default() += 1;
             }
             (Err(reason), outcome) => {
                 self.sent += 1;
                 self.wrong += 1;
                 self.fault(case, way, format!("{outcome:?} where carving says {reason}"));
             }
-            (Ok(segments), Ok(())) if arrived == *segments && counted == 1 => self.sent += 1,
+            (Ok(segments), Ok(())) if arrived == segments && counted == 1 => self.sent += 1,
             (Ok(segments), outcome) => {
                 self.sent += 1;
                 let lost = arrived.len() < segments.len() && (outcome.is_err() || arrived.is_empty());
@@ -170,9 +174,9 @@ impl Counts {
         }
     }
 
-    fn fault(&mut self, case: &str, way: &str, text: String) {
+    fn fault(&mut self, case: &Case, way: &str, text: String) {
         let (count, _) =
-            self.faults.entry(case.into()).or_insert_with(|| (0, format!("{text}, first by {way}")));
+            self.faults.entry(case.name.clone()).or_insert_with(|| (0, format!("{text}, first by {way}")));
         *count += 1;
     }
 
@@ -198,9 +202,9 @@ fn describe(
     arrived: &[Vec<u8>],
 ) -> String {
     let differing = segments.iter().zip(arrived).position(|(ours, theirs)| ours != theirs);
-    format!(
-        "{what}: {outcome:?}, {counted} counted as sent, {} of {} segments arrived, the first that differs {differing:?}",
-        arrived.len(),
-        segments.len()
-    )
+    let outcome =
+        outcome.as_ref().map_or_else(ToString::to_string, |()| format!("counted {counted} times as sent"));
+    let place = differing.map_or(String::new(), |at| format!(", the first that differs is number {at}"));
+    let (came, all) = (arrived.len(), segments.len());
+    format!("{what}: {outcome}, {came} of {all} segments arrived{place}")
 }

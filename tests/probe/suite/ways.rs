@@ -10,45 +10,70 @@ use tap_plumb::{Backend, Checksum, Frame, Gso, RawSlice, TransmitError};
 
 use super::cases::Case;
 
-/// One of the forms; `None` where it cannot say what the case asks for.
-type Form = fn(&Arc<Backend>, &Case) -> Option<Result<(), TransmitError>>;
+/// One of the forms, for a frame of which so many segments have been sent; `None` where it cannot say what the case asks
+/// for.
+type Form = fn(&Arc<Backend>, &Case, u32) -> Option<Result<(), TransmitError>>;
 
-pub(crate) const FORMS: [(&str, Form); 13] = [
-    ("send", |backend, case| framed(backend, case, usize::MAX, false)),
-    ("send, scattered", |backend, case| framed(backend, case, 1000, false)),
-    ("resume", |backend, case| framed(backend, case, usize::MAX, true)),
-    ("send_buffer", buffered),
-    ("send_with_header of 12", |backend, case| headed(backend, case, 12, usize::MAX)),
-    ("send_with_header of 12, scattered", |backend, case| headed(backend, case, 12, 1000)),
-    ("send_with_header of 10", |backend, case| headed(backend, case, 10, 700)),
-    ("send_raw", |backend, case| raw(backend, case, usize::MAX)),
-    ("send_raw, scattered", |backend, case| raw(backend, case, 1000)),
-    ("send_raw_with_header of 12", |backend, case| raw_headed(backend, case, 12, usize::MAX)),
-    ("send_raw_with_header of 10, scattered", |backend, case| raw_headed(backend, case, 10, 1000)),
-    ("an owned session's send", owned),
-    ("an owned session's send_with_header", owned_headed),
+/// Names, and whether the form goes on with a frame that was begun.
+pub(crate) const FORMS: [(&str, bool, Form); 17] = [
+    ("send", false, |backend, case, _| framed(backend, case, WHOLE, None)),
+    ("send, scattered", false, |backend, case, _| framed(backend, case, 1000, None)),
+    ("resume", true, |backend, case, sent| framed(backend, case, 1000, Some(sent))),
+    ("send_buffer", false, |backend, case, _| buffered(backend, case)),
+    ("send_with_header of 12", false, |backend, case, _| headed(backend, case, 12, WHOLE, None)),
+    ("send_with_header of 12, scattered", false, |backend, case, _| headed(backend, case, 12, 1000, None)),
+    ("send_with_header of 10", false, |backend, case, _| headed(backend, case, 10, 700, None)),
+    ("resume_with_header of 12", true, |backend, case, sent| headed(backend, case, 12, 1000, Some(sent))),
+    ("send_raw", false, |backend, case, _| raw(backend, case, WHOLE, None)),
+    ("send_raw, scattered", false, |backend, case, _| raw(backend, case, 1000, None)),
+    ("resume_raw", true, |backend, case, sent| raw(backend, case, 1000, Some(sent))),
+    ("send_raw_with_header of 12", false, |backend, case, _| raw_headed(backend, case, 12, WHOLE, None)),
+    ("send_raw_with_header of 10, scattered", false, |backend, case, _| {
+        raw_headed(backend, case, 10, 1000, None)
+    }),
+    ("resume_raw_with_header of 10", true, |backend, case, sent| {
+        raw_headed(backend, case, 10, 1000, Some(sent))
+    }),
+    ("an owned session's send", false, |backend, case, _| owned(backend, case)),
+    ("an owned session's send_with_header", false, |backend, case, _| owned_headed(backend, case)),
+    ("an owned session's send_raw", false, |backend, case, _| owned_raw(backend, case)),
 ];
+
+/// Bytes of a slice, where the frame is to be in one.
+const WHOLE: usize = usize::MAX;
 
 fn slices(bytes: &[u8], most: usize) -> Vec<IoSlice<'_>> {
     bytes.chunks(most).map(IoSlice::new).collect()
+}
+
+fn raw_slices(bytes: &mut [u8], most: usize) -> Vec<RawSlice> {
+    bytes.chunks_mut(most).map(|chunk| RawSlice::new(chunk.as_mut_ptr(), chunk.len())).collect()
+}
+
+fn frame<'a>(slices: &'a [IoSlice<'a>], gso: Option<Gso>, checksum: Checksum) -> Frame<'a> {
+    let frame = Frame::new(slices).checksum(checksum);
+    gso.map_or(frame, |gso| frame.gso(gso))
+}
+
+/// Header and frame in one run of bytes, as a driver may have them.
+fn with_header(case: &Case, len: usize) -> Option<Vec<u8>> {
+    Some([&case.header?[..len], &case.frame].concat())
 }
 
 fn framed(
     backend: &Arc<Backend>,
     case: &Case,
     most: usize,
-    resumed: bool,
+    sent: Option<u32>,
 ) -> Option<Result<(), TransmitError>> {
     let (gso, checksum) = case.contexts?;
     let slices = slices(&case.frame, most);
-    let mut session = backend.begin_transmit().expect("a session");
     let frame = frame(&slices, gso, checksum);
-    Some(if resumed { session.resume(&frame, 0) } else { session.send(&frame) })
-}
-
-fn frame<'a>(slices: &'a [IoSlice<'a>], gso: Option<Gso>, checksum: Checksum) -> Frame<'a> {
-    let frame = Frame::new(slices).checksum(checksum);
-    gso.map_or(frame, |gso| frame.gso(gso))
+    let mut session = backend.begin_transmit().expect("a session");
+    Some(match sent {
+        None => session.send(&frame),
+        Some(sent) => session.resume(&frame, sent),
+    })
 }
 
 /// A buffer's frame has a whole checksum, or one that cutting it makes anew.
@@ -61,27 +86,38 @@ fn buffered(backend: &Arc<Backend>, case: &Case) -> Option<Result<(), TransmitEr
     Some(session.send_buffer(buffer, gso))
 }
 
-/// Header and frame in one run of bytes, as a driver may have them.
-fn with_header(case: &Case, len: usize) -> Option<Vec<u8>> {
-    Some([&case.header?[..len], &case.frame].concat())
-}
-
-fn headed(backend: &Arc<Backend>, case: &Case, len: usize, most: usize) -> Option<Result<(), TransmitError>> {
+fn headed(
+    backend: &Arc<Backend>,
+    case: &Case,
+    len: usize,
+    most: usize,
+    sent: Option<u32>,
+) -> Option<Result<(), TransmitError>> {
     let bytes = with_header(case, len)?;
-    Some(backend.begin_transmit().expect("a session").send_with_header(&slices(&bytes, most), len))
+    let slices = slices(&bytes, most);
+    let mut session = backend.begin_transmit().expect("a session");
+    Some(match sent {
+        None => session.send_with_header(&slices, len),
+        Some(sent) => session.resume_with_header(&slices, len, sent),
+    })
 }
 
-fn raw_slices(bytes: &mut [u8], most: usize) -> Vec<RawSlice> {
-    bytes.chunks_mut(most).map(|chunk| RawSlice::new(chunk.as_mut_ptr(), chunk.len())).collect()
-}
-
-fn raw(backend: &Arc<Backend>, case: &Case, most: usize) -> Option<Result<(), TransmitError>> {
+fn raw(
+    backend: &Arc<Backend>,
+    case: &Case,
+    most: usize,
+    sent: Option<u32>,
+) -> Option<Result<(), TransmitError>> {
     let (gso, checksum) = case.contexts?;
     let mut bytes = case.frame.clone();
     let slices = raw_slices(&mut bytes, most);
     let mut session = backend.begin_transmit().expect("a session");
-    // SAFETY: the slices are the bytes of `bytes`, which lives and is not touched until after the call.
-    Some(unsafe { session.send_raw(&slices, gso, checksum) })
+    Some(match sent {
+        // SAFETY: the slices are the bytes of `bytes`, which lives and is not touched until after the call.
+        None => unsafe { session.send_raw(&slices, gso, checksum) },
+        // SAFETY: as above.
+        Some(sent) => unsafe { session.resume_raw(&slices, gso, checksum, sent) },
+    })
 }
 
 fn raw_headed(
@@ -89,12 +125,17 @@ fn raw_headed(
     case: &Case,
     len: usize,
     most: usize,
+    sent: Option<u32>,
 ) -> Option<Result<(), TransmitError>> {
     let mut bytes = with_header(case, len)?;
     let slices = raw_slices(&mut bytes, most);
     let mut session = backend.begin_transmit().expect("a session");
-    // SAFETY: the slices are the bytes of `bytes`, which lives and is not touched until after the call.
-    Some(unsafe { session.send_raw_with_header(&slices, len) })
+    Some(match sent {
+        // SAFETY: the slices are the bytes of `bytes`, which lives and is not touched until after the call.
+        None => unsafe { session.send_raw_with_header(&slices, len) },
+        // SAFETY: as above.
+        Some(sent) => unsafe { session.resume_raw_with_header(&slices, len, sent) },
+    })
 }
 
 fn owned(backend: &Arc<Backend>, case: &Case) -> Option<Result<(), TransmitError>> {
@@ -107,5 +148,14 @@ fn owned(backend: &Arc<Backend>, case: &Case) -> Option<Result<(), TransmitError
 fn owned_headed(backend: &Arc<Backend>, case: &Case) -> Option<Result<(), TransmitError>> {
     let bytes = with_header(case, 12)?;
     let mut session = Arc::clone(backend).begin_transmit_owned().expect("a session");
-    Some(session.send_with_header(&slices(&bytes, usize::MAX), 12))
+    Some(session.send_with_header(&slices(&bytes, WHOLE), 12))
+}
+
+fn owned_raw(backend: &Arc<Backend>, case: &Case) -> Option<Result<(), TransmitError>> {
+    let (gso, checksum) = case.contexts?;
+    let mut bytes = case.frame.clone();
+    let slices = raw_slices(&mut bytes, 1000);
+    let mut session = Arc::clone(backend).begin_transmit_owned().expect("a session");
+    // SAFETY: the slices are the bytes of `bytes`, which lives and is not touched until after the call.
+    Some(unsafe { session.send_raw(&slices, gso, checksum) })
 }
