@@ -27,8 +27,7 @@ pub(crate) fn tap(name: &str, flags: c_int) -> OwnedFd {
 }
 
 /// As [`bind`], but for a second: a process that another test is starting can hold a copy of the last descriptor for a moment.
-/// Linux 7.3 then once gave a template a name that was still there, and said EEXIST, which an unbound descriptor is not told
-/// otherwise.
+/// Linux 7.3 gives a name away before its place in sysfs is free, and says EEXIST then.
 pub(crate) fn bind_patiently(fd: impl AsFd, name: &[u8], flags: c_int) -> io::Result<String> {
     let busy = |result: &io::Result<String>| {
         let errno = result.as_ref().err().and_then(io::Error::raw_os_error);
