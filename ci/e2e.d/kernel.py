@@ -85,8 +85,8 @@ def newest(cache, offers):
         try:
             return fetched(cache, offer)
         except Failed as failure:
-            print(f"  {offer.label} is not to be had: {failure}", flush=True)
-            reasons.append(str(failure))
+            reasons.append(str(failure).splitlines()[-1])
+            print(f"  {offer.label} is not to be had: {reasons[-1]}", flush=True)
     if not offers:
         raise Failed("the lists name no such kernel")
     raise Failed(f"none of {len(reasons)} kernels could be fetched: {reasons[-1]}")
@@ -101,9 +101,10 @@ def fetched(cache, offer):
         return kernel
     # unpacked elsewhere and moved when whole: a run that is cut short leaves nothing that passes for a kernel
     with tempfile.TemporaryDirectory(prefix="unpacking-", dir=cache) as work:
+        packages = parts(offer.apt, offer.name)
         print(f"  downloading {offer.label}", flush=True)
         root = pathlib.Path(work) / "root"
-        for package in parts(offer.apt, offer.name):
+        for package in packages:
             offer.apt.download(package, work)
         for package in pathlib.Path(work).glob("*.deb"):
             run(["dpkg", "-x", package, root])
@@ -134,8 +135,10 @@ def parts(apt, name):
     while wanted:
         package = wanted.pop()
         known.add(package)
-        depends = apt.fields([package], "Depends").get(package, {}).get("Depends", "")
-        others = re.findall(rf"linux-(?:binary|modules)-{re.escape(release)}(?![\w.+~-])", depends)
+        found = apt.fields([package], "Depends").get(package)
+        if not found:
+            raise Failed(f"the lists lack {package}")
+        others = re.findall(rf"linux-(?:binary|modules)-{re.escape(release)}(?![\w.+~-])", found["Depends"])
         wanted += [other for other in others if other not in known]
     return sorted(known)
 

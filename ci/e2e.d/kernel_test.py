@@ -25,7 +25,8 @@ class Packages:
         return [name for name in self.packages if re.fullmatch(pattern, name)]
 
     def fields(self, names, *wanted):
-        return {name: {field: self.packages[name][0].get(field, "") for field in wanted} for name in names}
+        return {name: {field: self.packages[name][0].get(field, "") for field in wanted}
+                for name in names if name in self.packages}
 
     def download(self, name, folder):
         if name in self.gone:
@@ -75,6 +76,12 @@ class Kernels(unittest.TestCase):
         found = self.newest(Packages(in_parts()))
         self.assertEqual(found.image.name, "vmlinuz")
         self.assertTrue(found.whole)
+
+    def test_a_kernel_whose_modules_have_gone_is_not_fetched(self):
+        packages = in_parts()
+        del packages[SPLIT.replace("image", "modules")]
+        with self.assertRaisesRegex(Failed, "lack linux-modules"):
+            self.newest(Packages(packages, gone=packages))
 
     def test_an_empty_folder_is_no_kernel(self):
         (self.cache / SPLIT).mkdir()
