@@ -52,8 +52,8 @@ pub(crate) fn a_killed_owner_is_waited_for() {
     for round in 0..15 {
         let mut child = process::start("hold", "dead0");
         child.kill().unwrap();
-        // Nobody has waited for the process yet: the kernel may still be taking it apart.
-        let tap = Config::new().name("dead0").attach();
+        // Nobody has waited for the process yet: the kernel may still be taking it apart, longer on a machine under load.
+        let tap = Config::new().name("dead0").busy_timeout(Duration::from_secs(5)).attach();
         assert!(tap.is_ok(), "round {round}: {:?}", tap.err());
         drop(tap);
         child.wait().unwrap();
