@@ -12,7 +12,7 @@ MEMORY = "1G"
 CPUS = 2
 # QEMU 7.2 now and then spoils the flags after CMPXCHG16B, on which a kernel panics; without it kernels use a lock
 CPU = "max,-cx16"
-LIMIT = 480  # seconds a guest may take
+LIMIT = 600  # seconds a guest may take
 # settings of the tests: an emulated processor is slow
 SETTINGS = "TAP_PLUMB_ORACLE_FRAMES=700 TAP_PLUMB_TRAFFIC_FRAMES=200000"
 REDRAW = 1  # seconds
