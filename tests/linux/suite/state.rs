@@ -5,7 +5,7 @@ use std::io::IoSlice;
 use nix::unistd::read;
 use tap_plumb::{Backend, Config, Frame, Offload, TransmitError};
 
-use super::host::ip;
+use super::host::{ip, wait_for_carrier};
 use super::raw_tap::{self, BARE, HEADER, TAP};
 use super::seccomp;
 use super::traffic::{GUEST, HEADERS, Host};
@@ -62,9 +62,9 @@ pub(crate) fn an_inherited_taps_carrier_and_send_buffer_are_set() {
     ip("link set car0 up");
     raw_tap::int(&fd, libc::TUNSETCARRIER, 0).unwrap();
     raw_tap::int(&fd, libc::TUNSETSNDBUF, 4096).unwrap();
-    assert!(ip("link show car0").contains("NO-CARRIER"));
+    wait_for_carrier("car0", false);
     let tap = tap_plumb::Tap::from_fd(fd).unwrap();
-    assert!(!ip("link show car0").contains("NO-CARRIER"));
+    wait_for_carrier("car0", true);
     assert_eq!(raw_tap::int(&tap, libc::TUNGETSNDBUF, 0).unwrap(), i32::MAX);
 }
 
