@@ -89,6 +89,15 @@ pub(crate) fn attach_filter(fd: impl AsFd, accept: bool) -> io::Result<()> {
     checked(unsafe { libc::ioctl(fd.as_fd().as_raw_fd(), libc::TUNATTACHFILTER, &raw const program) })
 }
 
+/// Lets frames to this address pass and no others (`TUNSETTXFILTER`).
+pub(crate) fn address_filter(fd: impl AsFd, address: [u8; 6]) -> io::Result<()> {
+    let mut filter = [0, 0, 1, 0, 0, 0, 0, 0, 0, 0];
+    filter[2..4].copy_from_slice(&1_u16.to_ne_bytes());
+    filter[4..].copy_from_slice(&address);
+    // SAFETY: the argument points to a `struct tun_filter` with one address, ten bytes of this frame, which the kernel reads.
+    checked(unsafe { libc::ioctl(fd.as_fd().as_raw_fd(), libc::TUNSETTXFILTER, filter.as_ptr()) })
+}
+
 fn checked(result: c_int) -> io::Result<()> {
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }

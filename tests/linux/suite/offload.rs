@@ -64,3 +64,20 @@ pub(crate) fn a_failed_change_leaves_what_was_recorded() {
     assert_eq!(error.raw_os_error(), Some(libc::ENOMEM));
     assert_eq!(tap.offload(), Offload::ALL);
 }
+
+/// As before Linux 6.2, and with a kernel that lacks something else.
+pub(crate) fn a_kernel_that_lacks_an_offload_grants_the_rest() {
+    let without = |bit: u32| {
+        let attach = || Config::new().name("off0").offload(Offload::ALL).attach().unwrap().offload();
+        seccomp::with_bit_refused(libc::TUNSETOFFLOAD, bit, libc::EINVAL, attach)
+    };
+    let all_but = |change: fn(&mut Offload)| {
+        let mut offload = Offload::ALL;
+        change(&mut offload);
+        offload
+    };
+    assert_eq!(without(libc::TUN_F_USO4), all_but(|offload| offload.udp = false));
+    assert_eq!(without(libc::TUN_F_TSO_ECN), all_but(|offload| offload.tcp_ecn = false));
+    assert_eq!(without(libc::TUN_F_TSO6), all_but(|offload| offload.tcp6 = false));
+    assert_eq!(without(libc::TUN_F_CSUM), Offload::with_header(12).unwrap());
+}

@@ -17,6 +17,7 @@ fn spoil(name: &str) {
     raw_tap::int(&fd, libc::TUNSETVNETLE, 0).unwrap();
     raw_tap::value(&fd, libc::TUNSETOFFLOAD, 0x7).unwrap();
     raw_tap::attach_filter(&fd, false).unwrap();
+    raw_tap::address_filter(&fd, [2, 9, 9, 9, 9, 9]).unwrap();
 }
 
 pub(crate) fn a_spoilt_tap_gets_header_and_offloads_as_asked() {
