@@ -12,13 +12,14 @@ use tap_plumb_vhost_user::interface::{self, Interface};
 use tap_plumb_vhost_user::pair::Pair;
 use tap_plumb_vhost_user::report;
 use tap_plumb_vhost_user::revive::Reviver;
-use tap_plumb_vhost_user::server::{Service, Socket};
+use tap_plumb_vhost_user::server::Service;
 use tap_plumb_vhost_user::signals;
+use tap_plumb_vhost_user::socket::Socket;
 use tap_plumb_vhost_user::stop::Stop;
 use tap_plumb_vhost_user::stream;
 
-/// The library logs each malformed ring anew, which a guest can do as often as it likes; it is counted here instead.
-const LOG: &str = "info,virtio_queue=off";
+/// What goes wrong by a guest's doing is counted; above this level it is not logged.
+const LOG: &str = "info";
 
 fn main() -> ExitCode {
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or(LOG)).init();

@@ -3,6 +3,9 @@
 mod support;
 
 use support::driver::{INDIRECT, NEXT, WRITE};
+use tap_plumb_vhost_user::message::Addresses;
+use tap_plumb_vhost_user::vring::Vring;
+
 use support::{BORDER, DATA, END, GUEST_CSUM, MERGEABLE, Rig, SIZE, VERSION_1, frame};
 
 #[test]
@@ -145,7 +148,7 @@ fn bad_frames_come_back_and_the_crate_counts_them() {
     assert_eq!(rig.pair.backend.statistics().transmit.runt, 1);
 
     let mut rig = refuses(|rig| {
-        rig.transmit.write(DATA + 512, &[1, 9, 0, 0, 0, 0]);
+        rig.transmit.write(DATA + 512, &[0, 9, 0, 0, 0, 0]);
         rig.transmit.describe(5, DATA + 512, 100, 0, 0);
     });
     assert_eq!(rig.transmit.used(), [(5, 0), (0, 0)]);
@@ -193,9 +196,9 @@ fn an_impossible_index_stops_the_ring_and_not_us() {
 
 #[test]
 fn a_ring_outside_memory_is_left_alone() {
-    use vhost_user_backend::VringT;
     let rig = Rig::new(VERSION_1 | MERGEABLE | GUEST_CSUM);
-    rig.rings[1].set_queue_info(END, END + 0x4000, END + 0x5000).unwrap();
+    let outside = Addresses { table: END, available: END + 0x4000, used: END + 0x5000 };
+    rig.pair.set_up(|work| work.rings[1] = Vring::at(&rig.memory, SIZE, outside, false));
     rig.run();
     assert_eq!(rig.pair.backend.statistics().transmit.frames_offered, 0);
 }

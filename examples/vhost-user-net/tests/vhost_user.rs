@@ -7,7 +7,7 @@ use std::os::unix::net::UnixStream;
 
 use support::frame;
 use support::hypervisor::{Guest, Host, PATIENCE, exchange, host_receives};
-use tap_plumb_vhost_user::server::{ServeError, Socket};
+use tap_plumb_vhost_user::socket::{ServeError, Socket};
 use vhost::VhostBackend;
 use vhost::vhost_user::VhostUserFrontend;
 

@@ -13,23 +13,24 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{MemfdFlags, memfd_create};
 use tap_plumb::Offload;
-use tap_plumb_vhost_user::chain::Memory;
-use tap_plumb_vhost_user::features::offered;
-use tap_plumb_vhost_user::pair::{Pair, SharedMemory};
+use tap_plumb_vhost_user::features::{PROTOCOL_FEATURES, offered};
+use tap_plumb_vhost_user::memory::{Description, Memory};
+use tap_plumb_vhost_user::pair::Pair;
 use tap_plumb_vhost_user::revive::Reviver;
-use tap_plumb_vhost_user::server::{ServeError, Service, Socket};
+use tap_plumb_vhost_user::server::Service;
+use tap_plumb_vhost_user::socket::{ServeError, Socket};
 use tap_plumb_vhost_user::stop::Stop;
 use vhost::vhost_user::message::VhostUserProtocolFeatures;
 use vhost::vhost_user::{Frontend, VhostUserFrontend};
 use vhost::{VhostBackend, VhostUserMemoryRegionInfo, VringConfigData};
-use vm_memory::{FileOffset, GuestAddress, GuestMemoryBackend};
 use vmm_sys_util::eventfd::EventFd;
 
 use super::driver::{Driver, RING, WRITE};
 use super::{SIZE, VERSION_1, backend, frame, wire};
 
-pub(crate) const PROTOCOL_FEATURES: u64 = 1 << 30;
 pub(crate) const MEMORY: usize = 0x80000;
+/// Where the hypervisor claims to have the guest's memory.
+pub(crate) const USER: u64 = 0x7000_0000_0000;
 /// Long enough for any machine; what happens at all happens at once.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -81,7 +82,8 @@ pub(crate) struct Ring {
 pub(crate) struct Guest {
     pub(crate) frontend: Frontend,
     pub(crate) rings: Vec<Ring>,
-    pub(crate) memory: SharedMemory,
+    pub(crate) memory: Arc<Memory>,
+    pub(crate) file: File,
 }
 
 impl Guest {
@@ -103,9 +105,9 @@ impl Guest {
             early.write_all(&words.map(u32::to_le_bytes).concat()).unwrap();
         }
         frontend.set_features(features & (VERSION_1 | PROTOCOL_FEATURES)).unwrap();
-        let memory = share(&frontend);
+        let (memory, file) = share(&frontend);
         let rings = (0..rings).map(|index| ring(&frontend, &memory, index)).collect();
-        Self { frontend, rings, memory }
+        Self { frontend, rings, memory, file }
     }
 
     pub(crate) fn place(&self, ring: usize) -> u64 {
@@ -159,33 +161,26 @@ pub(crate) fn readable(fd: &impl AsRawFd) {
 }
 
 /// Shares memory with the device.
-pub(crate) fn share(frontend: &Frontend) -> SharedMemory {
+pub(crate) fn share(frontend: &Frontend) -> (Arc<Memory>, File) {
     let file = File::from(memfd_create("guest", MemfdFlags::CLOEXEC).unwrap());
     file.set_len(MEMORY as u64).unwrap();
-    let number = file.as_raw_fd();
-    let range = (GuestAddress(0), MEMORY, Some(FileOffset::new(file, 0)));
-    let memory = Memory::from_ranges_with_files([range]).unwrap();
+    let description = Description { guest: 0, len: MEMORY as u64, user: USER, offset: 0 };
+    let memory = Memory::map(vec![(description, file.try_clone().unwrap().into())]).unwrap();
     let region = VhostUserMemoryRegionInfo {
         guest_phys_addr: 0,
         memory_size: MEMORY as u64,
-        userspace_addr: host_address(&memory, 0),
+        userspace_addr: USER,
         mmap_offset: 0,
-        mmap_handle: number,
+        mmap_handle: file.as_raw_fd(),
     };
     frontend.set_mem_table(&[region]).unwrap();
-    SharedMemory::new(memory)
+    (Arc::new(memory), file)
 }
 
-pub(crate) fn host_address(memory: &Memory, address: u64) -> u64 {
-    memory.get_host_address(GuestAddress(address)).unwrap() as u64
-}
-
-pub(crate) fn ring(frontend: &Frontend, memory: &SharedMemory, index: usize) -> Ring {
-    use vm_memory::GuestAddressSpace;
+pub(crate) fn ring(frontend: &Frontend, memory: &Arc<Memory>, index: usize) -> Ring {
     let driver = Driver::new(memory, index as u64 * RING, SIZE);
     let (kick, call) = (EventFd::new(0).unwrap(), EventFd::new(0).unwrap());
-    let [desc_table_addr, avail_ring_addr, used_ring_addr] =
-        driver.addresses().map(|address| host_address(&memory.memory(), address));
+    let [desc_table_addr, avail_ring_addr, used_ring_addr] = driver.addresses().map(|address| USER + address);
     let data = VringConfigData {
         queue_max_size: SIZE,
         queue_size: SIZE,
