@@ -7,7 +7,6 @@ use std::os::unix::net::UnixStream;
 
 use support::frame;
 use support::hypervisor::{Guest, Host, PATIENCE, exchange, host_receives};
-use tap_plumb_vhost_user::socket::{ServeError, Socket};
 use vhost::VhostBackend;
 use vhost::vhost_user::VhostUserFrontend;
 
@@ -80,22 +79,6 @@ fn who_breaks_the_protocol_loses_only_his_own_connection() {
 #[test]
 fn the_end_comes_though_nobody_has_called() {
     Host::new("nobody", 1).end();
-}
-
-#[test]
-fn a_path_in_use_is_an_error_and_a_stale_one_is_not() {
-    let path = std::env::temp_dir().join(format!("tap-plumb-stale-{}", std::process::id()));
-    let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
-    assert!(matches!(Socket::listen(&path), Err(ServeError::Listen { .. })));
-    drop(listener);
-    drop(Socket::listen(&path).unwrap());
-    assert!(!path.exists());
-    std::fs::write(&path, "precious").unwrap();
-    assert!(
-        matches!(Socket::listen(&path), Err(ServeError::Listen { .. })),
-        "what is no socket is not ours to remove"
-    );
-    std::fs::remove_file(&path).unwrap();
 }
 
 #[test]

@@ -119,7 +119,9 @@ impl Driver {
         let mut bytes = Vec::new();
         let all = self.memory.slices(address, len, |slice| {
             // SAFETY: each byte lies in the memory, which `self` keeps mapped.
-            bytes.extend((0..slice.len()).map(|at| unsafe { slice.as_ptr().wrapping_add(at).read_volatile() }));
+            bytes.extend(
+                (0..slice.len()).map(|at| unsafe { slice.as_ptr().wrapping_add(at).read_volatile() }),
+            );
         });
         assert!(all, "{len} bytes at {address:#x}");
         bytes

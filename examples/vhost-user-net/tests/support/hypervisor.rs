@@ -89,6 +89,11 @@ pub(crate) struct Guest {
 impl Guest {
     /// Connects as QEMU 7.2 does, which enables rings before anything is agreed.
     pub(crate) fn connect(host: &Host, enabled: usize) -> Self {
+        Self::connect_with_stream(host, enabled).0
+    }
+
+    /// The same, with the connection for further messages.
+    pub(crate) fn connect_with_stream(host: &Host, enabled: usize) -> (Self, UnixStream) {
         let rings = 2 * host.pairs.len();
         let stream = UnixStream::connect(&host.path).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -107,7 +112,7 @@ impl Guest {
         frontend.set_features(features & (VERSION_1 | PROTOCOL_FEATURES)).unwrap();
         let (memory, file) = share(&frontend);
         let rings = (0..rings).map(|index| ring(&frontend, &memory, index)).collect();
-        Self { frontend, rings, memory, file }
+        (Self { frontend, rings, memory, file }, early)
     }
 
     pub(crate) fn place(&self, ring: usize) -> u64 {
@@ -116,13 +121,18 @@ impl Guest {
 
     /// Sends a frame by pair `pair`, and has its chain back.
     pub(crate) fn send(&mut self, pair: usize, bytes: &[u8]) {
+        self.offer(pair, bytes);
+        assert_eq!(self.rings[2 * pair + 1].wait(), [(0, 0)]);
+    }
+
+    /// Offers a frame to pair `pair`.
+    pub(crate) fn offer(&mut self, pair: usize, bytes: &[u8]) {
         let place = self.place(2 * pair + 1);
         let ring = &mut self.rings[2 * pair + 1];
         ring.driver.write(place, &[&[0; 12][..], bytes].concat());
         ring.driver.chain(0, &[(place, 12 + bytes.len() as u32)], 0);
         ring.driver.offer(0);
         ring.kick.write(1).unwrap();
-        assert_eq!(ring.wait(), [(0, 0)]);
     }
 
     /// Offers room for a frame to pair `pair`.
