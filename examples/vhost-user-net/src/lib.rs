@@ -8,6 +8,7 @@
 pub mod arguments;
 pub mod chain;
 pub mod counts;
+pub mod daemon;
 pub mod event;
 pub mod features;
 pub mod framing;

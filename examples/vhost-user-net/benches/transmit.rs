@@ -1,0 +1,104 @@
+//! Frames from a guest's ring to a TAP, beside bare write(2) of the same bytes on the same TAP.
+//!
+//! `unshare -n cargo bench --bench transmit`: a network of its own, in which a TAP may be made. The two take turns, so that what
+//! the machine does besides hits both; what counts is the ratio.
+#![expect(unsafe_code, reason = "guest memory is reached by raw pointers")]
+
+#[path = "../tests/support/driver.rs"]
+#[allow(dead_code, clippy::allow_attributes, reason = "the tests use more of it")]
+mod driver;
+
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::Instant;
+
+use driver::{Driver, RING};
+use tap_plumb::{Backend, Config, Offload};
+use tap_plumb_vhost_user::features::Negotiated;
+use tap_plumb_vhost_user::memory::Memory;
+use tap_plumb_vhost_user::pair::Pair;
+
+const SIZE: u16 = 256;
+const DATA: u64 = 2 * RING;
+const HEADER: usize = 12;
+const ROUNDS: usize = 300;
+
+struct Rig {
+    pair: Pair,
+    driver: Driver,
+    memory: Arc<Memory>,
+}
+
+impl Rig {
+    fn new() -> Self {
+        let config = Config::new().offload(Offload::ALL).up();
+        let tap = config.attach().expect("a TAP; is this run in a network namespace of its own?");
+        let memory = Arc::new(Memory::anonymous(&[(0, 0x200000)]).expect("memory"));
+        let mut driver = Driver::new(&memory, 0, SIZE);
+        let pair = Pair::new(Backend::new(tap), false).expect("an event");
+        pair.agree(Negotiated::new(1 << 32 | 1 << 15)).expect("offloads");
+        pair.set_up(|work| {
+            work.memory = Arc::clone(&memory);
+            work.rings[1] = driver.vring(false);
+        });
+        Self { pair, driver, memory }
+    }
+
+    /// One ring full of frames; nanoseconds a frame.
+    fn ring(&mut self, len: usize) -> f64 {
+        for head in 0..SIZE {
+            self.driver.chain(head, &[(DATA + 4096 * u64::from(head), (HEADER + len) as u32)], 0);
+            self.driver.offer(head);
+        }
+        let before = self.sent();
+        let start = Instant::now();
+        while self.sent() - before < u64::from(SIZE) {
+            black_box(self.pair.turn());
+        }
+        let time = start.elapsed().as_nanos() as f64;
+        self.driver.used();
+        time / f64::from(SIZE)
+    }
+
+    /// The same bytes by as many system calls.
+    fn bare(&self, len: usize) -> f64 {
+        let start = Instant::now();
+        for head in 0..SIZE {
+            let at = self.memory.find(DATA + 4096 * u64::from(head), HEADER + len).expect("it is there");
+            // SAFETY: the bytes lie in the memory, which `self` keeps mapped, and nobody writes them now.
+            let bytes = unsafe { std::slice::from_raw_parts(at, HEADER + len) };
+            rustix::io::write(&self.pair.backend, bytes).expect("the TAP takes it");
+        }
+        start.elapsed().as_nanos() as f64 / f64::from(SIZE)
+    }
+
+    fn sent(&self) -> u64 {
+        self.pair.backend.statistics().transmit.frames_sent
+    }
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+fn main() {
+    let mut rig = Rig::new();
+    println!("{:>6} {:>10} {:>10} {:>8}", "bytes", "ring ns", "write ns", "ratio");
+    for len in [64, 1514] {
+        let (mut rings, mut bare, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+        for round in 0..ROUNDS {
+            let (ring, write) = if round % 2 == 0 {
+                let ring = rig.ring(len);
+                (ring, rig.bare(len))
+            } else {
+                let write = rig.bare(len);
+                (rig.ring(len), write)
+            };
+            rings.push(ring);
+            bare.push(write);
+            ratios.push(ring / write);
+        }
+        println!("{len:>6} {:>10.0} {:>10.0} {:>8.2}", median(rings), median(bare), median(ratios));
+    }
+}
