@@ -1,6 +1,7 @@
-//! Frames from a guest's ring to a TAP, beside bare write(2) of the same bytes on the same TAP.
+//! Frames from a guest's ring to a TAP, beside bare write(2) and writev(2) of the same bytes on the same TAP. The crate puts a
+//! header of its own before each frame, so that writev of two slices is what it can reach at most.
 //!
-//! `unshare -n cargo bench --bench transmit`: a network of its own, in which a TAP may be made. The two take turns, so that what
+//! `unshare -n cargo bench --bench transmit`: a network of its own, in which a TAP may be made. They take turns, so that what
 //! the machine does besides hits both; what counts is the ratio.
 #![expect(unsafe_code, reason = "guest memory is reached by raw pointers")]
 
@@ -9,6 +10,7 @@
 mod driver;
 
 use std::hint::black_box;
+use std::io::IoSlice;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -60,14 +62,19 @@ impl Rig {
         time / f64::from(SIZE)
     }
 
-    /// The same bytes by as many system calls.
-    fn bare(&self, len: usize) -> f64 {
+    /// The same bytes by as many system calls, header and frame in one slice or in two.
+    fn bare(&self, len: usize, slices: usize) -> f64 {
         let start = Instant::now();
         for head in 0..SIZE {
             let at = self.memory.find(DATA + 4096 * u64::from(head), HEADER + len).expect("it is there");
             // SAFETY: the bytes lie in the memory, which `self` keeps mapped, and nobody writes them now.
             let bytes = unsafe { std::slice::from_raw_parts(at, HEADER + len) };
-            rustix::io::write(&self.pair.backend, bytes).expect("the TAP takes it");
+            let (header, frame) = bytes.split_at(HEADER);
+            let written = match slices {
+                1 => rustix::io::write(&self.pair.backend, bytes),
+                _ => rustix::io::writev(&self.pair.backend, &[IoSlice::new(header), IoSlice::new(frame)]),
+            };
+            written.expect("the TAP takes it");
         }
         start.elapsed().as_nanos() as f64 / f64::from(SIZE)
     }
@@ -82,23 +89,29 @@ fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
+/// One contender's measure of frames of a length.
+type Measure = fn(&mut Rig, usize) -> f64;
+
 fn main() {
     let mut rig = Rig::new();
-    println!("{:>6} {:>10} {:>10} {:>8}", "bytes", "ring ns", "write ns", "ratio");
+    let contenders: [Measure; 3] = [Rig::ring, |rig, len| rig.bare(len, 1), |rig, len| rig.bare(len, 2)];
+    println!(
+        "{:>6} {:>10} {:>10} {:>10} {:>12} {:>12}",
+        "bytes", "ring ns", "write ns", "writev ns", "ring/write", "ring/writev"
+    );
     for len in [64, 1514] {
-        let (mut rings, mut bare, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+        let mut times: [Vec<f64>; 3] = Default::default();
         for round in 0..ROUNDS {
-            let (ring, write) = if round % 2 == 0 {
-                let ring = rig.ring(len);
-                (ring, rig.bare(len))
-            } else {
-                let write = rig.bare(len);
-                (rig.ring(len), write)
-            };
-            rings.push(ring);
-            bare.push(write);
-            ratios.push(ring / write);
+            for turn in 0..3 {
+                let which = (round + turn) % 3;
+                times[which].push(contenders[which](&mut rig, len));
+            }
         }
-        println!("{len:>6} {:>10.0} {:>10.0} {:>8.2}", median(rings), median(bare), median(ratios));
+        let ratio = |other: usize| {
+            median(times[0].iter().zip(&times[other]).map(|(ours, theirs)| ours / theirs).collect())
+        };
+        let (to_write, to_writev) = (ratio(1), ratio(2));
+        let [ring, write, writev] = times.map(median);
+        println!("{len:>6} {ring:>10.0} {write:>10.0} {writev:>10.0} {to_write:>12.2} {to_writev:>12.2}");
     }
 }

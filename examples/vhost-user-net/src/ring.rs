@@ -137,6 +137,18 @@ impl<'r> Ring<'r> {
         self.vring.next_available = self.vring.next_available.wrapping_sub(count as u16);
     }
 
+    /// Segments of the next chain's frame that went out before.
+    #[must_use]
+    pub fn sent(&self) -> u32 {
+        self.vring.sent
+    }
+
+    /// Notes segments of the next chain's frame that went out.
+    #[inline]
+    pub fn set_sent(&mut self, sent: u32) {
+        self.vring.sent = sent;
+    }
+
     /// The most chains there can be at a time.
     #[must_use]
     pub fn size(&self) -> usize {

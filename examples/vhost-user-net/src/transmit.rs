@@ -110,11 +110,13 @@ impl Transmit<'_> {
     }
 
     /// Sends one frame. `None`: it went out, or was dropped and counted, so that the guest gets its chain back.
-    #[inline]
+    ///
+    /// Part of the loop: a function that was there before the system call returns slowly after it.
+    #[inline(always)]
     fn send(
         &mut self,
         session: &mut Transmitter<'_>,
-        ring: &Ring<'_>,
+        ring: &mut Ring<'_>,
         head: u16,
         budget: &mut Budget,
     ) -> Option<Pause> {
@@ -134,15 +136,17 @@ impl Transmit<'_> {
             return None;
         }
         self.slices[from] = RawSlice::new(header.0.as_mut_ptr(), header_len.min(bytes));
-        // SAFETY: the first slice is the header, which lives and is not touched until the call returns. The others lie in regions
-        // of guest memory, which the ring's batch keeps mapped, readable and writable; Rust has no reference into it.
-        let sent = unsafe { session.send_raw_with_header(&self.slices[from..], header_len) };
+        // For 0 segments this is to send it: one call for both, which the compiler then makes part of the loop.
+        // SAFETY: the first slice is the header, which lives and is not touched until the call returns. The others lie in
+        // regions of guest memory, which the ring's batch keeps mapped, readable and writable; Rust has no reference into it.
+        let sent = unsafe { session.resume_raw_with_header(&self.slices[from..], header_len, ring.sent()) };
+        ring.set_sent(0);
         match sent {
             Ok(()) => {
                 counts.transmit.crossed(frame_len);
                 None
             }
-            Err(error) => refused(&error),
+            Err(error) => refused(&error, ring),
         }
     }
 }
@@ -189,11 +193,15 @@ impl Header {
     }
 }
 
-/// What a refused frame means for the batch.
+/// What a refused frame means for the batch. The segments that went out do not go out again.
 #[cold]
-fn refused(error: &TransmitError) -> Option<Pause> {
+#[inline(never)]
+fn refused(error: &TransmitError, ring: &mut Ring<'_>) -> Option<Pause> {
     match error {
-        TransmitError::WouldBlock { .. } | TransmitError::InterfaceDown { .. } => Some(Pause::Blocked),
+        TransmitError::WouldBlock { sent } | TransmitError::InterfaceDown { sent } => {
+            ring.set_sent(*sent);
+            Some(Pause::Blocked)
+        }
         TransmitError::Gone => Some(Pause::Gone),
         TransmitError::Io { source, .. } if is_fault(source) => Some(Pause::Lost),
         error => {

@@ -37,6 +37,8 @@ pub struct Vring {
     pub(crate) size: u16,
     pub(crate) next_available: u16,
     pub(crate) next_used: u16,
+    /// Segments that went out of the frame that is next, which the TAP did not take whole.
+    pub(crate) sent: u32,
     pub(crate) event_index: bool,
     pub(crate) call: Option<OwnedFd>,
     addresses: Addresses,
@@ -126,6 +128,7 @@ impl Vring {
     /// Sets where the driver's next offer is.
     pub fn set_base(&mut self, index: u16) {
         self.next_available = index;
+        self.sent = 0;
     }
 
     /// Where the driver's next offer is.

@@ -223,6 +223,24 @@ fn tcp(payload: u16) -> Vec<u8> {
 }
 
 #[test]
+fn a_frame_that_a_full_tap_took_in_part_goes_on_where_it_stopped() {
+    let mut rig = Rig::with(VERSION_1 | 1 | 1 << 11, 0, false);
+    rustix::net::sockopt::set_socket_send_buffer_size(&rig.pair.backend, 1).unwrap();
+    let header = [1, 1, 54, 0, 100, 0, 34, 0, 16, 0, 0, 0];
+    rig.offer_frame(0, &[(DATA, &[&header[..], &tcp(2000)].concat())]);
+    let mut payload = Vec::new();
+    for _ in 0..100 {
+        rig.run();
+        while let Some(segment) = rig.sent() {
+            payload.extend_from_slice(&segment[54..]);
+        }
+    }
+    assert!(rig.pair.backend.statistics().transmit.would_block > 0, "the socket never fills");
+    assert!(payload == frame(2000), "{} bytes of payload", payload.len());
+    assert_eq!(rig.transmit.used(), [(0, 0)]);
+}
+
+#[test]
 fn a_batch_is_bounded_by_segments() {
     assert_eq!(costly_batch(false), (Pause::More, 1, 1));
 }

@@ -90,11 +90,16 @@ impl Driver {
         word(0) == 0 && (!self.event_idx || event == self.offered)
     }
 
+    /// How many chains came back, ever.
+    pub(crate) fn used_index(&self) -> u16 {
+        u16::from_le(self.word(self.base + USED + 2).load(Ordering::Acquire))
+    }
+
     /// The chains that came back since the last look: head and length.
     pub(crate) fn used(&mut self) -> Vec<(u32, u32)> {
-        let index = self.word(self.base + USED + 2).load(Ordering::Acquire);
+        let index = self.used_index();
         let mut used = Vec::new();
-        while self.seen != u16::from_le(index) {
+        while self.seen != index {
             let at = self.base + USED + 4 + 8 * u64::from(self.seen % self.size);
             let bytes = self.read(at, 8);
             let word = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap());
