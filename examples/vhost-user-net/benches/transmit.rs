@@ -52,14 +52,12 @@ impl Rig {
             self.driver.chain(head, &[(DATA + 4096 * u64::from(head), (HEADER + len) as u32)], 0);
             self.driver.offer(head);
         }
-        let before = self.sent();
+        let end = self.driver.used_index().wrapping_add(SIZE);
         let start = Instant::now();
-        while self.sent() - before < u64::from(SIZE) {
+        while self.driver.used_index() != end {
             black_box(self.pair.turn());
         }
-        let time = start.elapsed().as_nanos() as f64;
-        self.driver.used();
-        time / f64::from(SIZE)
+        start.elapsed().as_nanos() as f64 / f64::from(SIZE)
     }
 
     /// The same bytes by as many system calls, header and frame in one slice or in two.
@@ -77,10 +75,6 @@ impl Rig {
             written.expect("the TAP takes it");
         }
         start.elapsed().as_nanos() as f64 / f64::from(SIZE)
-    }
-
-    fn sent(&self) -> u64 {
-        self.pair.backend.statistics().transmit.frames_sent
     }
 }
 
