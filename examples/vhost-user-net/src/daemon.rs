@@ -62,7 +62,12 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         once: arguments.once,
     };
     let served = thread::scope(|scope| {
-        scope.spawn(|| reviver.watch(&interface, &pairs));
+        scope.spawn(|| {
+            if !reviver.watch(&interface, &pairs) {
+                log::error!("the descriptor's other end is closed, and cannot be opened again from here");
+                service.stop.ask();
+            }
+        });
         let served = serve(arguments, &interface, &service);
         reviver.stop();
         served

@@ -129,6 +129,17 @@ fn a_frame_that_does_not_fit_is_dropped_whole() {
 }
 
 #[test]
+fn an_empty_datagram_is_no_end() {
+    let mut rig = Rig::new(VERSION_1);
+    rig.offer_room(0, &[(DATA, 2000)]);
+    rig.host.send(&[]).unwrap();
+    rig.host_sends(&frame(60));
+    rig.run();
+    assert_eq!(rig.receive.used(), [(0, 72)]);
+    assert_eq!(rig.pair.backend.statistics().receive.runt, 1);
+}
+
+#[test]
 fn a_legacy_guest_has_a_shorter_header_than_the_tap() {
     let mut rig = Rig::new(0);
     rig.offer_room(0, &[(DATA, 10), (DATA + 100, 1600)]);
