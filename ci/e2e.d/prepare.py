@@ -11,7 +11,7 @@ from steps import Failed, Skipped
 QEMU = "qemu-system-x86_64"
 # program: Debian's package
 PROGRAMS = {QEMU: "qemu-system-x86", "busybox": "busybox-static", "iperf3": "iperf3", "ethtool": "ethtool",
-            "ip": "iproute2", "unshare": "util-linux", "setpriv": "util-linux"}
+            "ip": "iproute2", "unshare": "util-linux", "setpriv": "util-linux", "dpdk-testpmd": "dpdk-dev"}
 MANIFEST = "examples/vhost-user-net/Cargo.toml"
 PROGRAM = "tap-plumb-vhost-user"
 
