@@ -44,6 +44,7 @@ pub use call::{Call, Hang, Outcome, Place, Ticket};
 pub use fault::{Fault, Moment, Predicate, Trouble, When};
 pub use host_memory::HostMemory;
 pub use image::{Lifreq, Strbuf, Strioctl};
+pub use kernel::datalink::{DatalinkState, LinkClass, Mac, Offload, Offloads};
 pub use kernel::interface::Family;
 pub use kernel::stream::{Driver, Message, MessageKind, Module, ReadMode};
 pub use kernel::{DEFAULT_MAC, InterfaceState, Kernel, LinkState, Privileges, Service, Snapshot, Traffic};

@@ -89,7 +89,7 @@ fn address<T>(pointer: *const T) -> u64 {
 
 /// Is this a device of the model?
 pub(crate) fn serves(path: &CStr) -> bool {
-    Driver::of_path(path.to_bytes()).is_some()
+    Driver::is_device(path.to_bytes())
 }
 
 /// Is what happens on this descriptor the model's? (Not so on its sockets.)
