@@ -25,19 +25,27 @@ pub(crate) enum Verdict {
 }
 
 impl Line {
-    pub(crate) fn parse(number: usize, text: &str) -> Self {
-        let value: Value = serde_json::from_str(text).expect("the record is well-formed");
-        let field = |name: &str| value[name].as_str().unwrap_or_default().to_owned();
-        Self {
+    /// Takes a line apart.
+    ///
+    /// # Errors
+    /// In words, when it is no line of a record.
+    pub(crate) fn parse(number: usize, text: &str) -> Result<Self, String> {
+        let value: Value =
+            serde_json::from_str(text).map_err(|error| format!("line {number} is no JSON: {error}"))?;
+        let field = |name: &str| match &value[name] {
+            Value::String(text) => Ok(text.clone()),
+            _ => Err(format!("line {number} has no text \"{name}\"")),
+        };
+        Ok(Self {
             number,
-            case: field("case"),
-            step: field("step"),
-            call: field("call"),
-            args: field("args"),
+            case: field("case")?,
+            step: field("step")?,
+            call: field("call")?,
+            args: field("args")?,
             ret: value["ret"].as_i64(),
             errno: value["errno"].as_str().map(ToOwned::to_owned),
-            note: field("note"),
-        }
+            note: field("note")?,
+        })
     }
 
     /// The nth descriptor in the arguments.

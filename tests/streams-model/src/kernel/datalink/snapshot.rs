@@ -10,6 +10,8 @@ pub struct DatalinkState {
     pub name: String,
     /// What it is.
     pub class: LinkClass,
+    /// What a vnic lies over.
+    pub over: Option<String>,
     /// Its address now.
     pub address: Mac,
     /// Its MTU.
@@ -38,6 +40,7 @@ impl Kernel {
         DatalinkState {
             name: link.name.clone(),
             class: link.class,
+            over: link.over.and_then(|over| self.link_of(over)).map(|over| over.name.clone()),
             address: link.address,
             mtu: link.mtu,
             streams: streams().count(),
