@@ -227,6 +227,9 @@ impl Kernel {
                 lifreq.set_number(number);
             }),
             Trouble::Events(events) => self.answer_poll(memory, call, events).into(),
+            Trouble::Refuse { .. } | Trouble::NoAnswer | Trouble::Reply(_) => {
+                self.answer_wrongly(memory, call, trouble).into()
+            }
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, VecDeque};
 
 use crate::abi;
 use crate::kernel::datalink::{LinkClass, LinkId, Mac};
-use crate::kernel::stream::DlState;
+use crate::kernel::stream::{DlState, Message};
 
 /// The levels of promiscuity, as bits.
 pub(super) const PROMISC_PHYS: u8 = 1;
@@ -40,6 +40,8 @@ pub(super) enum Claim {
 pub(super) struct Request {
     pub(super) control: Vec<u8>,
     pub(super) data: Option<Vec<u8>>,
+    /// What a planned fault answers in place of the driver.
+    pub(super) answer: Option<Message>,
 }
 
 /// One stream on a link, or, in style 2, on none yet.

@@ -126,7 +126,7 @@ impl Kernel {
             );
         }
         if let Some(stream) = self.datalink_mut(id) {
-            stream.pending.push_back(Request { control: control.to_vec(), data });
+            stream.pending.push_back(Request { control: control.to_vec(), data, answer: None });
         }
     }
 
@@ -148,7 +148,10 @@ impl Kernel {
 
     pub(in crate::kernel) fn serve_stream(&mut self, id: StreamId) {
         while let Some(request) = self.datalink_mut(id).and_then(|stream| stream.pending.pop_front()) {
-            self.carry_out(id, &request.control, request.data);
+            match request.answer {
+                Some(answer) => self.put_up(id, answer),
+                None => self.carry_out(id, &request.control, request.data),
+            }
         }
     }
 

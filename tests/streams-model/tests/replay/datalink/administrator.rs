@@ -7,7 +7,7 @@ use streams_model::{Errno, Offload, Offloads};
 use super::super::line::Line;
 use super::super::{Checked, UNKNOWN};
 use super::frames::{self, mac_of};
-use super::{Datalinks, outcome_of};
+use super::{Datalinks, outcome_of, zone_in};
 
 type Done = Result<(), Errno>;
 
@@ -81,14 +81,13 @@ impl Datalinks {
         })
     }
 
-    /// "zone of vnic0: 1", "vnic0 to zone 1", "give vnic0 to zone 1", ...
+    /// "zone of vnic0: 1", "vnic0 to zone 1", "vnic0 back to the global zone", ...
     fn zone(&mut self, words: &[&str]) -> Option<Done> {
-        let at = words.iter().position(|word| *word == "zone")?;
-        let number = words[at..].iter().find_map(|word| word.trim_end_matches(':').parse().ok())?;
-        let name = words.iter().map(|word| word.trim_end_matches(':'));
+        let zone = zone_in(&words.join(" "))?;
         let states = self.caller.kernel.datalink_states();
-        let name = name.into_iter().find(|word| states.iter().any(|state| state.name == *word))?;
-        Some(self.caller.kernel.set_link_zone(name, number))
+        let known = |word: &str| states.iter().any(|state| state.name == word);
+        let name = words.iter().map(|word| word.trim_end_matches(':')).find(|word| known(word))?;
+        Some(self.caller.kernel.set_link_zone(name, zone))
     }
 
     /// IP, or whoever else sends by a client of its own inside the kernel.

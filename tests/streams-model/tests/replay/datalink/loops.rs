@@ -14,19 +14,9 @@ const SHOWN: usize = 19;
 impl Datalinks {
     /// So many frames of a length to a reader that does not read, and then how many it can.
     pub(super) fn burst_line(&mut self, line: &Line) -> Checked {
-        let numbers = line.numbers();
-        let at = usize::from(line.args.starts_with("fd"));
-        let described = |word: &str| {
-            let mut words = line.args.split(' ').collect::<Vec<_>>().into_iter().rev();
-            words.find(|seen| *seen == word).is_some()
-        };
-        if !described("frames") && !described("more") {
-            return Err(format!("{UNKNOWN} a burst of {}", line.args));
-        }
-        let [count, length] = numbers[..2.min(numbers.len())] else {
-            return Err(format!("{UNKNOWN} a burst of {}", line.args));
-        };
-        let reader = if at == 1 { line.fd(0) } else { self.reader_or_new()? };
+        let (count, length) =
+            burst_of(&line.args).ok_or_else(|| format!("{UNKNOWN} a burst of {}", line.args))?;
+        let reader = if line.args.starts_with("fd") { line.fd(0) } else { self.reader_or_new()? };
         let destination = self.address_of(reader)?;
         let nic = self.lower_of(reader)?;
         let head = frames::header(destination, SIM1, 0x800);
@@ -106,4 +96,13 @@ impl Datalinks {
         self.reader = None;
         equal("failed checks", line.ret, Some(failed))
     }
+}
+
+/// "200 frames of 60", "3 more of 60": how many, and how long.
+fn burst_of(text: &str) -> Option<(u64, u64)> {
+    let words: Vec<&str> = text.split([' ', ',', ';', ':']).collect();
+    words.windows(4).find_map(|words| match *words {
+        [count, "frames" | "more", "of", length] => Some((count.parse().ok()?, length.parse().ok()?)),
+        _ => None,
+    })
 }

@@ -103,8 +103,9 @@ impl Datalinks {
 
     fn open_line(&mut self, line: &Line) -> Checked {
         let (path, flags) = line.args.split_once(' ').unwrap_or((&line.args, ""));
-        if let Some(zone) = line.word_after("zone") {
-            self.caller.kernel.set_zone(zone.parse().map_err(|_| format!("{UNKNOWN} zone {zone}"))?);
+        let told = [&line.args, &line.step, &line.note].into_iter().find_map(|text| zone_in(text));
+        if let Some(zone) = told {
+            self.caller.kernel.set_zone(zone);
         }
         let flags = if flags.contains("O_NONBLOCK") { streams_model::abi::O_NONBLOCK } else { 0 };
         let outcome = self.caller.open(path, streams_model::abi::O_RDWR | flags);
@@ -142,6 +143,20 @@ impl Datalinks {
             self.on_the_wire += if far_end { 0 } else { frames.len() };
         }
         self.on_the_wire
+    }
+}
+
+/// The zone a line speaks of: "zone 1", "a non-global zone", "the global zone".
+fn zone_in(text: &str) -> Option<u32> {
+    let words: Vec<&str> =
+        text.split([' ', ',', ';', ':', '(', ')', '=']).filter(|word| !word.is_empty()).collect();
+    let at = words.iter().position(|word| *word == "zone")?;
+    let before = at.checked_sub(1).map_or("", |at| words[at]);
+    match (before, words.get(at + 1).and_then(|word| word.parse().ok())) {
+        ("global", _) => Some(0),
+        ("non-global", None) => Some(1),
+        (_, Some(number)) => Some(number),
+        _ => words[at..].iter().find_map(|word| word.parse().ok()),
     }
 }
 

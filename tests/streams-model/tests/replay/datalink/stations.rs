@@ -83,9 +83,16 @@ impl Datalinks {
 
     pub(super) fn bufmod_line(&mut self, line: &Line) -> Checked {
         let fd = line.fd(0);
-        let number = |word| line.word_after(word).and_then(|number| number.parse::<u32>().ok()).unwrap_or(0);
+        let number = |word: &str| {
+            let text = line.word_after(word).unwrap_or("0");
+            let parsed = match text.strip_prefix("0x") {
+                Some(digits) => u32::from_str_radix(digits, 16),
+                None => text.parse(),
+            };
+            parsed.map_err(|_| format!("{UNKNOWN} {word} {text}"))
+        };
         equal("I_PUSH", Outcome::Done(0), self.caller.push(fd, "bufmod"))?;
-        let steps = [(abi::SBIOCSFLAGS, number("flags")), (abi::SBIOCSCHUNK, number("chunk"))];
+        let steps = [(abi::SBIOCSFLAGS, number("flags")?), (abi::SBIOCSCHUNK, number("chunk")?)];
         for (request, value) in steps {
             let (outcome, ..) = self.caller.str_ioctl(fd, request, 4, &value.to_le_bytes());
             equal("bufmod", Outcome::Done(0), outcome)?;

@@ -1,6 +1,6 @@
 //! Lines of a second thread that sleeps in a call, and those that count.
 
-use streams_model::{Arena, Call, Errno, Outcome, abi};
+use streams_model::{Arena, Call, Errno, LinkClass, Outcome, abi};
 
 use super::super::line::Line;
 use super::super::{Checked, UNKNOWN, equal};
@@ -79,10 +79,13 @@ impl Datalinks {
     pub(super) fn state_line(&mut self, line: &Line) -> Checked {
         if let Some(lower) = line.args.split("lower link ").nth(1).and_then(|rest| rest.split(' ').next()) {
             self.lower = lower.to_owned();
-        } else if self.lower.is_empty() {
-            return Err(format!("{UNKNOWN} the state {}", line.args));
         }
         let states = self.caller.kernel.datalink_states();
+        if self.lower.is_empty() {
+            let asked = line.args.contains("promisc") || line.args.contains("references");
+            let nic = states.iter().find(|state| state.class == LinkClass::Nic).filter(|_| asked);
+            self.lower = nic.ok_or_else(|| format!("{UNKNOWN} the state {}", line.args))?.name.clone();
+        }
         let on_it = |state: &&streams_model::DatalinkState| {
             state.name == self.lower || state.over.as_ref() == Some(&self.lower)
         };
