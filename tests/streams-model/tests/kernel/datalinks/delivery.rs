@@ -5,7 +5,9 @@ use streams_model::abi::{
 };
 use streams_model::{LinkClass, abi};
 
-use super::{BROADCAST, Datalink, FAR, FOREIGN, GROUP, NIC, OTHER, OWN, PATH, bold_network, frame, network, words};
+use super::{
+    BROADCAST, Datalink, FAR, FOREIGN, GROUP, NIC, OTHER, OWN, PATH, bold_network, frame, network, words,
+};
 
 /// Levels, then how often each arrives: unicast of the bound type and of another, broadcast of both, multicast that
 /// nobody enabled, and whether the NIC lets all in.

@@ -62,7 +62,7 @@ pub(crate) trait Datalink {
     fn open_link(&mut self, path: &str) -> i32;
     fn ask(&mut self, fd: i32, request: &[u8]) -> Vec<u8>;
     fn attach(&mut self, path: &str, levels: &[u32], sap: u32) -> i32;
-    fn control(&mut self, fd: i32) -> Option<Vec<u8>>;
+    fn take_control(&mut self, fd: i32) -> Option<Vec<u8>>;
     fn primitive(&mut self, fd: i32) -> u32;
 }
 
@@ -75,7 +75,7 @@ impl Datalink for Caller {
     fn ask(&mut self, fd: i32, request: &[u8]) -> Vec<u8> {
         assert_eq!(self.putmsg_with(fd, Some(request), None, abi::RS_HIPRI), done(0));
         self.kernel.serve();
-        self.control(fd).expect("an answer")
+        self.take_control(fd).expect("an answer")
     }
 
     /// A stream in raw mode that reads a frame at a time, with these levels.
@@ -91,13 +91,14 @@ impl Datalink for Caller {
         fd
     }
 
-    fn control(&mut self, fd: i32) -> Option<Vec<u8>> {
-        self.getmsg(fd, 16384, 65536).control
+    fn take_control(&mut self, fd: i32) -> Option<Vec<u8>> {
+        let got = self.getmsg(fd, 16384, 65536);
+        got.outcome.result().ok().and(got.control)
     }
 
     /// The primitive at the head; all ones when there is none.
     fn primitive(&mut self, fd: i32) -> u32 {
-        let control = self.control(fd).unwrap_or_default();
+        let control = self.take_control(fd).unwrap_or_default();
         control.get(..4).map_or(u32::MAX, |word| u32::from_le_bytes(word.try_into().unwrap_or_default()))
     }
 }

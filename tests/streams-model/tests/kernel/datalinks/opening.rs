@@ -11,7 +11,10 @@ fn a_link_is_opened_by_its_name_any_number_of_times() {
     for (path, expected) in [("/dev/net/vnic9", Errno::ENOENT), ("/dev/net/", Errno::ENOENT)] {
         assert_eq!(caller.open(path, abi::O_RDWR), failed(expected), "{path}");
     }
-    assert_eq!((caller.open_link(PATH), caller.open_link(PATH), caller.open_link("/dev/net/net0")), (3, 4, 5));
+    assert_eq!(
+        (caller.open_link(PATH), caller.open_link(PATH), caller.open_link("/dev/net/net0")),
+        (3, 4, 5)
+    );
     assert_eq!(caller.list(3).1, ["vnic"]);
     assert_eq!(caller.push(3, "bufmod"), done(0));
     assert_eq!(caller.list(3).1, ["bufmod", "vnic"]);

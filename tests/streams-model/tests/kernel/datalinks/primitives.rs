@@ -10,7 +10,10 @@ fn the_link_describes_itself() {
     let fd = caller.open_link(PATH);
     let info = caller.ask(fd, &words(&[abi::DL_INFO_REQ]));
     let word = |at: usize| u32::from_le_bytes(info[at..at + 4].try_into().expect("four bytes"));
-    assert_eq!((info.len(), word(4), word(12), word(16), word(24)), (172, 1500, 8, abi::DL_ETHER, abi::DL_UNBOUND));
+    assert_eq!(
+        (info.len(), word(4), word(12), word(16), word(24)),
+        (172, 1500, 8, abi::DL_ETHER, abi::DL_UNBOUND)
+    );
     assert_eq!((word(28), word(52), word(56), word(64), word(68)), (u32::MAX - 1, abi::DL_STYLE1, 0, 6, 98));
     caller.ask(fd, &bind(0x806));
     let info = caller.ask(fd, &words(&[abi::DL_INFO_REQ]));
@@ -21,7 +24,9 @@ fn the_link_describes_itself() {
 fn a_stream_is_bound_once_to_a_type_or_a_length() {
     let mut caller = network();
     let fd = caller.open_link(PATH);
-    for (sap, bindable) in [(0, true), (1500, true), (1501, false), (0x5ff, false), (0x600, true), (0x1_0000, false)] {
+    for (sap, bindable) in
+        [(0, true), (1500, true), (1501, false), (0x5ff, false), (0x600, true), (0x1_0000, false)]
+    {
         let ack = caller.ask(fd, &bind(sap));
         if bindable {
             assert_eq!(ack[..8], words(&[abi::DL_BIND_ACK, sap]), "{sap:#x}");
@@ -31,7 +36,10 @@ fn a_stream_is_bound_once_to_a_type_or_a_length() {
             assert_eq!(ack, refusal(abi::DL_BIND_REQ, abi::DL_BADADDR, 0), "{sap:#x}");
         }
     }
-    assert_eq!(caller.ask(fd, &words(&[abi::DL_UNBIND_REQ])), refusal(abi::DL_UNBIND_REQ, abi::DL_OUTSTATE, 0));
+    assert_eq!(
+        caller.ask(fd, &words(&[abi::DL_UNBIND_REQ])),
+        refusal(abi::DL_UNBIND_REQ, abi::DL_OUTSTATE, 0)
+    );
     let mut odd = bind(0x800);
     odd[12] = 1;
     assert_eq!(caller.ask(fd, &odd), refusal(abi::DL_BIND_REQ, abi::DL_UNSUPPORTED, 0));
@@ -46,7 +54,7 @@ fn what_is_too_short_for_a_primitive_gets_no_answer() {
     let fd = caller.open_link(PATH);
     assert_eq!(caller.putmsg(fd, Some(&[1, 0]), None), crate::done(0));
     caller.kernel.serve();
-    assert_eq!(caller.control(fd), None);
+    assert_eq!(caller.take_control(fd), None);
     assert_eq!(caller.ask(fd, &[0x77, 0x77, 0, 0]), refusal(0x7777, abi::DL_UNSUPPORTED, 0));
 }
 
@@ -88,8 +96,14 @@ fn an_address_is_the_links_and_outlives_the_stream() {
     let mut caller = network();
     let fd = caller.open_link(PATH);
     let set = |address: [u8; 6]| [&words(&[abi::DL_SET_PHYS_ADDR_REQ, 6, 12])[..], &address].concat();
-    for (address, error, unix) in [(OTHER, abi::DL_SYSERR, 48), (GROUP, abi::DL_BADADDR, 0), (super::NIC, abi::DL_SYSERR, 13)] {
-        assert_eq!(caller.ask(fd, &set(address)), refusal(abi::DL_SET_PHYS_ADDR_REQ, error, unix), "{address:?}");
+    for (address, error, unix) in
+        [(OTHER, abi::DL_SYSERR, 48), (GROUP, abi::DL_BADADDR, 0), (super::NIC, abi::DL_SYSERR, 13)]
+    {
+        assert_eq!(
+            caller.ask(fd, &set(address)),
+            refusal(abi::DL_SET_PHYS_ADDR_REQ, error, unix),
+            "{address:?}"
+        );
     }
     assert_eq!(caller.ask(fd, &set(FOREIGN)), words(&[abi::DL_OK_ACK, abi::DL_SET_PHYS_ADDR_REQ]));
     caller.close(fd);

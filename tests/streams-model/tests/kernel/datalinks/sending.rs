@@ -3,8 +3,8 @@
 use streams_model::{Errno, abi};
 
 use super::{
-    BROADCAST, Datalink, FAR, FOREIGN, NIC, OTHER, OWN, PATH, RECOMMENDED, bind, bold_network, frame, network, nothing,
-    words,
+    BROADCAST, Datalink, FAR, FOREIGN, NIC, OTHER, OWN, PATH, RECOMMENDED, bind, bold_network, frame,
+    network, nothing, words,
 };
 use crate::caller::Caller;
 use crate::{done, failed};
@@ -18,7 +18,9 @@ fn lengths(caller: &mut Caller) -> Vec<usize> {
 fn lengths_decide_and_nobody_says_so() {
     let mut caller = network();
     let fd = caller.attach(PATH, RECOMMENDED, 0);
-    for (length, expected) in [(14, Some(60)), (15, Some(60)), (61, Some(61)), (1514, Some(1514)), (1515, None)] {
+    for (length, expected) in
+        [(14, Some(60)), (15, Some(60)), (61, Some(61)), (1514, Some(1514)), (1515, None)]
+    {
         assert_eq!(caller.write(fd, &frame(FAR, OWN, 0x800, length)), done(length as i64));
         assert_eq!(lengths(&mut caller), expected.into_iter().collect::<Vec<_>>(), "{length}");
     }
@@ -75,7 +77,9 @@ fn a_vnic_in_a_vlan_tags_what_it_sends_and_untags_what_it_gets() {
 fn neighbours_get_frames_as_they_are_but_no_bare_header() {
     let mut caller = network();
     let (fd, other) = (caller.attach(PATH, RECOMMENDED, 0), caller.attach("/dev/net/vnic1", RECOMMENDED, 0));
-    for (to, length, arrives) in [(OTHER, 14, false), (OTHER, 15, true), (BROADCAST, 14, true), (BROADCAST, 59, true)] {
+    for (to, length, arrives) in
+        [(OTHER, 14, false), (OTHER, 15, true), (BROADCAST, 14, true), (BROADCAST, 59, true)]
+    {
         let sent = frame(to, OWN, 0x800, length);
         caller.write(fd, &sent);
         let expected = if arrives { vec![sent] } else { Vec::new() };
