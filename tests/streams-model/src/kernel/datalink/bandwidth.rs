@@ -101,7 +101,8 @@ impl Bandwidth {
             self.tick = Some(tick);
             self.used = length;
         }
-        self.next_tick = (!self.queue.is_empty()).then_some((now / TICK + 1) * TICK);
+        let goes_on = self.enforced || !self.queue.is_empty();
+        self.next_tick = goes_on.then_some((now / TICK + 1) * TICK);
         taken
     }
 }

@@ -21,7 +21,7 @@ impl Kernel {
         request: u32,
         carrier: &Carrier,
     ) -> Sys<Reply> {
-        let has_bufmod = self.stream(id)?.bufmods.first().is_some();
+        let has_bufmod = !self.stream(id)?.bufmods.is_empty();
         match parameter_len(request).filter(|_| has_bufmod) {
             Some(length) => self.bufmod_ioctl(memory, id, request, carrier, length),
             None => {

@@ -178,7 +178,7 @@ impl Kernel {
         let stream =
             self.datalink(id).filter(|stream| stream.is_bound()).ok_or_else(|| refuse(abi::DL_OUTSTATE))?;
         let address = part(control, 8, 4).ok_or_else(|| refuse(abi::DL_BADPRIM))?;
-        if control.u32_at(8) % 2 != 0 {
+        if !control.u32_at(8).is_multiple_of(2) {
             return Err(refuse(abi::DL_BADPRIM));
         }
         let link_id = stream.link.ok_or_else(|| refuse(abi::DL_OUTSTATE))?;
