@@ -3,6 +3,9 @@
 use serde_json::Value;
 use streams_model::{Errno, Outcome};
 
+/// The largest length or count a line may tell.
+const LARGEST: usize = 1 << 26;
+
 /// One observed call.
 #[derive(Clone, Debug)]
 pub(crate) struct Line {
@@ -58,6 +61,12 @@ impl Line {
             .flatten()
             .nth(nth)
             .unwrap_or_else(|| panic!("line {}: no descriptor {nth} in {:?}", self.number, self.args))
+    }
+
+    /// A length or count that the replay can make.
+    pub(crate) fn bounded(&self, number: usize) -> usize {
+        assert!(number <= LARGEST, "line {}: {number} is more than any record has", self.number);
+        number
     }
 
     /// The value behind "key=" in the arguments, up to the next key.

@@ -30,7 +30,7 @@ impl Datalinks {
     fn read_line(&mut self, line: &Line) -> Checked {
         let room = line.argument_at(1).split(' ').next().and_then(|room| room.parse().ok());
         let room = room.ok_or_else(|| format!("{UNKNOWN} a read of {}", line.args))?;
-        let (outcome, bytes) = self.caller.read(line.fd(0), room);
+        let (outcome, bytes) = self.caller.read(line.fd(0), line.bounded(room));
         line.compare(&outcome)?;
         if let Some(number) = line.note.strip_prefix("number ") {
             return equal("number", number.parse().ok(), bytes.get(14).copied());
@@ -44,7 +44,7 @@ impl Datalinks {
     }
 
     fn scatter_line(&mut self, line: &Line) -> Checked {
-        let rooms: Vec<usize> = line.argument_at(1).split('+').map_while(|room| room.parse().ok()).collect();
+        let rooms = line.lengths();
         let (outcome, bytes) = self.caller.readv(line.fd(0), &rooms);
         line.compare(&outcome)?;
         let shown = bytes.get(14..16).unwrap_or(&[]);

@@ -16,6 +16,7 @@ impl Datalinks {
     pub(super) fn burst_line(&mut self, line: &Line) -> Checked {
         let (count, length) =
             burst_of(&line.args).ok_or_else(|| format!("{UNKNOWN} a burst of {}", line.args))?;
+        line.bounded(count.saturating_mul(length) as usize / 1024);
         let reader = if line.args.starts_with("fd") { line.fd(0) } else { self.reader_or_new()? };
         let destination = self.address_of(reader)?;
         let nic = self.lower_of(reader)?;

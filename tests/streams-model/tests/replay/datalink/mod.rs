@@ -168,9 +168,17 @@ impl Line {
     /// Every number of the arguments, hexadecimal ones left out.
     fn numbers(&self) -> Vec<u64> {
         let words = self.args.split(|c: char| !c.is_ascii_alphanumeric());
-        let numbers: Vec<_> = words.filter_map(|word| word.parse().ok()).collect();
+        let numbers: Vec<u64> = words.filter_map(|word| word.parse().ok()).collect();
         assert!(!numbers.is_empty(), "line {}: no number in {:?}", self.number, self.args);
+        let largest = numbers.iter().max().copied().unwrap_or(0);
+        self.bounded(usize::try_from(largest).unwrap_or(usize::MAX));
         numbers
+    }
+
+    /// Lengths as in "14+186+0".
+    fn lengths(&self) -> Vec<usize> {
+        let lengths = self.argument_at(1).split('+').map_while(|length| length.parse().ok());
+        lengths.map(|length| self.bounded(length)).collect()
     }
 
     /// The arguments between commas; the first is the descriptor.
@@ -188,6 +196,8 @@ impl Line {
     fn keyed_number(&self, key: &str) -> Option<i64> {
         let rest = self.args.split(&format!("{key}=")).nth(1)?;
         let end = rest.char_indices().find(|(at, c)| !(c.is_ascii_digit() || *at == 0 && *c == '-'));
-        rest[..end.map_or(rest.len(), |(at, _)| at)].parse().ok()
+        let number: i64 = rest[..end.map_or(rest.len(), |(at, _)| at)].parse().ok()?;
+        self.bounded(usize::try_from(number).unwrap_or(0));
+        Some(number)
     }
 }

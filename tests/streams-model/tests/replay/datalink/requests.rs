@@ -26,7 +26,7 @@ impl Datalinks {
         let told = line.argument_at(1).split(' ').next().and_then(|length| length.parse().ok());
         let again = self.last_length.filter(|_| line.args.contains("again"));
         let length = told.or(again).ok_or_else(|| format!("{UNKNOWN} a write of {}", line.args))?;
-        self.last_length = Some(length);
+        self.last_length = Some(line.bounded(length));
         let told = frames::written(line, length);
         if let Some(destination) = told.as_ref().and_then(|frame| frame.get(..6)) {
             self.last_destination.copy_from_slice(destination);
@@ -82,8 +82,7 @@ impl Datalinks {
             return line.compare(&self.caller.writev(fd, &[&pair[0], &pair[1]]));
         }
         self.gathered += 1;
-        let lengths: Vec<usize> =
-            line.argument_at(1).split('+').map_while(|length| length.parse().ok()).collect();
+        let lengths = line.lengths();
         let frame = frames::numbered(lengths.iter().sum(), &head, self.gathered);
         let mut rest = frame.as_slice();
         let mut pieces = Vec::new();
