@@ -117,6 +117,8 @@ fn a_writer_that_was_stopped_goes_on_when_time_has_passed() {
     assert_eq!(host::poll_entry(&mut entry, 0), 0);
     thread::scope(|scope| {
         let waiting = scope.spawn(move || (host::poll_entry(&mut entry, 5000), entry.revents));
+        // By now it sleeps.
+        thread::sleep(Duration::from_millis(50));
         machine.advance(Duration::from_secs(10));
         assert_eq!(waiting.join().expect("polls"), (1, libc::POLLOUT));
     });

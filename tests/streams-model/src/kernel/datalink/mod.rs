@@ -8,6 +8,7 @@ mod acks;
 mod administrator;
 mod bandwidth;
 mod bufmod;
+mod description;
 mod faults;
 mod frame;
 mod hazards;

@@ -34,3 +34,26 @@ fn a_link_lies_over_what_is_there_with_an_address_of_its_own() {
     assert_eq!(caller.kernel.set_link_address("vnic0", NIC), Err(Errno::EBUSY));
     assert_eq!(caller.kernel.datalink_states()[1].address, OWN);
 }
+
+#[test]
+fn links_are_made_as_a_text_describes_them() {
+    let mut caller = crate::caller::Caller::default();
+    let text = "nic net0 2:8:20:0:0:1 1500; vnic vnic0 net0 2:8:20:0:1:0; etherstub stub0 2:0:0:0:0:1; vnic v1 stub0 2:0:0:0:0:2 5";
+    assert_eq!(caller.kernel.make_links(text), Ok(()));
+    let states = caller.kernel.datalink_states();
+    let seen: Vec<_> =
+        states.iter().map(|state| (state.name.as_str(), state.over.as_deref(), state.mtu)).collect();
+    let expected = [
+        ("net0", None, 1500),
+        ("vnic0", Some("net0"), 1500),
+        ("stub0", None, 9000),
+        ("v1", Some("stub0"), 9000),
+    ];
+    assert_eq!((seen.as_slice(), states[1].address), (&expected[..], OWN));
+    for wrong in
+        ["nic net1", "vnic v2 net9 2:0:0:0:0:3", "nic net0 2:0:0:0:0:4", "nic net2 2:0:0", "tap tap0 x"]
+    {
+        let error = caller.kernel.make_links(wrong).expect_err(wrong);
+        assert!(error.contains(wrong), "{error}");
+    }
+}

@@ -45,6 +45,7 @@ fn bufmod_raises_the_limit_and_keeps_frames_apart() {
     caller.ioctl(fd, abi::I_SRDOPT, i64::from(abi::RMSGD));
     caller.ask(fd, &bind(0x800));
     assert_eq!(burst(&mut caller, fd, 300, 1514), 174);
+    assert_eq!(burst(&mut caller, fd, 5000, 60), 4378, "four chunks and 512 bytes");
     caller.str_ioctl(fd, abi::SBIOCSFLAGS, 4, &(WHOLE_FRAMES | abi::SB_NO_DROPS).to_le_bytes());
     assert_eq!(burst(&mut caller, fd, 300, 1514), 175, "one waits in bufmod");
     caller.str_ioctl(fd, abi::SBIOCSSNAP, 4, &1000_u32.to_le_bytes());
