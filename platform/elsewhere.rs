@@ -10,8 +10,10 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 
-use super::tap::{FrameLimits, ReadFault, Refusal, Setting, WriteFault};
-use crate::attach::{AdoptError, AttachError, Config, DetachError, InterfaceName};
+use nix::net::if_::if_nametoindex;
+
+use super::tap::{FrameLimits, HostCan, Kind, ReadFault, Refusal, Setting, WriteFault};
+use crate::attach::{AdoptError, AttachError, Config, DetachError, InterfaceName, Owner};
 use crate::wire::Offload;
 
 const LIMITS: FrameLimits = FrameLimits { shortest: 14, longest: 65535 + 14 };
@@ -27,6 +29,7 @@ pub(crate) fn remedy_of_setting(_: Setting, _: &io::Error) -> &'static str {
 #[derive(Debug)]
 pub(crate) struct Interface {
     fd: OwnedFd,
+    kind: Kind,
     offload: Offload,
     limits: FrameLimits,
 }
@@ -37,15 +40,15 @@ impl Interface {
     }
 
     /// Takes any character device that is open for reading and writing, unless its node's name shows that it is no TAP.
-    pub(crate) fn adopt(fd: OwnedFd, offload: &Offload) -> Result<Self, AdoptError> {
-        match refusal(fd.as_fd(), offload) {
+    pub(crate) fn adopt(fd: OwnedFd, config: &Config) -> Result<Self, AdoptError> {
+        match refusal(fd.as_fd(), &config.offload) {
             Some(refusal) => Err(refusal.give_back(fd)),
-            None => Ok(Self { fd, offload: Offload::NONE, limits: LIMITS }),
+            None => Ok(Self { fd, kind: Kind::Device, offload: Offload::NONE, limits: LIMITS }),
         }
     }
 
-    pub(crate) fn socket(fd: OwnedFd, offload: Offload, limits: FrameLimits) -> Self {
-        Self { fd, offload, limits }
+    pub(crate) fn socket(fd: OwnedFd, kind: Kind, offload: Offload) -> Self {
+        Self { fd, kind, offload, limits: FrameLimits::OF_SOCKET }
     }
 
     pub(crate) fn reattach(&self, _: &Config) -> Result<(bool, Offload), AttachError> {
@@ -61,6 +64,10 @@ impl Interface {
         Ok(self.fd)
     }
 
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind
+    }
+
     pub(crate) fn offload(&self) -> Offload {
         self.offload
     }
@@ -72,6 +79,31 @@ impl Interface {
     /// Only a socket has a header here, and what its peer sends is between the peer and the caller.
     pub(crate) fn set_offload(&self, wanted: Offload) -> io::Result<Offload> {
         Ok(wanted)
+    }
+
+    /// Only a socket can have a header, and no request about it.
+    pub(crate) fn set_header_len(&self, _: usize) -> io::Result<()> {
+        Ok(())
+    }
+
+    pub(crate) fn host_can(&self) -> HostCan {
+        if self.offload.header_len == 0 { HostCan::NOTHING } else { HostCan::EVERYTHING }
+    }
+
+    pub(crate) fn created(&self) -> bool {
+        false
+    }
+
+    pub(crate) fn add_queues(&self, _: u16) -> Result<Vec<Self>, AttachError> {
+        Err(AttachError::Unsupported { what: "more than one queue" })
+    }
+
+    pub(crate) fn persist(&self, _: Owner) -> Result<(), AttachError> {
+        Err(AttachError::Unsupported { what: "a TAP that outlives its owner" })
+    }
+
+    pub(crate) fn index(&self) -> io::Result<u32> {
+        Ok(if_nametoindex(self.name()?.as_bytes())?)
     }
 
     pub(crate) fn name(&self) -> io::Result<InterfaceName> {
@@ -115,6 +147,9 @@ unsupported! {
     is_up() -> bool;
     set_up(bool) -> ();
     set_address(IpAddr, u8) -> ();
+    addresses() -> Vec<(IpAddr, u8)>;
+    queue_length() -> u32;
+    set_queue_length(u32) -> ();
 }
 
 impl AsFd for Interface {
@@ -143,7 +178,7 @@ pub(crate) fn read_fault(errno: i32) -> ReadFault {
     match errno {
         libc::EAGAIN => ReadFault::Empty,
         libc::EINTR => ReadFault::Interrupted,
-        libc::ENXIO | libc::ENODEV | libc::ECONNRESET | libc::ENOTCONN => ReadFault::Gone,
+        libc::ENXIO | libc::ENODEV => ReadFault::Gone,
         // tap(4): the interface is down or not ready.
         libc::EHOSTDOWN => ReadFault::Empty,
         _ => ReadFault::Other,
@@ -158,7 +193,6 @@ pub(crate) fn write_fault(errno: i32) -> WriteFault {
         libc::EHOSTDOWN | libc::ENETDOWN => WriteFault::Down,
         libc::EMSGSIZE => WriteFault::BadLength,
         libc::ENXIO | libc::ENODEV => WriteFault::Gone,
-        libc::ECONNREFUSED | libc::ECONNRESET | libc::ENOTCONN | libc::EPIPE => WriteFault::Gone,
         _ => WriteFault::Other,
     }
 }

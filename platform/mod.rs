@@ -7,22 +7,25 @@
 //! | method | does |
 //! |---|---|
 //! | `attach(name, &Config, queues) -> Result<Vec<Self>, AttachError>` | makes or opens the interface, and applies the settings of the configuration |
-//! | `adopt(OwnedFd, &Offload) -> Result<Self, AdoptError>` | says what a foreign character device is, and prepares it; it is open for reading and writing, non-blocking and close-on-exec already |
-//! | `socket(OwnedFd, Offload, FrameLimits) -> Self` | takes a datagram socket whose peer stands at the other end of the cable; it has no interface to ask |
+//! | `adopt(OwnedFd, &Config) -> Result<Self, AdoptError>` | says what a foreign character device is, and prepares it; it is open for reading and writing, non-blocking and close-on-exec already |
+//! | `socket(OwnedFd, Kind, Offload) -> Self` | takes a datagram socket whose peer stands at the other end of the cable; it has no interface to ask |
 //! | `reattach(&self, &Config) -> Result<(bool, Offload), AttachError>` | binds the interface again after its removal: `true` when a poller must register the descriptor anew, and the offloads granted |
 //! | `detach(self) -> Result<(), DetachError>` | does what a drop does, and tells what failed |
 //! | `as_fd(&self)`, `into_fd(self) -> Result<OwnedFd, Self>` | lend the descriptor; give it out where it is all there is |
-//! | `offload(&self) -> Offload`, `limits(&self) -> FrameLimits` | what was granted at the attach; the lengths of frame that the host takes |
+//! | `kind(&self) -> Kind`, `offload(&self) -> Offload`, `host_can(&self) -> HostCan`, `limits(&self) -> FrameLimits`, `created(&self) -> bool` | what the descriptor is; what was granted at the attach; what the host cuts; the lengths of frame that it takes; whether the attach made the interface |
 //! | `set_offload(&self, Offload) -> io::Result<Offload>` | changes the offloads, and says what was granted |
+//! | `set_header_len(&self, usize) -> io::Result<()>` | changes the length of the header, where there is one |
+//! | `add_queues(&self, u16) -> Result<Vec<Self>, AttachError>`, `persist(&self, Owner) -> Result<(), AttachError>` | opens more queues; makes the interface outlive its descriptors |
 //! | `set_queue_enabled(&self, bool) -> io::Result<()>` | attaches or detaches one queue of several |
-//! | `name`, `mtu`, `set_mtu`, `hardware_address`, `set_hardware_address`, `is_up`, `set_up`, `set_address`, `set_carrier`, `dropped_by_host` | what a `Tap` asks of its interface, each time anew, since an interface can be renamed |
+//! | `name`, `index`, `addresses`, `queue_length`, `set_queue_length`, `mtu`, `set_mtu`, `hardware_address`, `set_hardware_address`, `is_up`, `set_up`, `set_address`, `set_carrier`, `dropped_by_host` | what a `Tap` asks of its interface, each time anew, since an interface can be renamed |
 //! | `name_of(BorrowedFd) -> io::Result<InterfaceName>` | the name of the interface behind a descriptor that is not adopted yet |
 //!
 //! Beside it stand:
 //!
 //! - `check_name(&str)`: the system's rule for names, asked before any call;
 //! - `remedy_of_setting(Setting, &io::Error)`: what an administrator can do about a setting that was refused; may be empty;
-//! - `read_fault`, `write_fault`: what an errno of the frames' descriptor means. The only place where that is decided.
+//! - `read_fault(errno)`, `write_fault(errno)`: what an errno of a device means; those of sockets are the same everywhere
+//!   (`Kind`). Nothing else decides that.
 //!
 //! What the frames' descriptor promises the engine: it is non-blocking and close-on-exec; one read takes exactly one
 //! frame and one write puts exactly one; with `offload.header_len` a virtio-net header of that length precedes each; a
@@ -64,6 +67,5 @@ cfg_if::cfg_if! {
     }
 }
 
-pub(crate) use sys::{read_fault, write_fault};
 pub use tap::Tap;
 pub(crate) use tap::{FrameLimits, ReadFault, WriteFault, is_refusal};

@@ -64,9 +64,10 @@
 //!
 //! # System calls
 //!
-//! One for each frame, or for each segment where it is cut here. On Linux for x86-64 and aarch64 it is made in place, and not
-//! by way of the C library. A program that puts functions of its own before those of the C library builds with
-//! `RUSTFLAGS=--cfg=tap_plumb_libc`.
+//! One for each frame, or for each segment where it is cut here: read, readv, write or writev, and no other, whatever the
+//! outcome. On Linux on x86-64 and aarch64 the instruction stands in the caller's loop; elsewhere the C library is called. Build
+//! with `RUSTFLAGS=--cfg=tap_plumb_libc` to have it called everywhere, for tests that stand in for the C library and for
+//! sanitizers.
 //!
 //! # Log
 //!

@@ -12,7 +12,7 @@ use crate::attach::AdoptError;
 /// Adopts the control stream of a device, whoever plumbs IP over it. Anything else is refused with what it is.
 pub(super) fn adopt(fd: OwnedFd) -> Result<Interface, AdoptError> {
     match recognise(fd.as_fd()).and_then(|()| set_read_mode(fd.as_fd())) {
-        Ok(()) => Ok(Interface::of_stream(fd, None)),
+        Ok(()) => Ok(Interface::of_stream(fd, None, false)),
         Err(refusal) => Err(refusal.give_back(fd)),
     }
 }

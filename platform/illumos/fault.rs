@@ -1,4 +1,4 @@
-//! What an errno of the frames' descriptor means. read(2), write(2), streamio(4I); unix(4P) for a datagram socket.
+//! What an errno of a control stream means. read(2), write(2), streamio(4I).
 
 use super::super::tap::{ReadFault, WriteFault};
 
@@ -10,7 +10,6 @@ pub(crate) fn read_fault(errno: i32) -> ReadFault {
         libc::EAGAIN => ReadFault::Empty,
         libc::EINTR => ReadFault::Interrupted,
         libc::ENXIO | libc::EIO | libc::ENODEV | libc::ENOSR => ReadFault::Gone,
-        libc::ECONNRESET | libc::ENOTCONN => ReadFault::Gone,
         _ => ReadFault::Other,
     }
 }
@@ -24,7 +23,6 @@ pub(crate) fn write_fault(errno: i32) -> WriteFault {
         libc::ENOSR | libc::ENOMEM | libc::ENOBUFS => WriteFault::NoBufferSpace,
         libc::ENETDOWN => WriteFault::Down,
         libc::EIO | libc::ENXIO | libc::ENODEV => WriteFault::Gone,
-        libc::EPIPE | libc::ECONNREFUSED | libc::ECONNRESET | libc::ENOTCONN => WriteFault::Gone,
         _ => WriteFault::Other,
     }
 }

@@ -5,14 +5,16 @@ use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::super::tap::FrameLimits;
+use nix::net::if_::if_nametoindex;
+
+use super::super::tap::{FrameLimits, HostCan, Kind};
 use super::ip::IpInterface;
 use super::mux_link::{Family, Mux};
 use super::name::{Ppa, TapName};
 use super::plumb::{self, Muxes};
 use super::plumbing::Plumbing;
 use super::{adopt, control, dlpi, options, refusal, streams};
-use crate::attach::{AdoptError, AttachError, Config, DetachError, InterfaceName, Source};
+use crate::attach::{AdoptError, AttachError, Config, DetachError, InterfaceName, Owner, Source};
 use crate::wire::Offload;
 
 /// What the driver's queue takes: `tunminfo` of its `tun.c`. The stream head refuses anything else with `ERANGE`.
@@ -24,9 +26,12 @@ pub(crate) struct Interface {
     /// `None` where somebody else plumbs, and for a socket.
     plumbing: Mutex<Option<Plumbing>>,
     fd: OwnedFd,
+    kind: Kind,
     /// As granted at the attach: none but those of a socket.
     offload: Offload,
     limits: FrameLimits,
+    /// This process made the device.
+    created: bool,
 }
 
 impl Interface {
@@ -35,23 +40,25 @@ impl Interface {
         let wanted = name.map(TapName::parse).transpose()?;
         options::check(config, wanted, queues)?;
         if config.external_plumbing {
-            return Ok(vec![Self::of_stream(bare(wanted, config)?, None)]);
+            return Ok(vec![Self::of_stream(bare(wanted, config)?, None, true)]);
         }
         let (control, plumbing) = plumb::attach(wanted, config)?;
-        Ok(vec![Self::of_stream(control, Some(plumbing))])
+        Ok(vec![Self::of_stream(control, Some(plumbing), true)])
     }
 
     /// The driver has no offload to grant, whatever is asked for.
-    pub(crate) fn adopt(fd: OwnedFd, _: &Offload) -> Result<Self, AdoptError> {
+    pub(crate) fn adopt(fd: OwnedFd, _: &Config) -> Result<Self, AdoptError> {
         adopt::adopt(fd)
     }
 
-    pub(super) fn of_stream(fd: OwnedFd, plumbing: Option<Plumbing>) -> Self {
-        Self { plumbing: Mutex::new(plumbing), fd, offload: Offload::NONE, limits: LIMITS }
+    pub(super) fn of_stream(fd: OwnedFd, plumbing: Option<Plumbing>, created: bool) -> Self {
+        let (kind, offload) = (Kind::Device, Offload::NONE);
+        Self { plumbing: Mutex::new(plumbing), fd, kind, offload, limits: LIMITS, created }
     }
 
-    pub(crate) fn socket(fd: OwnedFd, offload: Offload, limits: FrameLimits) -> Self {
-        Self { plumbing: Mutex::new(None), fd, offload, limits }
+    pub(crate) fn socket(fd: OwnedFd, kind: Kind, offload: Offload) -> Self {
+        let limits = FrameLimits::OF_SOCKET;
+        Self { plumbing: Mutex::new(None), fd, kind, offload, limits, created: false }
     }
 
     /// Plumbs anew over a new control stream, which takes the number of the old one: that one cannot be used again, a stream
@@ -112,6 +119,10 @@ impl Interface {
         if self.plumbing().is_some() { Err(self) } else { Ok(self.fd) }
     }
 
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind
+    }
+
     pub(crate) fn offload(&self) -> Offload {
         self.offload
     }
@@ -123,6 +134,46 @@ impl Interface {
     /// The driver has none to grant. With a header it is a socket, whose peer alone knows what it sends.
     pub(crate) fn set_offload(&self, wanted: Offload) -> io::Result<Offload> {
         Ok(if wanted.header_len == 0 { Offload::NONE } else { wanted })
+    }
+
+    /// With a header it is a socket, whose peer's business it is.
+    pub(crate) fn host_can(&self) -> HostCan {
+        if self.offload.header_len == 0 { HostCan::NOTHING } else { HostCan::EVERYTHING }
+    }
+
+    /// Only a socket can have a header, and no request about it.
+    pub(crate) fn set_header_len(&self, _: usize) -> io::Result<()> {
+        Ok(())
+    }
+
+    pub(crate) fn created(&self) -> bool {
+        self.created
+    }
+
+    pub(crate) fn add_queues(&self, _: u16) -> Result<Vec<Self>, AttachError> {
+        Err(AttachError::Unsupported { what: "more than one queue" })
+    }
+
+    /// A device lives as long as its control stream.
+    pub(crate) fn persist(&self, _: Owner) -> Result<(), AttachError> {
+        Err(AttachError::Unsupported { what: options::PERSISTENT })
+    }
+
+    pub(crate) fn queue_length(&self) -> io::Result<u32> {
+        Err(io::Error::new(io::ErrorKind::Unsupported, options::QUEUE_LENGTH))
+    }
+
+    pub(crate) fn set_queue_length(&self, _: u32) -> io::Result<()> {
+        Err(io::Error::new(io::ErrorKind::Unsupported, options::QUEUE_LENGTH))
+    }
+
+    /// `if_nametoindex(3SOCKET)`
+    pub(crate) fn index(&self) -> io::Result<u32> {
+        Ok(if_nametoindex(self.name()?.as_bytes())?)
+    }
+
+    pub(crate) fn addresses(&self) -> io::Result<Vec<(IpAddr, u8)>> {
+        Err(io::Error::new(io::ErrorKind::Unsupported, "the addresses are not read here"))
     }
 
     /// A device has one control stream, and a frame no choice of queue.

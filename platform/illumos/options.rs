@@ -6,10 +6,19 @@ use crate::attach::{AttachError, Config, Creation};
 /// Why an address is none that a host can have.
 pub(super) const NO_STATION_ADDRESS: &str = "it is all zero or a group's, not the address of one station";
 
+pub(super) const PERSISTENT: &str = "a TAP that outlives its owner";
+pub(super) const QUEUE_LENGTH: &str = "a choice of the queue's length";
+
 /// Refuses what the system has not, and what contradicts itself.
 pub(super) fn check(config: &Config, name: Option<TapName>, queues: u16) -> Result<(), AttachError> {
     if queues > 1 {
         return Err(AttachError::Unsupported { what: "more than one queue" });
+    }
+    if config.persistent.is_some() {
+        return Err(AttachError::Unsupported { what: PERSISTENT });
+    }
+    if config.queue_length.is_some() {
+        return Err(AttachError::Unsupported { what: QUEUE_LENGTH });
     }
     check_creation(config)?;
     check_addresses(config)?;

@@ -7,11 +7,11 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use nix::sys::stat::{fstat, major, minor};
 
 use super::super::tap::Refusal;
-use super::bound::{Bound, DETACHED, HEADER, MULTI_QUEUE, TUN};
+use super::bound::{Bound, DETACHED, HEADER, MULTI_QUEUE, PAGES_ONLY, TUN};
 use super::interface::Interface;
 use super::ioctl;
-use super::state::{self, Cause, Failure};
-use crate::attach::AdoptError;
+use super::state::{self, Cause, Failure, State};
+use crate::attach::{AdoptError, Config};
 use crate::wire::Offload;
 
 /// The device numbers of `/dev/net/tun`.
@@ -21,28 +21,51 @@ const TUN_DEVICE: (u64, u64) = (10, 200);
 const DEFAULT_HEADER: usize = 12;
 
 /// Prepares a character device that is a TAP or a macvtap, and refuses any other.
-pub(super) fn adopt(fd: OwnedFd, offload: &Offload) -> Result<Interface, AdoptError> {
-    match prepare(fd.as_fd(), *offload) {
-        Ok((offload, multi_queue)) => Ok(Interface::new(fd, offload, multi_queue)),
+pub(super) fn adopt(fd: OwnedFd, config: &Config) -> Result<Interface, AdoptError> {
+    match prepare(fd.as_fd(), config) {
+        Ok((state, multi_queue)) => Ok(Interface::new(fd, state, multi_queue, false)),
         Err(refusal) => Err(refusal.give_back(fd)),
     }
 }
 
-fn prepare(fd: BorrowedFd<'_>, asked: Offload) -> Result<(Offload, bool), Refusal> {
+fn prepare(fd: BorrowedFd<'_>, config: &Config) -> Result<(State, bool), Refusal> {
     let bound = Bound::of(fd).map_err(|source| no_tap(fd, source))?;
     check_mode(fd, &bound)?;
-    let wanted = wanted(&bound, asked)?;
+    let wanted = wanted(&bound, config.offload)?;
+    let state = if config.keep_state {
+        keep(fd, &bound, wanted, config.offload.header_len)
+    } else {
+        reset(fd, &bound, wanted)
+    };
+    state.map(|state| (state, bound.has(MULTI_QUEUE)))
+}
+
+fn reset(fd: BorrowedFd<'_>, bound: &Bound, wanted: Offload) -> Result<State, Refusal> {
     let old_header = ioctl::GET_HEADER_LEN.get(fd).ok();
-    match state::reset(fd, wanted) {
-        Ok(granted) => Ok((granted, bound.has(MULTI_QUEUE))),
-        Err(failure) => {
-            // The caller gets the descriptor back as it was, as far as the kernel lets us.
-            if let Some(len) = old_header {
-                let _ = ioctl::SET_HEADER_LEN.set(fd, len);
-            }
-            Err(refuses(&bound, failure))
+    state::reset(fd, wanted).map_err(|failure| {
+        // The caller gets the descriptor back as it was, as far as the kernel lets us.
+        if let Some(len) = old_header {
+            let _ = ioctl::SET_HEADER_LEN.set(fd, len);
         }
+        refuses(bound, failure)
+    })
+}
+
+/// Somebody else may be using the TAP, so that not even the header can change.
+fn keep(fd: BorrowedFd<'_>, bound: &Bound, wanted: Offload, asked_len: usize) -> Result<State, Refusal> {
+    let mut wanted = wanted;
+    if wanted.header_len > 0 {
+        let found = state::header_len(fd).map_err(|failure| refuses(bound, failure))?;
+        if !matches!(found, 10 | 12) || asked_len > 0 && asked_len != found {
+            return Err(Refusal {
+                found: format!("{} with a virtio-net header of {found} bytes", title(bound)),
+                remedy: "ask for an offload with that header, of 10 or 12 bytes, or do not keep its state",
+                source: None,
+            });
+        }
+        wanted.header_len = found;
     }
+    state::keep(fd, wanted).map_err(|failure| refuses(bound, failure))
 }
 
 fn check_mode(fd: BorrowedFd<'_>, bound: &Bound) -> Result<(), Refusal> {
@@ -55,6 +78,12 @@ fn check_mode(fd: BorrowedFd<'_>, bound: &Bound) -> Result<(), Refusal> {
     }
     if bound.has(DETACHED) {
         return refuse(format!("a detached queue of {}", title(bound)), "attach it first (TUNSETQUEUE)");
+    }
+    if bound.has(PAGES_ONLY) {
+        return refuse(
+            format!("{} with IFF_NAPI_FRAGS, which takes no slice longer than a page", title(bound)),
+            "open it without IFF_NAPI_FRAGS",
+        );
     }
     if !is_tun_device(fd) {
         // A macvtap has no packet-info.

@@ -13,7 +13,10 @@ pub(super) const TAP: u16 = libc::IFF_TAP as u16;
 pub(super) const NO_PACKET_INFO: u16 = libc::IFF_NO_PI as u16;
 pub(super) const HEADER: u16 = libc::IFF_VNET_HDR as u16;
 pub(super) const MULTI_QUEUE: u16 = libc::IFF_MULTI_QUEUE as u16;
+pub(super) const PERSISTENT: u16 = libc::IFF_PERSIST as u16;
 pub(super) const EXCLUSIVE: u16 = libc::IFF_TUN_EXCL as u16;
+/// Each slice of a frame must lie in one page, and a frame has 18 of them at most.
+pub(super) const PAGES_ONLY: u16 = libc::IFF_NAPI_FRAGS as u16;
 pub(super) const DETACHED: u16 = libc::IFF_DETACH_QUEUE as u16;
 const ATTACHED: u16 = libc::IFF_ATTACH_QUEUE as u16;
 

@@ -12,22 +12,17 @@ use super::ioctl::{self, Request};
 use super::netdev::NetDevice;
 use super::rtnetlink::Rtnetlink;
 use super::{remedy, tun};
-use crate::attach::AttachError;
+use crate::attach::{AttachError, Config};
 
 /// The kernel lets go of a killed owner's interface some milliseconds later; this is the first wait, each next one doubles.
 const FIRST_WAIT: Duration = Duration::from_millis(1);
 const LONGEST_WAIT: Duration = Duration::from_millis(16);
 
 /// Binds `fd` to the interface `name` (empty: the kernel's choice), which is made when there is none. A busy one is asked
-/// for again until `timeout` is over.
-pub(super) fn claim(
-    fd: BorrowedFd<'_>,
-    name: &[u8],
-    flags: u16,
-    timeout: Duration,
-) -> Result<(), AttachError> {
+/// for again until its time is over.
+pub(super) fn claim(fd: BorrowedFd<'_>, name: &[u8], flags: u16, config: &Config) -> Result<(), AttachError> {
     let request = Request::about(name).with_flags(flags);
-    let start = Instant::now();
+    let (start, timeout) = (Instant::now(), config.busy_timeout);
     let mut wait = FIRST_WAIT;
     loop {
         match ioctl::SET_IFF.call(fd, request) {
@@ -36,16 +31,19 @@ pub(super) fn claim(
                 sleep(wait.min(timeout.saturating_sub(start.elapsed())));
                 wait = LONGEST_WAIT.min(wait * 2);
             }
-            Err(error) => return Err(explain(error, name, flags)),
+            Err(error) => return Err(explain(error, name, flags, config)),
         }
     }
 }
 
-fn explain(source: io::Error, name: &[u8], flags: u16) -> AttachError {
+fn explain(source: io::Error, name: &[u8], flags: u16, config: &Config) -> AttachError {
     let text = String::from_utf8_lossy(name).into_owned();
     match source.raw_os_error() {
         Some(libc::EBUSY) if flags & EXCLUSIVE != 0 => AttachError::Exists { name: text, source },
-        Some(libc::EBUSY) => AttachError::Busy { holder: holders(name), name: text, source },
+        Some(libc::EBUSY) => {
+            let holder = if config.name_holder { holders(name) } else { String::new() };
+            AttachError::Busy { holder, name: text, source }
+        }
         Some(libc::EINVAL) => wrong_kind(source, name, text, flags),
         Some(libc::ENOTTY) => no_node(source),
         _ => {

@@ -1,4 +1,4 @@
-//! What an errno of the frames' descriptor means (`drivers/net/tun.c`; unix(7) for socket pairs).
+//! What an errno of a TAP or a macvtap means (`drivers/net/tun.c`, `drivers/net/tap.c`).
 
 use super::super::tap::{ReadFault, WriteFault};
 
@@ -6,7 +6,7 @@ pub(crate) fn read_fault(errno: i32) -> ReadFault {
     match errno {
         libc::EAGAIN => ReadFault::Empty,
         libc::EINTR => ReadFault::Interrupted,
-        libc::EBADFD | libc::ENODEV | libc::ENXIO | libc::ECONNRESET | libc::ENOTCONN => ReadFault::Gone,
+        libc::EBADFD | libc::ENODEV | libc::ENXIO | libc::ENOLINK => ReadFault::Gone,
         // EFAULT is what the removal answers to a read that blocks; this one never does, so the address was bad.
         _ => ReadFault::Other,
     }
@@ -19,8 +19,7 @@ pub(crate) fn write_fault(errno: i32) -> WriteFault {
         libc::ENOBUFS | libc::ENOMEM => WriteFault::NoBufferSpace,
         libc::EIO => WriteFault::Down,
         libc::EMSGSIZE => WriteFault::BadLength,
-        libc::EBADFD | libc::ENODEV | libc::ENXIO => WriteFault::Gone,
-        libc::ECONNREFUSED | libc::ECONNRESET | libc::ENOTCONN | libc::EPIPE => WriteFault::Gone,
+        libc::EBADFD | libc::ENODEV | libc::ENXIO | libc::ENOLINK => WriteFault::Gone,
         _ => WriteFault::Other,
     }
 }
@@ -37,8 +36,9 @@ mod tests {
             (libc::EBADFD, ReadFault::Gone),
             (libc::ENODEV, ReadFault::Gone),
             (libc::ENXIO, ReadFault::Gone),
-            (libc::ECONNRESET, ReadFault::Gone),
-            (libc::ENOTCONN, ReadFault::Gone),
+            (libc::ENOLINK, ReadFault::Gone),
+            // What a socket says, and no TAP.
+            (libc::ECONNRESET, ReadFault::Other),
             (libc::EFAULT, ReadFault::Other),
             (libc::EINVAL, ReadFault::Other),
             (libc::EIO, ReadFault::Other),
@@ -59,10 +59,8 @@ mod tests {
             (libc::EBADFD, WriteFault::Gone),
             (libc::ENODEV, WriteFault::Gone),
             (libc::ENXIO, WriteFault::Gone),
-            (libc::ECONNREFUSED, WriteFault::Gone),
-            (libc::ECONNRESET, WriteFault::Gone),
-            (libc::ENOTCONN, WriteFault::Gone),
-            (libc::EPIPE, WriteFault::Gone),
+            (libc::ENOLINK, WriteFault::Gone),
+            (libc::ECONNREFUSED, WriteFault::Other),
             (libc::EINVAL, WriteFault::Other),
             (libc::EFAULT, WriteFault::Other),
         ] {

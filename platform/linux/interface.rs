@@ -4,9 +4,13 @@ use std::io;
 use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use super::super::tap::{FrameLimits, settings};
+use nix::sys::socket::getsockopt;
+use nix::sys::socket::sockopt::SndBuf;
+
+use super::super::tap::{FrameLimits, HostCan, Kind, settings};
+use super::state::{Cause, Failure, State};
 use super::{adopt, bound, netdev, state, tun};
-use crate::attach::{AdoptError, AttachError, Config, DetachError, InterfaceName};
+use crate::attach::{AdoptError, AttachError, Config, DetachError, InterfaceName, Owner};
 use crate::wire::Offload;
 
 /// A frame needs its Ethernet header; the kernel knows no longest one, so the limit is the largest IP packet with an
@@ -16,16 +20,21 @@ const LIMITS: FrameLimits = FrameLimits { shortest: 14, longest: 65535 + 14 + 8 
 #[derive(Debug)]
 pub(crate) struct Interface {
     fd: OwnedFd,
+    kind: Kind,
     /// As granted at the attach.
     offload: Offload,
+    host_can: HostCan,
     limits: FrameLimits,
     /// The interface is in multi-queue mode, which a removed one must be given again.
     multi_queue: bool,
+    /// The attach made it.
+    created: bool,
 }
 
 impl Interface {
-    pub(super) fn new(fd: OwnedFd, offload: Offload, multi_queue: bool) -> Self {
-        Self { fd, offload, limits: LIMITS, multi_queue }
+    pub(super) fn new(fd: OwnedFd, state: State, multi_queue: bool, created: bool) -> Self {
+        let State { granted: offload, host_can } = state;
+        Self { fd, kind: Kind::Device, offload, host_can, limits: LIMITS, multi_queue, created }
     }
 
     pub(crate) fn attach(name: Option<&str>, config: &Config, queues: u16) -> Result<Vec<Self>, AttachError> {
@@ -34,12 +43,17 @@ impl Interface {
         Ok(queues)
     }
 
-    pub(crate) fn adopt(fd: OwnedFd, offload: &Offload) -> Result<Self, AdoptError> {
-        adopt::adopt(fd, offload)
+    pub(crate) fn adopt(fd: OwnedFd, config: &Config) -> Result<Self, AdoptError> {
+        adopt::adopt(fd, config)
     }
 
-    pub(crate) fn socket(fd: OwnedFd, offload: Offload, limits: FrameLimits) -> Self {
-        Self { fd, offload, limits, multi_queue: false }
+    pub(crate) fn socket(fd: OwnedFd, kind: Kind, offload: Offload) -> Self {
+        // What its peer makes of a header is between the peer and the caller.
+        let host_can = if offload.header_len > 0 { HostCan::EVERYTHING } else { HostCan::NOTHING };
+        let mut limits = FrameLimits::OF_SOCKET;
+        let longest = longest_datagram(fd.as_fd(), kind).saturating_sub(offload.header_len);
+        limits.longest = limits.longest.min(longest);
+        Self { fd, kind, offload, host_can, limits, multi_queue: false, created: false }
     }
 
     pub(crate) fn reattach(&self, config: &Config) -> Result<(bool, Offload), AttachError> {
@@ -57,6 +71,10 @@ impl Interface {
         Ok(self.fd)
     }
 
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind
+    }
+
     pub(crate) fn offload(&self) -> Offload {
         self.offload
     }
@@ -65,8 +83,42 @@ impl Interface {
         self.limits
     }
 
+    pub(crate) fn host_can(&self) -> HostCan {
+        self.host_can
+    }
+
+    pub(crate) fn created(&self) -> bool {
+        self.created
+    }
+
+    pub(crate) fn add_queues(&self, count: u16) -> Result<Vec<Self>, AttachError> {
+        if !self.multi_queue {
+            return Err(AttachError::Unsupported {
+                what: "a further queue of an interface with a single one",
+            });
+        }
+        let state = State { granted: self.offload, host_can: self.host_can };
+        (0..count).map(|_| tun::add_queue(self.as_fd(), state)).collect()
+    }
+
+    pub(crate) fn persist(&self, owner: Owner) -> Result<(), AttachError> {
+        tun::persist(self.as_fd(), owner)
+    }
+
+    /// A socket has no such request, and needs none: what its peer sends is between the peer and the caller.
+    pub(crate) fn set_header_len(&self, len: usize) -> io::Result<()> {
+        match state::set_header_len(self.as_fd(), len) {
+            Err(Failure { cause: Cause::Refused(error), .. }) => match error.raw_os_error() {
+                Some(libc::ENOTTY | libc::EOPNOTSUPP) => Ok(()),
+                _ => Err(error),
+            },
+            Err(Failure { cause: Cause::ReadBack { .. }, .. }) => Err(io::ErrorKind::Unsupported.into()),
+            Ok(()) => Ok(()),
+        }
+    }
+
     pub(crate) fn set_offload(&self, wanted: Offload) -> io::Result<Offload> {
-        state::set_offload(self.as_fd(), wanted)
+        state::set_offload(self.as_fd(), wanted, self.host_can)
     }
 
     pub(crate) fn set_queue_enabled(&self, enabled: bool) -> io::Result<()> {
@@ -83,6 +135,22 @@ impl Interface {
 
     pub(crate) fn name_of(fd: BorrowedFd<'_>) -> io::Result<InterfaceName> {
         netdev::name(fd)
+    }
+
+    pub(crate) fn index(&self) -> io::Result<u32> {
+        netdev::index(self.as_fd())
+    }
+
+    pub(crate) fn addresses(&self) -> io::Result<Vec<(IpAddr, u8)>> {
+        netdev::addresses(self.as_fd())
+    }
+
+    pub(crate) fn queue_length(&self) -> io::Result<u32> {
+        netdev::queue_length(self.as_fd())
+    }
+
+    pub(crate) fn set_queue_length(&self, frames: u32) -> io::Result<()> {
+        netdev::set_queue_length(self.as_fd(), frames)
     }
 
     pub(crate) fn mtu(&self) -> io::Result<u32> {
@@ -122,5 +190,14 @@ impl AsFd for Interface {
     #[inline]
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
+    }
+}
+
+/// The longest datagram that a socket takes, in bytes: what a UDP packet has room for, or what the send buffer holds beside
+/// the kernel's own 32 bytes (unix(7)).
+fn longest_datagram(fd: BorrowedFd<'_>, kind: Kind) -> usize {
+    match kind {
+        Kind::Internet => 65535 - 20 - 8,
+        _ => getsockopt(&fd, SndBuf).map_or(usize::MAX, |buffer| buffer.saturating_sub(32)),
     }
 }

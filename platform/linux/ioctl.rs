@@ -24,6 +24,8 @@ pub(super) const GET_FLAGS: IfreqCall = IfreqCall(libc::SIOCGIFFLAGS as libc::Io
 pub(super) const SET_FLAGS: IfreqCall = IfreqCall(libc::SIOCSIFFLAGS as libc::Ioctl);
 pub(super) const GET_MTU: IfreqCall = IfreqCall(libc::SIOCGIFMTU as libc::Ioctl);
 pub(super) const SET_MTU: IfreqCall = IfreqCall(libc::SIOCSIFMTU as libc::Ioctl);
+pub(super) const GET_QUEUE_LENGTH: IfreqCall = IfreqCall(libc::SIOCGIFTXQLEN as libc::Ioctl);
+pub(super) const SET_QUEUE_LENGTH: IfreqCall = IfreqCall(libc::SIOCSIFTXQLEN as libc::Ioctl);
 pub(super) const GET_MAC: IfreqCall = IfreqCall(libc::SIOCGIFHWADDR as libc::Ioctl);
 pub(super) const SET_MAC: IfreqCall = IfreqCall(libc::SIOCSIFHWADDR as libc::Ioctl);
 
@@ -72,6 +74,9 @@ impl IntCall {
 pub(super) struct ValueCall(libc::Ioctl);
 
 pub(super) const SET_OFFLOAD: ValueCall = ValueCall(libc::TUNSETOFFLOAD);
+pub(super) const SET_OWNER: ValueCall = ValueCall(libc::TUNSETOWNER);
+pub(super) const SET_GROUP: ValueCall = ValueCall(libc::TUNSETGROUP);
+pub(super) const SET_PERSISTENT: ValueCall = ValueCall(libc::TUNSETPERSIST);
 /// Its argument is ignored.
 pub(super) const DETACH_FILTER: ValueCall = ValueCall(libc::TUNDETACHFILTER);
 

@@ -54,9 +54,25 @@ pub(super) fn set_up(fd: BorrowedFd<'_>, up: bool) -> io::Result<()> {
     device.tell(ioctl::SET_FLAGS, |request| request.with_flags(wanted))
 }
 
+/// The interface's number.
+pub(super) fn index(fd: BorrowedFd<'_>) -> io::Result<u32> {
+    NetDevice::of(fd)?.index()
+}
+
+/// Frames that the kernel keeps for a reader.
+pub(super) fn queue_length(fd: BorrowedFd<'_>) -> io::Result<u32> {
+    let frames = NetDevice::of(fd)?.ask(ioctl::GET_QUEUE_LENGTH)?.int();
+    u32::try_from(frames).map_err(|_| io::ErrorKind::InvalidData.into())
+}
+
+pub(super) fn set_queue_length(fd: BorrowedFd<'_>, frames: u32) -> io::Result<()> {
+    let frames = i32::try_from(frames).map_err(|_| io::Error::from_raw_os_error(libc::EINVAL))?;
+    NetDevice::of(fd)?.tell(ioctl::SET_QUEUE_LENGTH, |request| request.with_int(frames))
+}
+
 /// Adds an address, unless the interface has it; one that it has with another prefix gets the prefix asked for.
 pub(super) fn set_address(fd: BorrowedFd<'_>, address: IpAddr, prefix: u8) -> io::Result<()> {
-    let index = NetDevice::of(fd)?.index()?;
+    let index = index(fd)?;
     let netlink = Rtnetlink::open()?;
     let before = netlink.addresses(index)?;
     // Where there is another end, the prefix is that end's.
@@ -100,7 +116,7 @@ fn replace_ipv4(
 
 /// The addresses of both families, with their prefix lengths in bits.
 pub(super) fn addresses(fd: BorrowedFd<'_>) -> io::Result<Vec<(IpAddr, u8)>> {
-    let index = NetDevice::of(fd)?.index()?;
+    let index = index(fd)?;
     let addresses = Rtnetlink::open()?.addresses(index)?;
     Ok(addresses.into_iter().map(|one| (one.address, one.prefix)).collect())
 }
@@ -168,6 +184,6 @@ fn is_here(fd: BorrowedFd<'_>, device: &NetDevice) -> io::Result<bool> {
 
 /// Frames that found the queue full (`tx_queue_len`), or the interface without a reader.
 pub(super) fn dropped_by_host(fd: BorrowedFd<'_>) -> Option<u64> {
-    let index = NetDevice::of(fd).and_then(|device| device.index()).ok()?;
+    let index = index(fd).ok()?;
     Rtnetlink::open().and_then(|netlink| netlink.transmit_dropped(index)).ok()?
 }

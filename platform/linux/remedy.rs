@@ -79,6 +79,9 @@ pub(crate) fn of_setting(setting: Setting, source: &io::Error) -> &'static str {
         (_, Some(libc::ENFILE)) => SYSTEM_DESCRIPTORS,
         (_, Some(libc::ENOMEM | libc::ENOBUFS)) => MEMORY,
         (Setting::Mtu, Some(libc::EINVAL)) => "a TAP takes an MTU of 68 to 65521 bytes",
+        (Setting::QueueLength, Some(libc::EINVAL | libc::ERANGE)) => {
+            "the kernel takes no such length: 32767 frames are always few enough"
+        }
         (Setting::HardwareAddress, Some(libc::EADDRNOTAVAIL)) => {
             "it must be the address of one station: not all zero, and no group's"
         }
@@ -175,6 +178,7 @@ mod tests {
         let with = |own: &[(i32, &'static str)]| [&common[..], own].concat();
         let of = |setting: Setting| move |error: &io::Error| of_setting(setting, error);
         check("MTU", &with(&[(libc::EINVAL, "68 to 65521")]), of(Setting::Mtu));
+        check("queue length", &with(&[(libc::EINVAL, "32767")]), of(Setting::QueueLength));
         check("up", &with(&[]), of(Setting::Up));
         let hardware = [(libc::EADDRNOTAVAIL, "one station"), (libc::EBUSY, "down first")];
         check("hardware address", &with(&hardware), of(Setting::HardwareAddress));

@@ -9,6 +9,7 @@ use std::os::fd::BorrowedFd;
 
 use log::debug;
 
+use super::super::tap::HostCan;
 use super::ioctl::{self, IntCall};
 use crate::wire::Offload;
 
@@ -29,18 +30,50 @@ fn refused(request: &'static str) -> impl FnOnce(io::Error) -> Failure {
     move |source| Failure { request, cause: Cause::Refused(source) }
 }
 
-/// Sets header length, byte order, offloads, send buffer and carrier. Returns the offloads that are in force.
-pub(super) fn reset(fd: BorrowedFd<'_>, wanted: Offload) -> Result<Offload, Failure> {
+/// What a TAP is at the end of an attach.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct State {
+    pub(super) granted: Offload,
+    pub(super) host_can: HostCan,
+}
+
+/// Sets the state of a TAP that nobody had before, in which all else is as it should be.
+pub(super) fn of_fresh(fd: BorrowedFd<'_>, wanted: Offload) -> Result<State, Failure> {
+    if wanted.header_len == 0 {
+        return Ok(State { granted: Offload::NONE, host_can: HostCan::NOTHING });
+    }
+    let len = c_int::try_from(wanted.header_len).unwrap_or(c_int::MAX);
+    ioctl::SET_HEADER_LEN.set(fd, len).map_err(refused("TUNSETVNETHDRSZ"))?;
+    if cfg!(target_endian = "big") {
+        ioctl::SET_LITTLE_ENDIAN.set(fd, 1).map_err(refused("TUNSETVNETLE"))?;
+    }
+    ask_and_set(fd, wanted).map_err(refused("TUNSETOFFLOAD"))
+}
+
+/// Sets header length, byte order, offloads, send buffer and carrier anew, whatever an earlier owner left.
+pub(super) fn reset(fd: BorrowedFd<'_>, wanted: Offload) -> Result<State, Failure> {
     if wanted.header_len > 0 {
         set_header_len(fd, wanted.header_len)?;
         // Headers are little-endian, as virtio 1 has them, whatever the host is.
         ioctl::SET_LITTLE_ENDIAN.set(fd, 1).map_err(refused("TUNSETVNETLE"))?;
     }
-    let granted = set_offload(fd, wanted).map_err(refused("TUNSETOFFLOAD"))?;
+    let state = ask_and_set(fd, wanted).map_err(refused("TUNSETOFFLOAD"))?;
     // A smaller one makes a slow peer of one guest stall this one, and costs the kernel's fast path.
     ioctl::SET_SEND_BUFFER.set(fd, c_int::MAX).map_err(refused("TUNSETSNDBUF"))?;
     optional(ioctl::SET_CARRIER, fd, 1).map_err(refused("TUNSETCARRIER"))?;
-    Ok(granted)
+    Ok(state)
+}
+
+/// Leaves everything as it is but the header's length. Nothing tells which offloads are set, so the caller is believed; and
+/// what the kernel can cut is asked by setting it, so that only what every kernel can is counted on.
+pub(super) fn keep(fd: BorrowedFd<'_>, said: Offload) -> Result<State, Failure> {
+    if said.header_len == 0 {
+        return Ok(State { granted: Offload::NONE, host_can: HostCan::NOTHING });
+    }
+    if header_len(fd)? != said.header_len {
+        set_header_len(fd, said.header_len)?;
+    }
+    Ok(State { granted: said, host_can: HostCan { udp: false, ..HostCan::EVERYTHING } })
 }
 
 /// Takes away the filters that an earlier owner may have left: each of them makes frames vanish without a trace.
@@ -50,7 +83,7 @@ pub(super) fn clear_filters(fd: BorrowedFd<'_>) -> Result<(), Failure> {
     optional(ioctl::SET_PROGRAM_FILTER, fd, -1).map_err(refused("TUNSETFILTEREBPF"))
 }
 
-fn set_header_len(fd: BorrowedFd<'_>, wanted: usize) -> Result<(), Failure> {
+pub(super) fn set_header_len(fd: BorrowedFd<'_>, wanted: usize) -> Result<(), Failure> {
     let len = c_int::try_from(wanted).unwrap_or(c_int::MAX);
     ioctl::SET_HEADER_LEN.set(fd, len).map_err(refused("TUNSETVNETHDRSZ"))?;
     let found = header_len(fd)?;
@@ -89,39 +122,88 @@ const LADDER: [(c_uint, &str); 5] = [
     (libc::TUN_F_TSO4, "TCP over IPv4"),
     (libc::TUN_F_TSO6, "TCP over IPv6"),
     (libc::TUN_F_TSO_ECN, "TCP with ECN"),
-    // The kernel takes one of these only with the other.
-    (libc::TUN_F_USO4 | libc::TUN_F_USO6, "UDP"),
+    (UDP, "UDP"),
 ];
 
-/// Sets what can be had of `wanted`, and returns what that was. Without a header nothing can: the kernel would set it all
-/// the same, and then hand over unfinished frames with nothing to tell them by.
-pub(super) fn set_offload(fd: BorrowedFd<'_>, wanted: Offload) -> io::Result<Offload> {
-    let wanted = if wanted.header_len == 0 { Offload::NONE } else { wanted };
+/// The kernel takes one of these only with the other.
+const UDP: c_uint = libc::TUN_F_USO4 | libc::TUN_F_USO6;
+
+/// Asks once what the kernel can cut, whatever is wanted, and then sets what is: for a kernel that can all of it the last
+/// request is spared where all is wanted. Without a header nothing is asked: the kernel would set it all the same, and then
+/// hand over unfinished frames with nothing to tell them by.
+fn ask_and_set(fd: BorrowedFd<'_>, wanted: Offload) -> io::Result<State> {
+    if wanted.header_len == 0 {
+        ioctl::SET_OFFLOAD.call(fd, 0)?;
+        return Ok(State { granted: Offload::NONE, host_can: HostCan::NOTHING });
+    }
+    let can = ask(fd)?;
+    let set = bits(consistent(wanted)) & can;
+    if set != can {
+        ioctl::SET_OFFLOAD.call(fd, set)?;
+    }
+    Ok(State { granted: of_bits(set, wanted.header_len), host_can: host_can(can) })
+}
+
+/// Sets all that the kernel can, and returns what that is. Kernels before 6.2 can all but UDP.
+fn ask(fd: BorrowedFd<'_>) -> io::Result<c_uint> {
+    let all = bits(Offload::ALL);
+    for likely in [all, all & !UDP] {
+        match ioctl::SET_OFFLOAD.call(fd, likely) {
+            Ok(()) => return Ok(likely),
+            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    climb(fd, all)
+}
+
+/// Changes the offloads of a TAP in use, by one request as a rule, and returns what is set.
+pub(super) fn set_offload(fd: BorrowedFd<'_>, asked: Offload, host_can: HostCan) -> io::Result<Offload> {
+    if asked.header_len == 0 {
+        return Ok(Offload::NONE);
+    }
+    let mut wanted = consistent(asked);
+    wanted.udp &= host_can.udp;
     match ioctl::SET_OFFLOAD.call(fd, bits(wanted)) {
         Ok(()) => Ok(wanted),
         Err(error) => match error.raw_os_error() {
-            Some(libc::EINVAL) => climb(fd, wanted),
+            Some(libc::EINVAL) => Ok(of_bits(climb(fd, bits(wanted))?, wanted.header_len)),
             // A socket: what its peer sends is between the peer and the caller.
-            Some(libc::ENOTTY | libc::EOPNOTSUPP) => Ok(wanted),
+            Some(libc::ENOTTY | libc::EOPNOTSUPP) => Ok(asked),
             _ => Err(error),
         },
     }
 }
 
-/// Tries the steps one by one from nothing, and keeps those that the kernel takes.
-fn climb(fd: BorrowedFd<'_>, wanted: Offload) -> io::Result<Offload> {
-    let mut granted = 0;
-    ioctl::SET_OFFLOAD.call(fd, granted)?;
-    for (step, name) in LADDER.into_iter().filter(|(step, _)| step & bits(wanted) != 0) {
-        match ioctl::SET_OFFLOAD.call(fd, granted | step) {
-            Ok(()) => granted |= step,
+/// Leaves out what depends on something that is not wanted: every kernel refuses it.
+fn consistent(mut wanted: Offload) -> Offload {
+    wanted.tcp4 &= wanted.checksum;
+    wanted.tcp6 &= wanted.checksum;
+    wanted.udp &= wanted.checksum;
+    wanted.tcp_ecn &= wanted.tcp4 || wanted.tcp6;
+    wanted
+}
+
+/// Tries the steps one by one from nothing, keeps those that the kernel takes, and returns them.
+fn climb(fd: BorrowedFd<'_>, wanted: c_uint) -> io::Result<c_uint> {
+    let mut taken = 0;
+    ioctl::SET_OFFLOAD.call(fd, taken)?;
+    for (step, name) in LADDER.into_iter().filter(|(step, _)| step & wanted != 0) {
+        match ioctl::SET_OFFLOAD.call(fd, taken | step) {
+            Ok(()) => taken |= step,
             Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
                 debug!("no offload of {name}: {error}")
             }
             Err(error) => return Err(error),
         }
     }
-    Ok(of_bits(granted, wanted.header_len))
+    Ok(taken)
+}
+
+/// A kernel that can finish checksums cuts IP fragments, too, whether or not it would ever hand them out.
+fn host_can(bits: c_uint) -> HostCan {
+    let Offload { checksum, tcp4, tcp6, tcp_ecn, udp, .. } = of_bits(bits, 0);
+    HostCan { tcp4, tcp6, tcp_ecn, udp, ufo: checksum }
 }
 
 fn bits(offload: Offload) -> c_uint {

@@ -7,15 +7,15 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use super::super::tap::above_standard_streams;
-use super::bound::{Bound, EXCLUSIVE, HEADER, MULTI_QUEUE, NO_PACKET_INFO, TAP};
+use super::bound::{Bound, EXCLUSIVE, HEADER, MULTI_QUEUE, NO_PACKET_INFO, PERSISTENT, TAP};
 use super::claim::claim;
 use super::interface::Interface;
-use super::ioctl;
+use super::ioctl::{self, Request};
 use super::name::{check_name, is_template};
-use super::netdev::NetDevice;
+use super::netdev::{self, NetDevice};
 use super::remedy;
-use super::state::{self, Cause, Failure};
-use crate::attach::{AttachError, Config, Creation, Source};
+use super::state::{self, Cause, Failure, State};
+use crate::attach::{AttachError, Config, Creation, Owner, Source};
 use crate::wire::Offload;
 
 /// The device node, of which each open makes a descriptor to bind.
@@ -29,12 +29,38 @@ pub(super) fn attach(
 ) -> Result<Vec<Interface>, AttachError> {
     let plan = Plan::new(name, config, queues > 1)?;
     let node = open()?;
-    let bound = plan.bind(node.as_fd(), plan.name.as_bytes(), plan.flags | plan.exclusive())?;
-    let mut taps = vec![plan.finish(node, &bound)?];
+    let (bound, created) = plan.make_or_take(node.as_fd())?;
+    let state = plan.set_state(node.as_fd(), &bound, created)?;
+    let multi_queue = queues > 1;
+    let mut taps = vec![Interface::new(node, state, multi_queue, created)];
     for _ in 1..queues {
-        taps.push(plan.join(&taps[0], bound.name.as_bytes())?);
+        let queue = plan.join(taps[0].as_fd(), bound.name.as_bytes())?;
+        taps.push(Interface::new(queue, state, multi_queue, created));
     }
     Ok(taps)
+}
+
+/// Opens one more queue of the interface that `first` is bound to, whose state is that of the interface.
+pub(super) fn add_queue(first: BorrowedFd<'_>, state: State) -> Result<Interface, AttachError> {
+    let bound = Bound::of(first).map_err(|source| refused("TUNGETIFF", b"the descriptor", source))?;
+    let config = Config::new().offload(state.granted);
+    let queue = Plan::new(None, &config, true)?.join(first, bound.name.as_bytes())?;
+    Ok(Interface::new(queue, state, true, false))
+}
+
+/// Makes the interface outlive its descriptors. Whose it is comes first, so that it is never anybody's.
+pub(super) fn persist(fd: BorrowedFd<'_>, owner: Owner) -> Result<(), AttachError> {
+    let steps = [
+        (owner.user, ioctl::SET_OWNER, "TUNSETOWNER"),
+        (owner.group, ioctl::SET_GROUP, "TUNSETGROUP"),
+        (Some(1), ioctl::SET_PERSISTENT, "TUNSETPERSIST"),
+    ];
+    for (value, call, request) in steps {
+        let Some(value) = value else { continue };
+        let name = netdev::name(fd).map_or_else(|_| "the descriptor".to_owned(), |name| name.to_string());
+        call.call(fd, value).map_err(|source| refused(request, name.as_bytes(), source))?;
+    }
+    Ok(())
 }
 
 /// Binds the descriptor of a removed interface again; it stays the same one to a poller. A descriptor that is bound already
@@ -51,11 +77,13 @@ pub(super) fn bind_again(
         Err(error) if error.raw_os_error() == Some(libc::EBADFD) => {
             // Another queue may have made the interface a moment ago, so only a single one can ask for a new one.
             let exclusive = if multi_queue { 0 } else { plan.exclusive() };
-            plan.bind(fd, plan.name.as_bytes(), plan.flags | exclusive)?
+            let bound = plan.bind(fd, plan.name.as_bytes(), plan.flags | exclusive)?;
+            plan.compare_packet_info(fd, &bound).map(|()| bound)?
         }
         Err(_) => return Err(AttachError::Unsupported { what: "re-attaching what is no TAP" }),
     };
-    plan.set_state(fd, &bound)
+    // The descriptor has a past, even where the interface has none.
+    plan.set_state(fd, &bound, false).map(|state| state.granted)
 }
 
 /// Opens the node close-on-exec, and non-blocking from the start.
@@ -93,16 +121,42 @@ impl<'a> Plan<'a> {
         if self.config.creation == Creation::Exclusive { EXCLUSIVE } else { 0 }
     }
 
+    /// Binds a fresh descriptor; `true` when that made the interface.
+    fn make_or_take(&self, fd: BorrowedFd<'_>) -> Result<(Bound, bool), AttachError> {
+        let name = self.name.as_bytes();
+        let is_named = !name.is_empty() && !is_template(self.name);
+        let shared = self.flags & MULTI_QUEUE != 0;
+        // Whether an interface that several may open is new is told only to who asks for a new one.
+        if shared && is_named && self.config.creation == Creation::Either {
+            let request = Request::about(name).with_flags(self.flags | EXCLUSIVE);
+            if ioctl::SET_IFF.call(fd, request).is_ok() {
+                let bound = Bound::of(fd).map_err(|source| refused("TUNGETIFF", name, source))?;
+                return self.compare(&bound).map(|()| (bound, true));
+            }
+        }
+        let bound = self.bind(fd, name, self.flags | self.exclusive())?;
+        let created = match self.config.creation {
+            Creation::MustExist => false,
+            Creation::Exclusive => true,
+            // One that is not persistent exists only while somebody has it open, and a single queue is nobody else's.
+            Creation::Either => !is_named || !shared && !bound.has(PERSISTENT),
+        };
+        if !created {
+            self.compare_packet_info(fd, &bound)?;
+        }
+        Ok((bound, created))
+    }
+
     /// Binds `fd` to `name` and reads back what came of it.
     fn bind(&self, fd: BorrowedFd<'_>, name: &[u8], flags: u16) -> Result<Bound, AttachError> {
         let before = if self.config.creation == Creation::MustExist { Some(index_of(name)?) } else { None };
-        claim(fd, name, flags, self.config.busy_timeout)?;
+        claim(fd, name, flags, self.config)?;
         let bound = Bound::of(fd).map_err(|source| refused("TUNGETIFF", name, source))?;
         // It may have gone between the two calls, and the second then made a new one, which closing the descriptor removes.
         if before.is_some_and(|before| index_of(name).ok() != Some(before)) {
             return Err(missing(name));
         }
-        self.compare(fd, &bound)?;
+        self.compare(&bound)?;
         Ok(bound)
     }
 
@@ -119,7 +173,7 @@ impl<'a> Plan<'a> {
     }
 
     /// Compares the mode with what was asked for: the kernel gives a further queue that of the first, without a word.
-    fn compare(&self, fd: BorrowedFd<'_>, bound: &Bound) -> Result<(), AttachError> {
+    fn compare(&self, bound: &Bound) -> Result<(), AttachError> {
         let relevant = TAP | HEADER | MULTI_QUEUE;
         if bound.flags & relevant != self.flags & relevant {
             return Err(AttachError::Mismatch {
@@ -128,6 +182,10 @@ impl<'a> Plan<'a> {
                 found: format!("{:#06x}", bound.flags & relevant),
             });
         }
+        Ok(())
+    }
+
+    fn compare_packet_info(&self, fd: BorrowedFd<'_>, bound: &Bound) -> Result<(), AttachError> {
         let shared = bound.has(MULTI_QUEUE);
         if shared && bound.packet_info(fd).map_err(|failure| describe(failure, bound.name.as_bytes()))? {
             return Err(AttachError::Mismatch {
@@ -139,32 +197,29 @@ impl<'a> Plan<'a> {
         Ok(())
     }
 
-    /// Opens one more queue of the interface that `first` is bound to.
-    fn join(&self, first: &Interface, name: &[u8]) -> Result<Interface, AttachError> {
+    /// Opens one more queue of the interface that `first` is bound to. All the state is the interface's, and is set.
+    fn join(&self, first: BorrowedFd<'_>, name: &[u8]) -> Result<OwnedFd, AttachError> {
         let node = open()?;
-        claim(node.as_fd(), name, self.flags, self.config.busy_timeout)?;
+        claim(node.as_fd(), name, self.flags, self.config)?;
         let bound = Bound::of(node.as_fd()).map_err(|source| refused("TUNGETIFF", name, source))?;
-        self.compare(node.as_fd(), &bound)?;
+        self.compare(&bound)?;
         // Two interfaces cannot bear one name at one time, so equal names are one interface. Unequal ones mean that the first
         // was renamed meanwhile and this is a new one.
-        let current = Bound::of(first.as_fd()).map_err(|source| refused("TUNGETIFF", name, source))?;
+        let current = Bound::of(first).map_err(|source| refused("TUNGETIFF", name, source))?;
         if current.name != bound.name {
             let (wanted, found) = (current.name.to_string(), bound.name.to_string());
             return Err(AttachError::Mismatch { what: "the interface of a further queue", wanted, found });
         }
-        self.finish(node, &bound)
+        Ok(node)
     }
 
-    fn finish(&self, fd: OwnedFd, bound: &Bound) -> Result<Interface, AttachError> {
-        let offload = self.set_state(fd.as_fd(), bound)?;
-        let multi_queue = self.flags & MULTI_QUEUE != 0;
-        Ok(Interface::new(fd, offload, multi_queue))
-    }
-
-    fn set_state(&self, fd: BorrowedFd<'_>, bound: &Bound) -> Result<Offload, AttachError> {
-        let set = || {
-            state::clear_filters(fd)?;
-            state::reset(fd, self.config.offload)
+    /// Undoes what an earlier owner left only where there may have been one.
+    fn set_state(&self, fd: BorrowedFd<'_>, bound: &Bound, fresh: bool) -> Result<State, AttachError> {
+        let wanted = self.config.offload;
+        let set = || match (fresh, self.config.keep_state) {
+            (true, _) => state::of_fresh(fd, wanted),
+            (false, true) => state::keep(fd, wanted),
+            (false, false) => state::clear_filters(fd).and_then(|()| state::reset(fd, wanted)),
         };
         set().map_err(|failure| describe(failure, bound.name.as_bytes()))
     }

@@ -81,6 +81,7 @@ fn attach(mut config: Config, queues: u16) -> Result<Vec<Tap>, AttachError> {
         Source::Name(name) => create(Some(&name), &config, queues)?,
         Source::Any => create(None, &config, queues)?,
     };
+    complete(&attached, &config)?;
     let terminate = owed.map(Arc::new);
     let taps: Vec<Tap> =
         attached.into_iter().map(|queue| Tap::new(queue, terminate.clone(), &config)).collect();
@@ -88,6 +89,24 @@ fn attach(mut config: Config, queues: u16) -> Result<Vec<Tap>, AttachError> {
         info!("attached {tap:?}");
     }
     Ok(taps)
+}
+
+/// What comes last, so that a failure before leaves neither an interface nor a descriptor that others can inherit.
+fn complete(queues: &[Interface], config: &Config) -> Result<(), AttachError> {
+    if let (Some(owner), Some(first)) = (config.persistent, queues.first()) {
+        first.persist(owner)?;
+    }
+    if config.inheritable {
+        for queue in queues {
+            descriptors::make_inheritable(queue.as_fd()).map_err(|source| AttachError::Request {
+                request: "F_SETFD",
+                object: "the frames' descriptor".into(),
+                remedy: "",
+                source,
+            })?;
+        }
+    }
+    Ok(())
 }
 
 /// The queues of an interface, and the terminate program that is owed.
@@ -125,7 +144,7 @@ fn adopt(fds: Vec<OwnedFd>, config: &Config, queues: u16) -> Result<Owing, Attac
         let name = Interface::name_of(first.as_fd()).map_err(no_name)?;
         (_, owed) = setup(config, Some(OsStr::from_bytes(name.as_bytes())), SYSTEM)?;
     }
-    let adopted = fds.into_iter().map(|fd| inherited::adopt(fd, &config.offload));
+    let adopted = fds.into_iter().map(|fd| inherited::adopt(fd, config));
     let adopted = adopted.collect::<Result<Vec<_>, _>>()?;
     if let [first, further @ ..] = &adopted[..] {
         further.iter().try_for_each(|one| same_interface(first, one))?;

@@ -5,9 +5,11 @@
 #![expect(unsafe_code, reason = "asks the kernel about numbers, and runs a closure between fork and exec")]
 
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
+
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 
 /// The highest descriptor looked at where there is no listing of the open ones.
 const HIGHEST: RawFd = 65_535;
@@ -73,4 +75,11 @@ pub(super) fn duplicate(number: RawFd) -> io::Result<OwnedFd> {
 pub(crate) fn above_standard_streams(fd: OwnedFd) -> io::Result<OwnedFd> {
     // A copy is never below 3.
     if fd.as_raw_fd() > 2 { Ok(fd) } else { fd.try_clone() }
+}
+
+/// Lets programs that this process starts inherit a descriptor.
+pub(super) fn make_inheritable(fd: BorrowedFd<'_>) -> io::Result<()> {
+    let flags = FdFlag::from_bits_retain(fcntl(fd, FcntlArg::F_GETFD)?);
+    fcntl(fd, FcntlArg::F_SETFD(flags - FdFlag::FD_CLOEXEC))?;
+    Ok(())
 }

@@ -5,9 +5,9 @@
 pub(crate) enum ReadFault {
     /// Nothing is queued.
     Empty,
-    /// A signal came first; nothing was taken.
+    /// A signal came first, or the fate of an earlier datagram; nothing was taken. Call again.
     Interrupted,
-    /// The interface was removed.
+    /// The interface was removed, or the peer is.
     Gone,
     /// Anything else.
     Other,
@@ -22,17 +22,118 @@ pub(crate) enum WriteFault {
     NoBufferSpace,
     /// The interface is administratively down; the descriptor becomes writable when it is up.
     Down,
-    /// A signal came first.
+    /// A signal came first, or the fate of an earlier datagram. Call again.
     Interrupted,
     /// The host refuses frames of this length.
     BadLength,
-    /// The interface was removed.
+    /// The interface was removed, or the peer is.
     Gone,
     /// Anything else.
     Other,
 }
 
+/// What a descriptor is, as far as it decides what an errno, or nothing at all, means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// The system's own TAP: its errnos are the system's to explain.
+    Device,
+    /// A socket whose peer is on this machine (`AF_UNIX`): its errnos tell of the peer.
+    Local {
+        /// Made by `SOCK_SEQPACKET`: a read of nothing is the end, and not an empty datagram.
+        ends: bool,
+    },
+    /// A socket whose peer may be anywhere (`AF_INET`, `AF_INET6`): most of its errnos tell of an earlier datagram.
+    Internet,
+}
+
+impl Kind {
+    /// What the errno of a failed read means.
+    pub(super) fn read_fault(self, errno: i32) -> ReadFault {
+        match (self, errno) {
+            (Self::Device, _) => super::super::sys::read_fault(errno),
+            (_, libc::EAGAIN) => ReadFault::Empty,
+            (_, libc::EINTR) => ReadFault::Interrupted,
+            (Self::Internet, libc::ECONNREFUSED | libc::ENOPROTOOPT | libc::EPROTO) => ReadFault::Interrupted,
+            (Self::Local { .. }, libc::ECONNREFUSED | libc::ECONNRESET | libc::EPIPE) => ReadFault::Gone,
+            (_, libc::ENOTCONN) => ReadFault::Gone,
+            _ => ReadFault::Other,
+        }
+    }
+
+    /// What the errno of a failed write means: the same as of a read, where both can have it.
+    pub(super) fn write_fault(self, errno: i32) -> WriteFault {
+        match (self, errno) {
+            (Self::Device, _) => super::super::sys::write_fault(errno),
+            (_, libc::EMSGSIZE) => WriteFault::BadLength,
+            (_, libc::ENOBUFS | libc::ENOMEM) => WriteFault::NoBufferSpace,
+            // Its last word about an end that is closed, on illumos.
+            (_, libc::EDESTADDRREQ) => WriteFault::Gone,
+            _ => match self.read_fault(errno) {
+                ReadFault::Empty => WriteFault::WouldBlock,
+                ReadFault::Interrupted => WriteFault::Interrupted,
+                ReadFault::Gone => WriteFault::Gone,
+                ReadFault::Other => WriteFault::Other,
+            },
+        }
+    }
+
+    /// Whether a read of no bytes is the end: of a stream that was hung up, of a peer that has closed. From a datagram socket
+    /// it is a datagram without content.
+    pub(super) fn nothing_is_the_end(self) -> bool {
+        matches!(self, Self::Device | Self::Local { ends: true })
+    }
+}
+
 /// Tells whether the host refused what the header before a frame asks for, and not the frame.
 pub(crate) fn is_refusal(error: &std::io::Error) -> bool {
     error.raw_os_error() == Some(libc::EINVAL)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LOCAL: Kind = Kind::Local { ends: false };
+
+    #[test]
+    fn each_errno_of_a_socket_means_the_same_both_ways() {
+        let table = [
+            (libc::EAGAIN, [ReadFault::Empty, ReadFault::Empty]),
+            (libc::EINTR, [ReadFault::Interrupted, ReadFault::Interrupted]),
+            (libc::ECONNREFUSED, [ReadFault::Gone, ReadFault::Interrupted]),
+            (libc::ENOPROTOOPT, [ReadFault::Other, ReadFault::Interrupted]),
+            (libc::EPROTO, [ReadFault::Other, ReadFault::Interrupted]),
+            (libc::ECONNRESET, [ReadFault::Gone, ReadFault::Other]),
+            (libc::EPIPE, [ReadFault::Gone, ReadFault::Other]),
+            (libc::ENOTCONN, [ReadFault::Gone, ReadFault::Gone]),
+            (libc::EHOSTUNREACH, [ReadFault::Other, ReadFault::Other]),
+            (libc::ENETUNREACH, [ReadFault::Other, ReadFault::Other]),
+            (libc::EINVAL, [ReadFault::Other, ReadFault::Other]),
+            // What a TAP says, and no socket.
+            (libc::EIO, [ReadFault::Other, ReadFault::Other]),
+            (libc::ENXIO, [ReadFault::Other, ReadFault::Other]),
+        ];
+        for (errno, meanings) in table {
+            for (kind, meaning) in [LOCAL, Kind::Internet].into_iter().zip(meanings) {
+                assert_eq!(kind.read_fault(errno), meaning, "{kind:?}, errno {errno}");
+                let written = match meaning {
+                    ReadFault::Empty => WriteFault::WouldBlock,
+                    ReadFault::Interrupted => WriteFault::Interrupted,
+                    ReadFault::Gone => WriteFault::Gone,
+                    ReadFault::Other => WriteFault::Other,
+                };
+                assert_eq!(kind.write_fault(errno), written, "{kind:?}, errno {errno}");
+            }
+        }
+    }
+
+    #[test]
+    fn each_errno_of_a_socket_that_only_a_write_has_is_known() {
+        for kind in [LOCAL, Kind::Internet] {
+            assert_eq!(kind.write_fault(libc::EMSGSIZE), WriteFault::BadLength);
+            assert_eq!(kind.write_fault(libc::ENOBUFS), WriteFault::NoBufferSpace);
+            assert_eq!(kind.write_fault(libc::ENOMEM), WriteFault::NoBufferSpace);
+            assert_eq!(kind.write_fault(libc::EDESTADDRREQ), WriteFault::Gone);
+        }
+    }
 }

@@ -9,13 +9,12 @@ use nix::sys::socket::{AddressFamily, SockType, SockaddrLike, SockaddrStorage, g
 use nix::sys::stat::{SFlag, fstat};
 
 use super::super::sys::Interface;
-use super::FrameLimits;
-use crate::attach::AdoptError;
-use crate::wire::Offload;
+use super::Kind;
+use crate::attach::{AdoptError, Config};
 
 /// Finds out what `fd` is and makes it keep the promises of a TAP.
-pub(super) fn adopt(fd: OwnedFd, offload: &Offload) -> Result<Interface, AdoptError> {
-    let kind = match Kind::of(fd.as_fd()) {
+pub(super) fn adopt(fd: OwnedFd, config: &Config) -> Result<Interface, AdoptError> {
+    let kind = match kind_of(fd.as_fd()) {
         Ok(kind) => kind,
         Err(refusal) => return Err(refusal.give_back(fd)),
     };
@@ -26,8 +25,8 @@ pub(super) fn adopt(fd: OwnedFd, offload: &Offload) -> Result<Interface, AdoptEr
     };
     let adopted = match kind {
         // Nobody but the peer can say whether headers precede the frames, so what was asked for is believed.
-        Kind::Socket => Ok(Interface::socket(fd, *offload, SOCKET_LIMITS)),
-        Kind::Device => Interface::adopt(fd, offload),
+        Kind::Device => Interface::adopt(fd, config),
+        socket => Ok(Interface::socket(fd, socket, config.offload)),
     };
     adopted.inspect_err(|refused| before.restore(refused.fd.as_fd()))
 }
@@ -55,29 +54,22 @@ impl Refusal {
 }
 
 /// What can carry frames at all. Which device it is, only the system can say.
-enum Kind {
-    Device,
-    Socket,
-}
-
-impl Kind {
-    fn of(fd: BorrowedFd<'_>) -> Result<Self, Refusal> {
-        let status = fstat(fd).map_err(|errno| Refusal::failed("fstat", errno.into()))?;
-        let found = match SFlag::from_bits_truncate(status.st_mode) & SFlag::S_IFMT {
-            SFlag::S_IFCHR => return Ok(Self::Device),
-            SFlag::S_IFSOCK => return check_socket(fd).map(|()| Self::Socket),
-            SFlag::S_IFIFO => "a pipe",
-            SFlag::S_IFREG => "a regular file",
-            SFlag::S_IFDIR => "a directory",
-            SFlag::S_IFBLK => "a block device",
-            _ => "no device and no socket (an event, timer or poll descriptor)",
-        };
-        Err(Refusal::new(found, "a TAP's descriptor is needed"))
-    }
+fn kind_of(fd: BorrowedFd<'_>) -> Result<Kind, Refusal> {
+    let status = fstat(fd).map_err(|errno| Refusal::failed("fstat", errno.into()))?;
+    let found = match SFlag::from_bits_truncate(status.st_mode) & SFlag::S_IFMT {
+        SFlag::S_IFCHR => return Ok(Kind::Device),
+        SFlag::S_IFSOCK => return kind_of_socket(fd),
+        SFlag::S_IFIFO => "a pipe",
+        SFlag::S_IFREG => "a regular file",
+        SFlag::S_IFDIR => "a directory",
+        SFlag::S_IFBLK => "a block device",
+        _ => "no device and no socket (an event, timer or poll descriptor)",
+    };
+    Err(Refusal::new(found, "a TAP's descriptor is needed"))
 }
 
 /// A socket whose peer is the other end of the cable: it must keep the borders of frames, and have a peer.
-fn check_socket(fd: BorrowedFd<'_>) -> Result<(), Refusal> {
+fn kind_of_socket(fd: BorrowedFd<'_>) -> Result<Kind, Refusal> {
     let kind = getsockopt(&fd, SocketType).map_err(|errno| Refusal::failed("SO_TYPE", errno.into()))?;
     if !matches!(kind, SockType::Datagram | SockType::SeqPacket) {
         return Err(Refusal::new("a socket that does not keep frames apart", "use a datagram socket"));
@@ -88,16 +80,13 @@ fn check_socket(fd: BorrowedFd<'_>) -> Result<(), Refusal> {
             remedy: "connect it first",
             source: Some(errno.into()),
         })?;
-    // Some systems give the unnamed end of a socket pair no address, hence no family.
-    let carries = peer.family().is_none_or(|family| {
-        matches!(family, AddressFamily::Unix | AddressFamily::Inet | AddressFamily::Inet6)
-    });
-    let refusal = Refusal::new("a socket that carries no frames", "use a datagram socket pair");
-    if carries { Ok(()) } else { Err(refusal) }
+    match peer.family() {
+        // Some systems give the unnamed end of a socket pair no address, hence no family.
+        None | Some(AddressFamily::Unix) => Ok(Kind::Local { ends: kind == SockType::SeqPacket }),
+        Some(AddressFamily::Inet | AddressFamily::Inet6) if kind == SockType::Datagram => Ok(Kind::Internet),
+        _ => Err(Refusal::new("a socket that carries no frames", "use a datagram socket pair")),
+    }
 }
-
-/// The limits of a TAP, so that a socket pair can stand in for one.
-const SOCKET_LIMITS: FrameLimits = FrameLimits { shortest: 14, longest: 65535 + 14 + 8 };
 
 /// The flags of a descriptor as they were handed in.
 #[derive(Clone, Copy)]

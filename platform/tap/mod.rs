@@ -10,7 +10,7 @@ pub(super) mod settings;
 use std::fmt;
 use std::io;
 use std::net::IpAddr;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
 
 use log::{info, warn};
@@ -21,7 +21,7 @@ use crate::attach::{AdoptError, AttachError, Config, DetachError, InterfaceName,
 use crate::wire::Offload;
 
 pub(crate) use self::descriptors::above_standard_streams;
-pub(crate) use self::fault::{ReadFault, WriteFault, is_refusal};
+pub(crate) use self::fault::{Kind, ReadFault, WriteFault, is_refusal};
 pub(crate) use self::inherited::Refusal;
 pub(crate) use self::settings::Setting;
 
@@ -30,6 +30,31 @@ pub(crate) use self::settings::Setting;
 pub(crate) struct FrameLimits {
     pub(crate) shortest: usize,
     pub(crate) longest: usize,
+}
+
+impl FrameLimits {
+    /// Those of a TAP, so that a socket pair can stand in for one.
+    pub(crate) const OF_SOCKET: Self = Self { shortest: 14, longest: 65535 + 14 + 8 };
+}
+
+/// Which oversized frames a host takes, to cut them itself; found out once, at the attach, whatever offloads were asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct HostCan {
+    pub(crate) tcp4: bool,
+    pub(crate) tcp6: bool,
+    /// TCP of either version with the CWR flag in its first segment.
+    pub(crate) tcp_ecn: bool,
+    /// UDP datagrams of equal length (USO).
+    pub(crate) udp: bool,
+    /// IP fragments of one datagram (UFO).
+    pub(crate) ufo: bool,
+}
+
+impl HostCan {
+    /// What a host without headers can.
+    pub(crate) const NOTHING: Self =
+        Self { tcp4: false, tcp6: false, tcp_ecn: false, udp: false, ufo: false };
+    pub(crate) const EVERYTHING: Self = Self { tcp4: true, tcp6: true, tcp_ecn: true, udp: true, ufo: true };
 }
 
 /// An attached TAP device.
@@ -55,13 +80,18 @@ impl Tap {
     }
 
     /// Adopts a descriptor that somebody else opened, after finding out what it is. Its status flags are kept and
-    /// `O_NONBLOCK` is added; close-on-exec is set. An offload state it remembers is reset to none.
+    /// `O_NONBLOCK` is added; close-on-exec is set.
+    ///
+    /// On Linux the interface's state is set anew: no offload, a header of 12 bytes where it has one, the largest send buffer,
+    /// carrier. A duplicate of a descriptor that is in use shares that state, so that its other owner would lose it; there,
+    /// [`Config::keep_state`] with [`Config::inherited`] leaves everything as it is.
     ///
     /// # Errors
     /// [`AdoptError`] says what the descriptor really is and gives it back.
     pub fn from_fd(fd: OwnedFd) -> Result<Self, AdoptError> {
-        let interface = inherited::adopt(fd, &Offload::NONE)?;
-        Ok(Self::new(interface, None, &Config::new()))
+        let config = Config::new();
+        let interface = inherited::adopt(fd, &config)?;
+        Ok(Self::new(interface, None, &config))
     }
 
     /// Gives the descriptor out, where it is all there is to the TAP.
@@ -88,6 +118,76 @@ impl Tap {
     #[must_use]
     pub fn offload(&self) -> Offload {
         self.offload.get()
+    }
+
+    /// Whether the attach made the interface, rather than find it.
+    #[must_use]
+    pub fn created(&self) -> bool {
+        self.interface.created()
+    }
+
+    /// Reads the interface's number, which names it to the system's other calls.
+    ///
+    /// # Errors
+    /// The system's, when the interface is gone or in another network namespace; kind `Unsupported` or another one where the
+    /// descriptor has no interface (a socket).
+    pub fn index(&self) -> io::Result<u32> {
+        self.interface.index()
+    }
+
+    /// Reads the addresses of the host's side, of both families, each with its prefix length in bits.
+    ///
+    /// # Errors
+    /// Kind `Unsupported` where the system cannot be asked (so far anything but Linux); else the system's.
+    pub fn addresses(&self) -> io::Result<Vec<(IpAddr, u8)>> {
+        self.interface.addresses()
+    }
+
+    /// Opens `count` more queues of an interface in multi-queue mode: one that
+    /// [`Config::attach_queues`] attached, or an inherited one that was opened so.
+    ///
+    /// ```no_run
+    /// # use tap_plumb::Config;
+    /// let first = Config::new().name("tap3").attach_queues(2)?.remove(0);
+    /// assert_eq!(first.add_queues(2)?.len(), 2);
+    /// # Ok::<(), tap_plumb::AttachError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`AttachError::Unsupported`] for an interface in another mode and where the system has no such thing; else as
+    /// [`Config::attach`]. The queues that were opened before the failure are closed again.
+    pub fn add_queues(&self, count: u16) -> Result<Vec<Self>, AttachError> {
+        let added = self.interface.add_queues(count)?;
+        let tap = |interface: Interface| Self {
+            interface,
+            terminate: self.terminate.clone(),
+            offload: Granted::new(self.offload()),
+            guest_address: self.guest_address,
+        };
+        Ok(added.into_iter().map(tap).collect())
+    }
+
+    /// Changes the length of the virtio-net header, in bytes, before the first frame: once the guest has said whether it
+    /// wants 10 or 12. It holds for all queues of the interface, and each [`Tap`] must be told.
+    ///
+    /// ```no_run
+    /// # use tap_plumb::{Config, Offload};
+    /// let mut tap = Config::new().name("tap3").offload(Offload::ALL).attach()?;
+    /// tap.set_header_len(10)?;
+    /// assert_eq!(tap.offload().header_len, 10);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Kind `InvalidInput` for any other length, and for a TAP without headers; else the system's.
+    pub fn set_header_len(&mut self, len: usize) -> io::Result<()> {
+        if !matches!(len, 10 | 12) || self.offload().header_len == 0 {
+            let why = "a virtio-net header has 10 or 12 bytes, and must have been asked for at the attach";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+        }
+        self.interface.set_header_len(len)?;
+        self.offload = Granted::new(Offload { header_len: len, ..self.offload() });
+        Ok(())
     }
 
     /// Changes the offloads while frames flow, and returns what the host granted; frames already queued come as they
@@ -186,8 +286,32 @@ impl Tap {
         self.interface.dropped_by_host()
     }
 
+    /// What the errno of a failed read of a frame means.
+    #[cold]
+    pub(crate) fn read_fault(&self, errno: i32) -> ReadFault {
+        self.interface.kind().read_fault(errno)
+    }
+
+    /// What the errno of a failed write of a frame means.
+    #[cold]
+    pub(crate) fn write_fault(&self, errno: i32) -> WriteFault {
+        self.interface.kind().write_fault(errno)
+    }
+
+    /// Whether a read of no bytes is the end, and not an empty frame.
+    #[cold]
+    pub(crate) fn nothing_is_the_end(&self) -> bool {
+        self.interface.kind().nothing_is_the_end()
+    }
+
     pub(crate) fn limits(&self) -> FrameLimits {
         self.interface.limits()
+    }
+
+    /// Which oversized frames the host cuts. A kernel of a vendor's may still refuse one of them.
+    #[expect(dead_code, reason = "the engine is about to ask")]
+    pub(crate) fn host_can(&self) -> HostCan {
+        self.interface.host_can()
     }
 
     pub(crate) fn guest_address(&self) -> Option<[u8; 6]> {
@@ -227,6 +351,12 @@ impl AsFd for Tap {
     #[inline]
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.interface.as_fd()
+    }
+}
+
+impl AsRawFd for Tap {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
     }
 }
 

@@ -12,6 +12,7 @@ use crate::attach::{AttachError, Config};
 pub(crate) enum Setting {
     HardwareAddress,
     Mtu,
+    QueueLength,
     Address(IpAddr),
     Up,
 }
@@ -21,6 +22,7 @@ impl Setting {
         match self {
             Self::HardwareAddress => "hardware address",
             Self::Mtu => "MTU",
+            Self::QueueLength => "queue length",
             Self::Address(_) => "address",
             Self::Up => "up",
         }
@@ -51,7 +53,7 @@ fn check_address(address: IpAddr, prefix: u8) -> Result<(), String> {
     Ok(())
 }
 
-/// Applies hardware address, MTU, address and up, in this order: the interface goes up complete.
+/// Applies hardware address, MTU, queue length, addresses and up, in this order: the interface goes up complete.
 pub(crate) fn apply(interface: &Interface, config: &Config) -> Result<(), AttachError> {
     let set = |setting, result: io::Result<()>| result.map_err(|source| refused(interface, setting, source));
     if let Some(address) = config.hardware_address {
@@ -59,6 +61,9 @@ pub(crate) fn apply(interface: &Interface, config: &Config) -> Result<(), Attach
     }
     if let Some(mtu) = config.mtu {
         set(Setting::Mtu, set_mtu(interface, mtu))?;
+    }
+    if let Some(frames) = config.queue_length {
+        set(Setting::QueueLength, set_queue_length(interface, frames))?;
     }
     for &(address, prefix) in &config.addresses {
         set(Setting::Address(address), interface.set_address(address, prefix))?;
@@ -81,6 +86,13 @@ pub(super) fn set_mtu(interface: &Interface, mtu: u32) -> io::Result<()> {
         return Ok(());
     }
     interface.set_mtu(mtu)
+}
+
+fn set_queue_length(interface: &Interface, frames: u32) -> io::Result<()> {
+    if interface.queue_length().is_ok_and(|current| current == frames) {
+        return Ok(());
+    }
+    interface.set_queue_length(frames)
 }
 
 pub(super) fn set_up(interface: &Interface, up: bool) -> io::Result<()> {

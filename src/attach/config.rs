@@ -27,6 +27,13 @@ pub(crate) enum Creation {
     Exclusive,
 }
 
+/// Who may attach a persistent TAP without privilege, by number; `None`: not restricted to one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Owner {
+    pub(crate) user: Option<u32>,
+    pub(crate) group: Option<u32>,
+}
+
 /// Describes the TAP to attach. Nothing is asked of the system before [`attach`](Self::attach).
 ///
 /// ```no_run
@@ -55,6 +62,11 @@ pub struct Config {
     pub(crate) up: bool,
     pub(crate) external_plumbing: bool,
     pub(crate) replace_stale: bool,
+    pub(crate) keep_state: bool,
+    pub(crate) inheritable: bool,
+    pub(crate) persistent: Option<Owner>,
+    pub(crate) queue_length: Option<u32>,
+    pub(crate) name_holder: bool,
 }
 
 impl Default for Config {
@@ -81,6 +93,11 @@ impl Config {
             up: false,
             external_plumbing: false,
             replace_stale: false,
+            keep_state: false,
+            inheritable: false,
+            persistent: None,
+            queue_length: None,
+            name_holder: true,
         }
     }
 
@@ -239,6 +256,54 @@ impl Config {
     /// Never touches one whose owner lives. With [`any`](Self::any) another name is taken instead. Elsewhere it changes nothing.
     pub fn replace_stale(mut self) -> Self {
         self.replace_stale = true;
+        self
+    }
+
+    /// Linux: leaves the filters, offloads, byte order, send buffer and carrier of a TAP that was inherited or found as they
+    /// are. An administrator's filter stays, and so does what another owner of the same queue has set.
+    ///
+    /// Nothing tells which offloads are set: [`offload`](Self::offload) says it, and is believed. An inherited TAP must have
+    /// the length of header that it says; one that says none gets the TAP's own length, 10 or 12 bytes. Elsewhere it changes nothing.
+    ///
+    /// ```no_run
+    /// # use tap_plumb::{Config, Offload};
+    /// # fn duplicate(fd: std::os::fd::OwnedFd) -> Result<(), tap_plumb::AttachError> {
+    /// // `fd` is a duplicate of a queue that goes on being used with these offloads.
+    /// let tap = Config::new().inherited(fd).offload(Offload::ALL).keep_state().attach()?;
+    /// # drop(tap);
+    /// # Ok(()) }
+    /// ```
+    pub fn keep_state(mut self) -> Self {
+        self.keep_state = true;
+        self
+    }
+
+    /// Lets programs that this process starts inherit the frames' descriptor: close-on-exec is not set. Setup and terminate
+    /// programs get no descriptor all the same.
+    pub fn inheritable(mut self) -> Self {
+        self.inheritable = true;
+        self
+    }
+
+    /// Linux: makes the interface outlive its descriptors (`ip tuntap del` ends it), for this user or this group, by number,
+    /// to attach without privilege. With neither, newer kernels let nobody do so. Elsewhere
+    /// [`AttachError::Unsupported`](crate::AttachError::Unsupported).
+    pub fn persistent(mut self, owner: Option<u32>, group: Option<u32>) -> Self {
+        self.persistent = Some(Owner { user: owner, group });
+        self
+    }
+
+    /// Linux: sets how many frames the kernel keeps for a guest that does not read (`txqueuelen`, 1000 at first); it drops
+    /// and counts the rest. Elsewhere [`AttachError::Unsupported`](crate::AttachError::Unsupported).
+    pub fn queue_length(mut self, frames: u32) -> Self {
+        self.queue_length = Some(frames);
+        self
+    }
+
+    /// Linux: whether the error about a busy interface names the processes that hold it, which is so at first. That reads
+    /// `/proc`, which a sandbox may forbid.
+    pub fn name_holder(mut self, on: bool) -> Self {
+        self.name_holder = on;
         self
     }
 }

@@ -14,7 +14,7 @@ use super::error::ReceiveError;
 use super::generation::Generation;
 use super::statistics::Counter;
 use crate::memory::{COMMON_SLICES, List, MOST_SLICES, ReceiveMemory, Slots};
-use crate::platform::{self, ReadFault, frame_io};
+use crate::platform::{ReadFault, frame_io};
 use crate::wire::{Checksum, Gso, RejectReason, virtio};
 
 /// Ethernet destination, source and type.
@@ -203,12 +203,12 @@ impl Backend {
         generation: Generation,
     ) -> Result<Option<usize>, ReceiveError> {
         while let Err(errno) = outcome
-            && platform::read_fault(errno) == ReadFault::Interrupted
+            && self.tap.read_fault(errno) == ReadFault::Interrupted
         {
             outcome = self.read_once(room, header, spare);
         }
         match outcome {
-            Ok(0) => Err(self.found_gone(generation)),
+            Ok(0) if self.tap.nothing_is_the_end() => Err(self.found_gone(generation)),
             Ok(taken) => self.check_length(taken, place).map(Some),
             Err(errno) => self.read_failed(errno, generation),
         }
@@ -232,7 +232,7 @@ impl Backend {
     }
 
     fn read_failed<T>(&self, errno: i32, generation: Generation) -> Result<Option<T>, ReceiveError> {
-        match platform::read_fault(errno) {
+        match self.tap.read_fault(errno) {
             ReadFault::Empty | ReadFault::Interrupted => Ok(None),
             ReadFault::Gone => Err(self.found_gone(generation)),
             ReadFault::Other => {

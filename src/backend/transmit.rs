@@ -188,7 +188,7 @@ impl Backend {
         generation: Generation,
     ) -> Result<(), TransmitError> {
         while let Err(errno) = outcome
-            && platform::write_fault(errno) == WriteFault::Interrupted
+            && self.tap.write_fault(errno) == WriteFault::Interrupted
         {
             outcome = frame_io::write(self.tap.as_fd(), slices);
         }
@@ -203,7 +203,7 @@ impl Backend {
     }
 
     fn write_failed(&self, errno: i32, len: usize, sent: u32, generation: Generation) -> TransmitError {
-        match platform::write_fault(errno) {
+        match self.tap.write_fault(errno) {
             WriteFault::WouldBlock | WriteFault::Interrupted => TransmitError::WouldBlock { sent },
             WriteFault::NoBufferSpace => TransmitError::NoBufferSpace { sent },
             WriteFault::Down => TransmitError::InterfaceDown { sent },

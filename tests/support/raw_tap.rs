@@ -27,9 +27,11 @@ pub(crate) fn tap(name: &str, flags: c_int) -> OwnedFd {
 }
 
 /// As [`bind`], but for a second: a process that another test is starting can hold a copy of the last descriptor for a moment.
+/// Linux 7.3 gives a name away before its place in sysfs is free, and says EEXIST then.
 pub(crate) fn bind_patiently(fd: impl AsFd, name: &[u8], flags: c_int) -> io::Result<String> {
     let busy = |result: &io::Result<String>| {
-        result.as_ref().is_err_and(|error| error.raw_os_error() == Some(libc::EBUSY))
+        let errno = result.as_ref().err().and_then(io::Error::raw_os_error);
+        matches!(errno, Some(libc::EBUSY | libc::EEXIST))
     };
     let mut tries = (0..1000).map(|_| {
         std::thread::sleep(std::time::Duration::from_millis(1));
@@ -79,6 +81,11 @@ pub(crate) fn value(fd: impl AsFd, number: libc::Ioctl, value: c_int) -> io::Res
     checked(unsafe { libc::ioctl(fd.as_fd().as_raw_fd(), number, value) })
 }
 
+/// Asks the kernel, without the crate, whether it knows oversized UDP (checksums and USO for both families).
+pub(crate) fn knows_uso() -> bool {
+    value(tap("uso0", TAP | BARE | HEADER), libc::TUNSETOFFLOAD, 0x61).is_ok()
+}
+
 /// Attaches a classic filter that accepts everything, or nothing (`TUNATTACHFILTER`).
 pub(crate) fn attach_filter(fd: impl AsFd, accept: bool) -> io::Result<()> {
     let verdict = if accept { u32::MAX } else { 0 };
@@ -87,6 +94,15 @@ pub(crate) fn attach_filter(fd: impl AsFd, accept: bool) -> io::Result<()> {
     let program = libc::sock_fprog { len: 1, filter: code.as_mut_ptr() };
     // SAFETY: the argument points to a `struct sock_fprog` whose one instruction lives in this frame; the kernel copies it.
     checked(unsafe { libc::ioctl(fd.as_fd().as_raw_fd(), libc::TUNATTACHFILTER, &raw const program) })
+}
+
+/// Lets frames to this address pass and no others (`TUNSETTXFILTER`).
+pub(crate) fn address_filter(fd: impl AsFd, address: [u8; 6]) -> io::Result<()> {
+    let mut filter = [0, 0, 1, 0, 0, 0, 0, 0, 0, 0];
+    filter[2..4].copy_from_slice(&1_u16.to_ne_bytes());
+    filter[4..].copy_from_slice(&address);
+    // SAFETY: the argument points to a `struct tun_filter` with one address, ten bytes of this frame, which the kernel reads.
+    checked(unsafe { libc::ioctl(fd.as_fd().as_raw_fd(), libc::TUNSETTXFILTER, filter.as_ptr()) })
 }
 
 fn checked(result: c_int) -> io::Result<()> {

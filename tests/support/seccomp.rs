@@ -16,22 +16,46 @@ pub(crate) fn with_refused<T: Send>(
     errno: i32,
     action: impl FnOnce() -> T + Send,
 ) -> T {
-    let filter = filter(call, request, errno);
+    let rules = request.map(|number| vec![is(1, SeccompCmpOp::Eq, u64::from(number as u32))]);
+    within(&filter(call, rules, errno), action)
+}
+
+/// Runs `action` likewise where every ioctl fails by `EPERM` but those of the list.
+pub(crate) fn with_requests_only<T: Send>(allowed: &[libc::Ioctl], action: impl FnOnce() -> T + Send) -> T {
+    let others = allowed.iter().map(|number| is(1, SeccompCmpOp::Ne, u64::from(*number as u32)));
+    within(&filter(libc::SYS_ioctl, Some(others.collect()), libc::EPERM), action)
+}
+
+/// Runs `action` likewise where the ioctl `request` fails with `errno` when its argument, a number, has this bit.
+pub(crate) fn with_bit_refused<T: Send>(
+    request: libc::Ioctl,
+    bit: u32,
+    errno: i32,
+    action: impl FnOnce() -> T + Send,
+) -> T {
+    let bit = u64::from(bit);
+    let conditions =
+        vec![is(1, SeccompCmpOp::Eq, u64::from(request as u32)), is(2, SeccompCmpOp::MaskedEq(bit), bit)];
+    within(&filter(libc::SYS_ioctl, Some(conditions), errno), action)
+}
+
+fn within<T: Send>(filter: &BpfProgram, action: impl FnOnce() -> T + Send) -> T {
     thread::scope(|scope| {
         let thread = scope.spawn(|| {
-            apply_filter(&filter).unwrap();
+            apply_filter(filter).unwrap();
             action()
         });
         thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })
 }
 
-fn filter(call: i64, request: Option<libc::Ioctl>, errno: i32) -> BpfProgram {
-    let rules = request.into_iter().map(|number| {
-        let equal =
-            SeccompCondition::new(1, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, u64::from(number as u32));
-        SeccompRule::new(vec![equal.unwrap()]).unwrap()
-    });
+fn is(argument: u8, operation: SeccompCmpOp, value: u64) -> SeccompCondition {
+    SeccompCondition::new(argument, SeccompCmpArgLen::Dword, operation, value).unwrap()
+}
+
+/// Refuses `call` where all of `conditions` hold.
+fn filter(call: i64, conditions: Option<Vec<SeccompCondition>>, errno: i32) -> BpfProgram {
+    let rules = conditions.into_iter().map(|all| SeccompRule::new(all).unwrap());
     let rules = BTreeMap::from([(call, rules.collect())]);
     let refuse = SeccompAction::Errno(u32::try_from(errno).unwrap());
     let architecture = std::env::consts::ARCH.try_into().unwrap();

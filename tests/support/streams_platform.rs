@@ -10,6 +10,5 @@ mod tap;
 
 use self::illumos as sys;
 
-pub(crate) use sys::{read_fault, write_fault};
 pub use tap::Tap;
 pub(crate) use tap::{FrameLimits, ReadFault, WriteFault, is_refusal};

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, AsRawFd};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tap_plumb::{AttachError, Config, Offload};
 
-use super::host::{exists, open_descriptors};
+use super::host::{exists, ip, open_descriptors};
 use super::{process, seccomp};
 
 /// A configuration that takes every step there is.
@@ -19,20 +19,27 @@ fn everything() -> Config {
 const REQUESTS: &[(libc::Ioctl, &str)] = &[
     (libc::TUNSETIFF, "TUNSETIFF"),
     (libc::TUNGETIFF, "TUNGETIFF"),
-    (libc::TUNDETACHFILTER, "TUNDETACHFILTER"),
-    (libc::TUNSETTXFILTER, "TUNSETTXFILTER"),
-    (libc::TUNSETFILTEREBPF, "TUNSETFILTEREBPF"),
     (libc::TUNSETVNETHDRSZ, "TUNSETVNETHDRSZ"),
-    (libc::TUNGETVNETHDRSZ, "TUNGETVNETHDRSZ"),
-    (libc::TUNSETVNETLE, "TUNSETVNETLE"),
     (libc::TUNSETOFFLOAD, "TUNSETOFFLOAD"),
-    (libc::TUNSETSNDBUF, "TUNSETSNDBUF"),
-    (libc::TUNSETCARRIER, "TUNSETCARRIER"),
     (libc::SIOCSIFHWADDR as libc::Ioctl, "hardware address"),
     (libc::SIOCSIFMTU as libc::Ioctl, "MTU"),
+    (libc::SIOCSIFTXQLEN as libc::Ioctl, "queue length"),
     (libc::SIOCGIFINDEX as libc::Ioctl, "address"),
     (libc::SIOCGIFFLAGS as libc::Ioctl, "up"),
     (libc::SIOCSIFFLAGS as libc::Ioctl, "up"),
+    (libc::TUNSETOWNER, "TUNSETOWNER"),
+    (libc::TUNSETPERSIST, "TUNSETPERSIST"),
+];
+
+/// Those that undo what an earlier owner may have left.
+const UNDOING: &[(libc::Ioctl, &str)] = &[
+    (libc::TUNDETACHFILTER, "TUNDETACHFILTER"),
+    (libc::TUNSETTXFILTER, "TUNSETTXFILTER"),
+    (libc::TUNSETFILTEREBPF, "TUNSETFILTEREBPF"),
+    (libc::TUNGETVNETHDRSZ, "TUNGETVNETHDRSZ"),
+    (libc::TUNSETVNETLE, "TUNSETVNETLE"),
+    (libc::TUNSETSNDBUF, "TUNSETSNDBUF"),
+    (libc::TUNSETCARRIER, "TUNSETCARRIER"),
 ];
 
 pub(crate) fn b30_nothing_is_left_by_any_request_that_fails() {
@@ -43,26 +50,31 @@ pub(crate) fn failing_attaches() {
     let before = open_descriptors();
     for queues in [1, 3] {
         for (number, step) in REQUESTS {
-            let attach = || everything().attach_queues(queues);
-            let error =
-                seccomp::with_refused(libc::SYS_ioctl, Some(*number), libc::ENOMEM, attach).unwrap_err();
-            let AttachError::Request { request, object, source, .. } = &error else {
-                panic!("{step}: {error}")
-            };
-            assert_eq!(
-                (*request, object.as_str(), source.raw_os_error()),
-                (*step, "all0", Some(libc::ENOMEM))
-            );
+            assert_fails(queues, *number, step);
             assert_eq!(open_descriptors(), before, "{step}");
             assert!(!exists("all0"), "{step}");
         }
+        ip(&format!("tuntap add all0 mode tap {}", if queues > 1 { "multi_queue" } else { "" }));
+        for (number, step) in UNDOING {
+            assert_fails(queues, *number, step);
+            assert_eq!(open_descriptors(), before, "{step}");
+        }
+        drop(everything().attach_queues(queues).unwrap());
+        ip("link del all0");
     }
-    everything().attach().unwrap();
+}
+
+fn assert_fails(queues: u16, number: libc::Ioctl, step: &str) {
+    let attach = || everything().queue_length(100).persistent(Some(0), None).attach_queues(queues);
+    let error = seccomp::with_refused(libc::SYS_ioctl, Some(number), libc::ENOMEM, attach).unwrap_err();
+    let AttachError::Request { request, object, source, .. } = &error else { panic!("{step}: {error}") };
+    let found = (*request, object.as_str(), source.raw_os_error());
+    assert_eq!(found, (step, "all0", Some(libc::ENOMEM)));
 }
 
 pub(crate) fn b29_an_error_bears_the_name_that_the_kernel_chose() {
-    let attach = || Config::new().name("vm%d").attach();
-    let number = Some(libc::TUNSETSNDBUF);
+    let attach = || Config::new().name("vm%d").offload(Offload::ALL).attach();
+    let number = Some(libc::TUNSETOFFLOAD);
     let error = seccomp::with_refused(libc::SYS_ioctl, number, libc::ENOMEM, attach).unwrap_err();
     assert!(matches!(&error, AttachError::Request { object, .. } if object == "vm0"), "{error}");
 }

@@ -23,6 +23,7 @@ mod dropped;
 mod facts;
 mod facts_frames;
 mod facts_requests;
+mod fewest;
 mod interface;
 mod jail;
 mod jail_traffic;
@@ -82,14 +83,27 @@ pub(crate) fn run() -> std::process::ExitCode {
         facts_frames::one_read_takes_one_frame_and_cuts_it,
         facts_frames::poll_tells_the_state,
         facts_frames::writes_are_checked_for_the_ethernet_header_only,
+        facts_requests::a_persistent_tap_of_nobody,
+        facts_requests::an_interface_that_is_up_is_renamed,
         facts_requests::an_unbound_descriptor_can_do_nothing,
         facts_requests::binding,
         facts_requests::numbers_that_are_refused,
+        facts_requests::offloads_that_are_refused,
         facts_requests::orders_of_undoing,
         facts_requests::other_descriptors_do_not_know_the_requests,
         facts_requests::queues_are_detached_once,
         interface::addresses_of_both_kinds,
         interface::addresses_are_given_later_too,
+        fewest::a_child_inherits_what_it_is_to,
+        fewest::a_fresh_tap_is_bound_and_given_its_header_and_nothing_else,
+        fewest::a_persistent_tap_is_somebodys,
+        fewest::facts_of_an_attach,
+        fewest::queues_are_added_to_a_tap_in_use,
+        fewest::the_filter_of_a_tap_that_is_found_stays_when_it_is_to,
+        fewest::the_header_is_changed_before_the_first_frame,
+        fewest::the_holder_is_not_looked_for_when_it_is_not_to_be,
+        fewest::the_state_of_a_duplicate_stays_its_owners,
+        fewest::what_was_made_is_told_from_what_was_found,
         interface::an_interface_elsewhere_is_not_mistaken_for_a_namesake,
         interface::b29_a_renamed_interface_is_followed,
         interface::carrier_is_a_signal_to_the_host,
@@ -103,6 +117,7 @@ pub(crate) fn run() -> std::process::ExitCode {
         offload::a_failed_change_leaves_what_was_recorded,
         offload::offloads_are_turned_off_and_on_at_run_time,
         offload::a_buffer_is_as_large_as_the_offloads_need,
+        offload::a_kernel_that_lacks_an_offload_grants_the_rest,
         offload::the_headers_length_stays,
         offload::what_cannot_be_had_is_left_out_and_said,
         privilege::f41_an_unprivileged_process_is_told_what_it_lacks,
@@ -127,6 +142,7 @@ pub(crate) fn run() -> std::process::ExitCode {
         removal::the_same_descriptor_is_bound_again,
         state::a_spoilt_tap_gets_header_and_offloads_as_asked,
         state::an_inherited_taps_carrier_and_send_buffer_are_set,
+        state::b08_short_write_is_an_error_and_no_second_frame,
         state::no_frame_comes_unfinished_or_is_filtered_away,
     ])
 }
