@@ -60,6 +60,8 @@ fn run() -> Result<(), Box<dyn Error>> {
             card.backend.reattach(&arguments.config())?;
             register(&poller, &card.backend)?;
             card.blocked = false;
+            // The new interface has another address, and another state.
+            card.guest = arguments.guest();
         }
     }
     Ok(card.backend.into_tap().detach()?)

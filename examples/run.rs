@@ -11,13 +11,12 @@
 use std::error::Error;
 use std::ffi::{OsStr, OsString};
 use std::net::IpAddr;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::AsRawFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitCode, ExitStatus};
 
 use lexopt::prelude::*;
-use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
@@ -57,9 +56,8 @@ fn main() -> ExitCode {
 fn run() -> Result<ExitCode, Box<dyn Error>> {
     let Some(arguments) = Arguments::parse()? else { return Ok(ExitCode::SUCCESS) };
     arguments.check()?;
-    let taps = arguments.config.attach_queues(arguments.queues)?;
+    let taps = arguments.config.inheritable().attach_queues(arguments.queues)?;
     let mut command = with_descriptors(&arguments.command, &taps);
-    taps.iter().try_for_each(|tap| leave_open(tap.as_fd()))?;
     let (mut fds, mut rest) = (Vec::new(), taps.into_iter());
     while let Some(tap) = rest.next() {
         match tap.into_fd() {
@@ -155,7 +153,7 @@ fn address(text: &str) -> Result<(IpAddr, u8), String> {
 
 /// Builds the command, with numbers for its marks.
 fn with_descriptors(words: &[OsString], taps: &[Tap]) -> Command {
-    let numbers: Vec<String> = taps.iter().map(|tap| tap.as_fd().as_raw_fd().to_string()).collect();
+    let numbers: Vec<String> = taps.iter().map(|tap| tap.as_raw_fd().to_string()).collect();
     let all = numbers.join(":");
     let mut words = words.iter().map(|word| replace(&replace(word, ALL, &all), ONE, &all));
     let mut command = Command::new(words.next().unwrap_or_default());
@@ -177,11 +175,6 @@ fn replace(word: &OsStr, mark: &str, text: &str) -> OsString {
 
 fn find(bytes: &[u8], mark: &[u8]) -> Option<usize> {
     bytes.windows(mark.len()).position(|window| window == mark)
-}
-
-/// Lets the command inherit this descriptor.
-fn leave_open(fd: BorrowedFd<'_>) -> nix::Result<()> {
-    fcntl(fd, FcntlArg::F_SETFD(FdFlag::empty())).map(drop)
 }
 
 fn cannot_run(command: &Command, error: &std::io::Error) -> String {

@@ -22,6 +22,7 @@ static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| example::build(&["run"]));
 pub(crate) fn run(words: &[&str]) -> Command {
     let this = std::env::current_exe().unwrap();
     let mut command = Command::new(FOLDER.join("run"));
+    command.env(USUAL, usual());
     command.args(words.iter().map(|word| if *word == "SELF" { this.as_os_str() } else { word.as_ref() }));
     command
 }
@@ -38,6 +39,7 @@ pub(crate) fn play() {
     match words.first().and_then(|word| word.to_str()) {
         Some("move-frames") => move_frames(words[1].to_str().unwrap()),
         Some("echo-words") => words[1..].iter().for_each(|word| println!("{word:?}")),
+        Some("count-descriptors") => println!("{}", host::open_descriptors()),
         Some("hold") => std::thread::sleep(Duration::from_secs(10)),
         _ => return,
     }
@@ -78,12 +80,20 @@ fn is_asked(backend: &Backend) -> bool {
     false
 }
 
-/// What this process has open beside the standard streams, of which it has made none but copies of those.
+/// What this process has open, beside what any program has that the tests start, and but for copies of the list.
 fn open_descriptors(list: &str) -> String {
-    let inherited =
-        list.split(':').filter(|number| std::path::Path::new("/proc/self/fd").join(number).exists());
-    let others = host::open_descriptors() - 3 - 2 * inherited.clone().count();
-    format!("{} inherited and {others} others", inherited.count())
+    let inherited = list.split(':').count();
+    let usual: usize = std::env::var(USUAL).unwrap().parse().unwrap();
+    let others = host::open_descriptors() - usual - 2 * inherited;
+    format!("{inherited} inherited and {others} others")
+}
+
+/// Tells a command how many descriptors any program has that the tests start.
+const USUAL: &str = "USUAL_DESCRIPTORS";
+
+fn usual() -> String {
+    let output = Command::new(std::env::current_exe().unwrap()).arg("count-descriptors").output().unwrap();
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
 pub(crate) fn a_program_moves_frames_by_the_descriptor_it_is_given() {

@@ -1,7 +1,11 @@
 //! The list of tests.
 
+#[expect(dead_code, reason = "a part of it is for other tests")]
 #[path = "../../tap/suite/host.rs"]
 mod host;
+#[expect(dead_code, reason = "a part of it is for other tests")]
+#[path = "../../support/host.rs"]
+mod host_side;
 #[path = "../../support/namespace.rs"]
 mod namespace;
 #[path = "../../support/process.rs"]

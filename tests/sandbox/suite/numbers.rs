@@ -8,7 +8,7 @@ pub(crate) fn name(call: c_long, request: u64) -> String {
         let known = REQUESTS.iter().find(|(_, number)| u64::from(*number as u32) == request & 0xffff_ffff);
         return known.map_or_else(|| format!("ioctl {request:#x}"), |(name, _)| format!("ioctl {name}"));
     }
-    let known = CALLS.iter().find(|(_, number)| *number == call);
+    let known = CALLS.iter().chain(OLDER).find(|(_, number)| *number == call);
     known.map_or_else(|| format!("call {call}"), |(name, _)| (*name).to_owned())
 }
 
@@ -18,7 +18,7 @@ pub(crate) fn number(name: &str) -> Option<(c_long, Option<u32>)> {
         let (_, number) = REQUESTS.iter().find(|(known, _)| *known == request)?;
         return Some((libc::SYS_ioctl, Some(*number as u32)));
     }
-    CALLS.iter().find(|(known, _)| *known == name).map(|(_, number)| (*number, None))
+    CALLS.iter().chain(OLDER).find(|(known, _)| *known == name).map(|(_, number)| (*number, None))
 }
 
 macro_rules! calls {
@@ -33,6 +33,12 @@ const CALLS: &[(&str, c_long)] = calls! {
     getpeername: SYS_getpeername, readlinkat: SYS_readlinkat, getdents64: SYS_getdents64, lseek: SYS_lseek,
     clock_nanosleep: SYS_clock_nanosleep, statfs: SYS_statfs,
 };
+
+/// Calls that newer processors have not.
+const OLDER: &[(&str, c_long)] = &[
+    #[cfg(target_arch = "x86_64")]
+    ("readlink", libc::SYS_readlink),
+];
 
 macro_rules! requests {
     ($($name:ident)*) => { &[$((stringify!($name), libc::$name as libc::Ioctl)),*] };

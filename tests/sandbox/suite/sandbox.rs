@@ -23,6 +23,9 @@ const HARNESS: [libc::c_long; 8] = [
     libc::SYS_exit_group,
 ];
 
+/// What the standard library does before each `close` where assertions are on: it asks whether the descriptor is open.
+pub(crate) const CHECK: (libc::c_long, u32) = (libc::SYS_fcntl, libc::F_GETFD as u32);
+
 /// The call that tells a tracer where a step begins and where it ends; nothing else in this process makes it.
 pub(crate) const MARK: libc::c_long = libc::SYS_getppid;
 
@@ -36,8 +39,12 @@ impl Sandbox {
     pub(crate) fn confined(allowed: &BTreeSet<String>) -> Self {
         let mut rules: BTreeMap<_, Vec<SeccompRule>> = HARNESS.map(|call| (call, Vec::new())).into();
         for (call, request) in allowed.iter().filter_map(|name| numbers::number(name)) {
-            let rule = request.map(|request| SeccompRule::new(vec![is_request(request)]).unwrap());
+            let rule = request.map(|request| SeccompRule::new(vec![second_is(request)]).unwrap());
             rules.entry(call).or_default().extend(rule);
+        }
+        if cfg!(debug_assertions) {
+            let check = SeccompRule::new(vec![second_is(CHECK.1)]).unwrap();
+            rules.entry(CHECK.0).or_insert_with(|| vec![check]);
         }
         let architecture = std::env::consts::ARCH.try_into().unwrap();
         let filter =
@@ -65,6 +72,7 @@ impl Sandbox {
     }
 }
 
-fn is_request(number: u32) -> SeccompCondition {
+/// Compares the second argument.
+fn second_is(number: u32) -> SeccompCondition {
     SeccompCondition::new(1, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, u64::from(number)).unwrap()
 }

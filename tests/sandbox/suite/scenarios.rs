@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
 
+use nix::sched::{CloneFlags, unshare};
 use nix::sys::ptrace;
 use nix::sys::signal::{Signal, raise};
 
@@ -22,11 +23,13 @@ pub(crate) struct Scenario {
 
 pub(crate) const ROLES: &[Role] = &[
     ("traced", |name| {
+        unshare(CloneFlags::CLONE_NEWNET).unwrap();
         ptrace::traceme().unwrap();
         raise(Signal::SIGSTOP).unwrap();
         (find(name).play)(&Sandbox::Traced);
     }),
     ("confined", |name| {
+        unshare(CloneFlags::CLONE_NEWNET).unwrap();
         let scenario = find(name);
         (scenario.play)(&Sandbox::confined(&allowed(&scenario, &table::rows())));
     }),

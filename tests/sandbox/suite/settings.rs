@@ -1,11 +1,9 @@
 //! What is asked of a TAP in service, and told it.
 
-use std::os::fd::AsFd;
-
 use tap_plumb::{Config, LinkState, Offload};
 
 use super::frames::backend;
-use super::host::{PacketSocket, frame, ip};
+use super::host::{PacketSocket, frame};
 use super::sandbox::Sandbox;
 use super::scenarios::Scenario;
 
@@ -23,6 +21,9 @@ const SET_UP: &str = "set_up";
 const SET_MTU: &str = "set_mtu";
 const SET_ADDRESS: &str = "set_address";
 const QUEUE: &str = "set_queue_enabled";
+const SET_HEADER: &str = "set_header_len";
+const INDEX: &str = "index";
+const ADDRESSES: &str = "addresses";
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "memory", rows: &[MEMORY], play: memory },
@@ -39,6 +40,9 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "set-mtu", rows: &[SET_MTU], play: set_mtu },
     Scenario { name: "set-address", rows: &[MEMORY, SET_ADDRESS], play: set_address },
     Scenario { name: "queue", rows: &[QUEUE], play: queue },
+    Scenario { name: "set-header", rows: &[SET_HEADER], play: set_header },
+    Scenario { name: "index", rows: &[INDEX], play: index },
+    Scenario { name: "addresses", rows: &[MEMORY, ADDRESSES], play: addresses },
 ];
 
 fn memory(sandbox: &Sandbox) {
@@ -86,6 +90,21 @@ fn name(sandbox: &Sandbox) {
     assert_eq!(sandbox.within(|| backend.tap().name()).unwrap().as_str(), Some("tap0"));
 }
 
+fn set_header(sandbox: &Sandbox) {
+    let mut tap = Config::new().name("vm0").offload(Offload::ALL).attach().unwrap();
+    assert!(sandbox.within(|| tap.set_header_len(10)).is_ok());
+}
+
+fn index(sandbox: &Sandbox) {
+    let backend = backend(Config::new());
+    assert!(sandbox.within(|| backend.tap().index()).unwrap() > 1);
+}
+
+fn addresses(sandbox: &Sandbox) {
+    let backend = backend(Config::new());
+    assert_eq!(sandbox.within(|| backend.tap().addresses()).unwrap(), []);
+}
+
 fn mac(sandbox: &Sandbox) {
     let backend = backend(Config::new());
     assert!(sandbox.within(|| backend.tap().hardware_address()).is_ok());
@@ -120,7 +139,7 @@ fn set_address(sandbox: &Sandbox) {
 
 fn queue(sandbox: &Sandbox) {
     let taps = Config::new().name("many0").attach_queues(2).unwrap();
-    assert!(sandbox.within(|| taps[1].set_queue_enabled(false)).is_ok());
-    ip("link del many0");
-    assert!(taps[0].as_fd().try_clone_to_owned().is_ok());
+    for enabled in [false, false, true] {
+        assert!(sandbox.within(|| taps[1].set_queue_enabled(enabled)).is_ok());
+    }
 }
