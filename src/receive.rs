@@ -193,7 +193,7 @@ impl Backend {
         let Some(seen) = self.presence.seen() else { return Err(ReceiveError::Gone) };
         if !self.link.is_up() {
             self.discard(&self.counters.receive.link_down);
-            return Ok(None);
+            return if self.is_gone() { Err(ReceiveError::Gone) } else { Ok(None) };
         }
         let bytes = header.len() + room.bytes();
         let spare = bytes > self.header_len + self.largest.load(Ordering::Relaxed);
@@ -280,10 +280,10 @@ impl Backend {
     /// Reads and drops what is queued. The kernel cuts each frame to the small buffer and forgets the rest.
     #[cold]
     pub(crate) fn discard(&self, cause: &Counter) -> u64 {
-        let mut scratch = [0; 64];
+        let Some(seen) = self.presence.seen() else { return 0 };
         let mut count = 0;
         while count < MOST_DISCARDED
-            && let Ok(len @ 1..) = read(&self.tap, &mut scratch)
+            && let Some(len) = self.drop_one(seen)
         {
             self.count_received(len.saturating_sub(self.header_len));
             cause.one();
@@ -293,6 +293,22 @@ impl Backend {
             debug!("dropped {count} queued frames of {:?}", self.tap);
         }
         count
+    }
+
+    /// Gives the bytes that were read, or `None` when nothing more comes. That the interface is gone is noted: some
+    /// systems tell it once, and then that nothing is queued.
+    fn drop_one(&self, seen: Attachment) -> Option<usize> {
+        let mut scratch = [0; 64];
+        loop {
+            match read(&self.tap, &mut scratch) {
+                Ok(0) => self.mark_gone(seen),
+                Ok(len) => return Some(len),
+                Err(Errno::EINTR) => continue,
+                Err(errno) if platform::read_fault(errno as i32) == ReadFault::Gone => self.mark_gone(seen),
+                Err(_) => {}
+            }
+            return None;
+        }
     }
 
     /// Counts a frame whose fate is still open, or was a drop.

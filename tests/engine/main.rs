@@ -1,5 +1,6 @@
 //! The engine over a socket pair: one datagram a frame, and the test holds the host's end.
 
+mod closed_end;
 mod device;
 mod observed;
 mod pair;

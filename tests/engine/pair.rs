@@ -1,9 +1,11 @@
 //! A datagram socket pair is a TAP: one datagram a frame, and the test holds the host's end.
 
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixDatagram;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tap_plumb::{Backend, Tap};
 
 /// A backend, and the host's end of its wire.
@@ -28,6 +30,12 @@ pub(crate) fn host_receive(host: &UnixDatagram) -> Vec<u8> {
     let len = host.recv(&mut buffer).expect("a frame within 5 s");
     buffer.truncate(len);
     buffer
+}
+
+/// Waits until the backend's end has a frame, or an error, to be read: what was sent may still be on its way.
+pub(crate) fn wait_readable(backend: &Backend) {
+    let mut waiting = [PollFd::new(backend.as_fd(), PollFlags::POLLIN)];
+    assert_eq!(poll(&mut waiting, PollTimeout::from(5000_u16)), Ok(1), "nothing came within 5 s");
 }
 
 /// Waits until `condition` holds; panics after 5 s.
