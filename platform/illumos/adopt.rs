@@ -61,7 +61,9 @@ fn recognise_control(fd: BorrowedFd<'_>) -> Result<(), Finding> {
 fn not_a_stream(error: io::Error) -> Finding {
     let found = match error.raw_os_error() {
         Some(libc::EINVAL) => "a stream that is linked below a multiplexor",
-        Some(libc::ENXIO | libc::EIO | libc::ENOSR) => "a stream that has failed or was hung up",
+        // `/dev/null` and `/dev/zero` answer so, too.
+        Some(libc::ENXIO) => "a device that is no stream, or a stream that was hung up",
+        Some(libc::EIO | libc::ENOSR) => "a stream that has failed",
         _ => "a device that is no stream",
     };
     Finding::new(found, "the control stream of a TAP is needed", Some(error))

@@ -134,9 +134,9 @@ fn a_linked_stream_a_dead_one_and_a_silent_driver_are_refused() {
     let machine = Machine::boot();
     let cases = [
         ("I_LIST", Errno::EINVAL, "a stream that is linked below a multiplexor"),
-        ("I_LIST", Errno::ENXIO, "a stream that has failed or was hung up"),
-        ("I_LIST", Errno::EIO, "a stream that has failed or was hung up"),
-        ("I_LIST", Errno::ENOSR, "a stream that has failed or was hung up"),
+        ("I_LIST", Errno::ENXIO, "a device that is no stream, or a stream that was hung up"),
+        ("I_LIST", Errno::EIO, "a stream that has failed"),
+        ("I_LIST", Errno::ENOSR, "a stream that has failed"),
         ("I_LIST", Errno::ENOTTY, "a device that is no stream"),
         ("I_STR", Errno::EINVAL, "a tap stream whose driver refuses TUNGETPPA"),
         ("I_SRDOPT", Errno::EINVAL, "a tap stream that refuses I_SRDOPT"),
