@@ -1,6 +1,6 @@
 //! illumos and Solaris: STREAMS.
 //!
-//! The tap driver is kaizawa/tuntap, packaged by every illumos distribution. A stream of `/dev/tap` makes a device, whose
+//! The tap driver is kaizawa/tuntap, packaged by every illumos distribution as version 1.3.3, which lacks TUNGETPPA. A stream of `/dev/tap` makes a device, whose
 //! number is its PPA; IP is plumbed over it from further streams, which are linked below `/dev/udp`. Facts: streamio(4I),
 //! if_tcp(4P), dlpi(4P), ifconfig(8), and the sources of illumos (`uts/common/os/streamio.c`, `uts/common/inet/ip`,
 //! `lib/libipadm/common/ipadm_if.c`) and of the driver (`tun.c`).
