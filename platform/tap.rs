@@ -83,7 +83,7 @@ impl Tap {
     /// # Errors
     /// The TAP itself, where plumbing or a terminate program depends on it.
     pub fn into_fd(self) -> Result<OwnedFd, Self> {
-        if self.terminate.is_some() || self.lock_plumbing().is_some() {
+        if self.terminate.is_some() || self.lock_plumbing().as_ref().is_some_and(sys::Plumbing::is_needed) {
             return Err(self);
         }
         Ok(self.fd)

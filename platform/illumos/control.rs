@@ -64,10 +64,23 @@ pub(super) fn set_non_blocking(stream: BorrowedFd<'_>) -> Result<(), AttachError
         .map_err(refusal::request("fcntl F_SETFL", TAP))
 }
 
-/// The device of a control stream. `ENODEV` when it has none.
+/// Why a stream that somebody else made a control stream has no name here.
+const NO_NUMBER: &str = "asking the tap driver for a stream's device: its version 1.3.3 does not tell";
+
+/// The device of a control stream. `ENODEV` when it has none; a version of the driver that does not tell is `Unsupported`.
 pub(super) fn ppa_of(stream: BorrowedFd<'_>) -> Result<Ppa, AttachError> {
-    let number = streams::ask_driver(stream, TUNGETPPA, 0).map_err(refusal::of(TUNGETPPA, TAP))?;
+    let number = streams::ask_driver(stream, TUNGETPPA, 0).map_err(|source| {
+        if is_older_driver(&source) {
+            return AttachError::Unsupported { what: NO_NUMBER };
+        }
+        refusal::of(TUNGETPPA, TAP)(source)
+    })?;
     Ppa::new(number).ok_or_else(|| refusal::mismatch("TUNGETPPA on /dev/tap: the PPA", "0 to 19", number))
+}
+
+/// Is a refusal of `TUNGETPPA` that of a driver which does not know it?
+pub(super) fn is_older_driver(refusal: &io::Error) -> bool {
+    refusal::is(refusal, libc::EINVAL)
 }
 
 fn new_ppa(stream: BorrowedFd<'_>, wanted: Option<TapName>) -> Result<Ppa, AttachError> {

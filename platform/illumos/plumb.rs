@@ -19,7 +19,7 @@ use log::warn;
 use super::abi::{I_PUSH, IFF_IPV4, IFF_IPV6, LifReq, Request, SIOCSLIFMUXID, SIOCSLIFNAME};
 use super::mux_link::{Family, Mux};
 use super::name::{Ppa, TapName};
-use super::plumbing::{Plumbing, Side};
+use super::plumbing::{Plumbing, Side, Sides};
 use super::{control, dlpi, refusal, stale, streams};
 use crate::config::Config;
 use crate::error::AttachError;
@@ -43,7 +43,7 @@ impl Muxes {
     /// Unplumbs `old` and opens its multiplexors anew under the numbers they have, below that of the control stream.
     /// Their close undoes whatever link the kernel refused to undo before.
     pub(super) fn renew(old: Plumbing, config: &Config) -> Result<Self, AttachError> {
-        let (v4, v6) = old.muxes();
+        let Some((v4, v6)) = old.sides().map(Sides::muxes) else { return Self::open(config) };
         if let Err(error) = old.undo() {
             warn!("{error}");
         }
@@ -79,8 +79,8 @@ impl Attempt {
 
     /// Plumbs the interface `name` over the device of the control stream.
     pub(super) fn plumb(self, name: TapName, config: &Config) -> Result<(OwnedFd, Plumbing), AttachError> {
-        let plumbing = plumb(&self.muxes, name, config, config.replace_stale)?;
-        Ok((self.control, plumbing))
+        let sides = plumb(&self.muxes, name, config, config.replace_stale)?;
+        Ok((self.control, Plumbing::of_interface(sides)))
     }
 
     /// Plumbs the device that the driver chose, or another one where somebody has an interface of that name: where any
@@ -92,7 +92,7 @@ impl Attempt {
     ) -> Result<(OwnedFd, Plumbing), AttachError> {
         loop {
             let error = match plumb(&self.muxes, TapName::of(ppa)?, config, false) {
-                Ok(plumbing) => return Ok((self.control, plumbing)),
+                Ok(sides) => return Ok((self.control, Plumbing::of_interface(sides))),
                 Err(error) => error,
             };
             if !matches!(error, AttachError::WrongKind { .. }) || self.rejected.len() >= Ppa::COUNT.into() {
@@ -111,15 +111,15 @@ pub(super) fn plumb(
     name: TapName,
     config: &Config,
     replace_stale: bool,
-) -> Result<Plumbing, AttachError> {
+) -> Result<Sides, AttachError> {
     if let Some(address) = config.hardware_address {
         dlpi::set_address(name.ppa(), address)?;
     }
     let v4 = plumb_v4(&muxes.v4, name, replace_stale)?;
     let v6 = muxes.v6.as_ref().map(|mux| plumb_v6(mux, name, replace_stale)).transpose()?;
-    let plumbing = Plumbing::new(v4, v6);
-    plumbing.configure(config)?;
-    Ok(plumbing)
+    let sides = Sides::new(v4, v6);
+    sides.configure(config)?;
+    Ok(sides)
 }
 
 fn plumb_v4(mux: &Mux, name: TapName, replace_stale: bool) -> Result<Side, AttachError> {

@@ -8,35 +8,70 @@ use log::warn;
 
 use super::interface::Interface;
 use super::mux_link::{Mux, MuxLink};
-use super::name::TapName;
+use super::name::{Ppa, TapName};
 use crate::config::Config;
 use crate::error::{AttachError, DetachError};
 use crate::name::InterfaceName;
 
 const NO_V6: &str = "an IPv6 address on an interface that was plumbed without one";
 
+/// What an attach leaves besides the control stream: the number of the device, which not every version of the driver tells
+/// again, and the interface's IP side where this process has plumbed it.
+#[derive(Debug)]
+pub(crate) struct Plumbing {
+    sides: Option<Sides>,
+    ppa: Ppa,
+}
+
+impl Plumbing {
+    /// A device over which somebody else plumbs, or nobody.
+    pub(super) fn of_device(ppa: Ppa) -> Self {
+        Self { sides: None, ppa }
+    }
+
+    pub(super) fn of_interface(sides: Sides) -> Self {
+        Self { ppa: sides.v4.name.ppa(), sides: Some(sides) }
+    }
+
+    /// What the interface was plumbed as, or what the device's number makes of it.
+    pub(super) fn name(&self) -> Result<TapName, AttachError> {
+        self.sides.as_ref().map_or_else(|| TapName::of(self.ppa), |sides| Ok(sides.v4.name))
+    }
+
+    /// The interface, where it is this process'.
+    pub(super) fn sides(&self) -> Option<&Sides> {
+        self.sides.as_ref()
+    }
+
+    /// Does the interface depend on it?
+    pub(crate) fn is_needed(&self) -> bool {
+        self.sides.is_some()
+    }
+
+    /// Unplumbs as a drop does, and tells the first thing that failed.
+    pub(crate) fn undo(self) -> Result<(), DetachError> {
+        self.sides.map_or(Ok(()), Sides::undo)
+    }
+}
+
 /// The interface's IP side: everything but the control stream, which must outlive it.
 ///
 /// The control stream's close flushes the requests that IP has sent to the driver and not had answered; one that waits for
 /// such an answer waits for ever. Hence first the links, then the multiplexors, then the control stream.
 #[derive(Debug)]
-pub(crate) struct Plumbing {
+pub(super) struct Sides {
     v6: Option<Box<Side>>,
     v4: Box<Side>,
 }
 
-impl Plumbing {
+impl Sides {
     pub(super) fn new(v4: Side, v6: Option<Side>) -> Self {
         Self { v6: v6.map(Box::new), v4: Box::new(v4) }
     }
 
-    pub(super) fn name(&self) -> TapName {
-        self.v4.name
-    }
-
     /// Unplumbs as a drop does, the newest first, and tells the first thing that failed; what came after it was done all
     /// the same.
-    pub(crate) fn undo(self) -> Result<(), DetachError> {
+    fn undo(self) -> Result<(), DetachError> {
         let Self { v6, v4 } = self;
         let v6 = v6.map_or(Ok(()), |side| side.unplumb());
         first_failure(v6, v4.unplumb())

@@ -24,17 +24,21 @@ pub(crate) fn rebind(
     options::check(config, wanted, 1)?;
     // The old interface's IP side goes before its control stream does, and the number of a multiplexor stays below it.
     let muxes = match plumbing.take() {
-        Some(old) => Some(Muxes::renew(old, config)?),
-        None if config.external_plumbing => None,
-        None => Some(Muxes::open(config)?),
+        Some(old) if old.sides().is_some() => Some(Muxes::renew(old, config)?),
+        _ if config.external_plumbing => None,
+        _ => Some(Muxes::open(config)?),
     };
     let fresh = control::open()?;
     streams::replace(fd, &fresh).map_err(refusal::request("dup3", control::TAP))?;
     drop(fresh);
     let ppa = control::become_control(fd, wanted)?;
     let name = wanted.map_or_else(|| TapName::of(ppa), Ok)?;
+    *plumbing = Some(Plumbing::of_device(ppa));
     match muxes {
-        Some(muxes) => *plumbing = Some(plumb(&muxes, name, config, config.replace_stale)?),
+        Some(muxes) => {
+            let sides = plumb(&muxes, name, config, config.replace_stale)?;
+            *plumbing = Some(Plumbing::of_interface(sides));
+        }
         None => config.hardware_address.map_or(Ok(()), |address| dlpi::set_address(ppa, address))?,
     }
     Ok((true, Offload::NONE))
@@ -48,7 +52,7 @@ fn wanted_name(
 ) -> Result<Option<TapName>, AttachError> {
     match (&config.source, plumbing) {
         (Source::Name(name), _) => TapName::parse(name).map(Some),
-        (Source::Any, Some(plumbing)) => Ok(Some(plumbing.name())),
+        (Source::Any, Some(plumbing)) => plumbing.name().map(Some),
         (Source::Any, None) => control::ppa_of(fd).ok().map(TapName::of).transpose(),
         (Source::Inherited(_), _) => {
             Err(AttachError::Unsupported { what: "re-attaching a descriptor that was handed in" })

@@ -19,30 +19,30 @@ pub(crate) fn name(fd: BorrowedFd<'_>, plumbing: Option<&Plumbing>) -> io::Resul
 }
 
 pub(crate) fn mtu(fd: BorrowedFd<'_>, plumbing: Option<&Plumbing>) -> io::Result<u32> {
-    match plumbing {
-        Some(plumbing) => Ok(plumbing.mtu()?),
-        None => foreign(fd, Family::V4, |interface| interface.mtu()),
+    match plumbing.and_then(Plumbing::sides) {
+        Some(sides) => Ok(sides.mtu()?),
+        None => foreign(fd, plumbing, Family::V4, |interface| interface.mtu()),
     }
 }
 
 pub(crate) fn set_mtu(fd: BorrowedFd<'_>, plumbing: Option<&Plumbing>, mtu: u32) -> io::Result<()> {
-    match plumbing {
-        Some(plumbing) => Ok(plumbing.set_mtu(mtu)?),
-        None => foreign(fd, Family::V4, |interface| interface.set_mtu(mtu)),
+    match plumbing.and_then(Plumbing::sides) {
+        Some(sides) => Ok(sides.set_mtu(mtu)?),
+        None => foreign(fd, plumbing, Family::V4, |interface| interface.set_mtu(mtu)),
     }
 }
 
 pub(crate) fn is_up(fd: BorrowedFd<'_>, plumbing: Option<&Plumbing>) -> io::Result<bool> {
-    match plumbing {
-        Some(plumbing) => Ok(plumbing.is_up()?),
-        None => foreign(fd, Family::V4, |interface| interface.is_up()),
+    match plumbing.and_then(Plumbing::sides) {
+        Some(sides) => Ok(sides.is_up()?),
+        None => foreign(fd, plumbing, Family::V4, |interface| interface.is_up()),
     }
 }
 
 pub(crate) fn set_up(fd: BorrowedFd<'_>, plumbing: Option<&Plumbing>, up: bool) -> io::Result<()> {
-    match plumbing {
-        Some(plumbing) => Ok(plumbing.set_up(up)?),
-        None => foreign(fd, Family::V4, |interface| interface.set_up(up)),
+    match plumbing.and_then(Plumbing::sides) {
+        Some(sides) => Ok(sides.set_up(up)?),
+        None => foreign(fd, plumbing, Family::V4, |interface| interface.set_up(up)),
     }
 }
 
@@ -56,7 +56,7 @@ pub(crate) fn set_hardware_address(
     plumbing: Option<&Plumbing>,
     address: [u8; 6],
 ) -> io::Result<()> {
-    if plumbing.is_some() || is_up(fd, None).is_ok() {
+    if plumbing.is_some_and(Plumbing::is_needed) || is_up(fd, plumbing).is_ok() {
         let why =
             "IP does not notice that a plumbed TAP's address changes: give it in Config::hardware_address";
         return Err(io::Error::new(io::ErrorKind::Unsupported, why));
@@ -74,11 +74,11 @@ pub(crate) fn set_address(
     address: IpAddr,
     prefix: u8,
 ) -> io::Result<()> {
-    if let Some(plumbing) = plumbing {
-        return Ok(plumbing.set_address(address, prefix)?);
+    if let Some(sides) = plumbing.and_then(Plumbing::sides) {
+        return Ok(sides.set_address(address, prefix)?);
     }
     let family = if address.is_ipv4() { Family::V4 } else { Family::V6 };
-    foreign(fd, family, |interface| interface.give_address(address, prefix).map(drop))
+    foreign(fd, plumbing, family, |interface| interface.give_address(address, prefix).map(drop))
 }
 
 /// The driver has none to grant. With a header it is a socket, whose peer alone knows what it sends.
@@ -115,7 +115,7 @@ fn ppa(fd: BorrowedFd<'_>, plumbing: Option<&Plumbing>) -> io::Result<Ppa> {
 
 fn tap_name(fd: BorrowedFd<'_>, plumbing: Option<&Plumbing>) -> io::Result<TapName> {
     match plumbing {
-        Some(plumbing) => Ok(plumbing.name()),
+        Some(plumbing) => Ok(plumbing.name()?),
         None => Ok(TapName::of(control::ppa_of(fd)?)?),
     }
 }
@@ -123,10 +123,11 @@ fn tap_name(fd: BorrowedFd<'_>, plumbing: Option<&Plumbing>) -> io::Result<TapNa
 /// Asks about the interface that somebody else plumbed over the device.
 fn foreign<T>(
     fd: BorrowedFd<'_>,
+    plumbing: Option<&Plumbing>,
     family: Family,
     ask: impl FnOnce(Interface<'_>) -> Result<T, AttachError>,
 ) -> io::Result<T> {
-    let name = TapName::of(control::ppa_of(fd)?)?.text();
+    let name = tap_name(fd, plumbing)?.text();
     let mux = Mux::open(family)?;
     Ok(ask(Interface { through: &mux, name })?)
 }

@@ -40,6 +40,10 @@ use crate::error::DetachError;
 pub(crate) enum Plumbing {}
 
 impl Plumbing {
+    pub(crate) fn is_needed(&self) -> bool {
+        match *self {}
+    }
+
     pub(crate) fn undo(self) -> Result<(), DetachError> {
         match self {}
     }

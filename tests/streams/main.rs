@@ -100,6 +100,7 @@ mod invariants;
 mod killed;
 mod lifecycle;
 mod names;
+mod older_driver;
 mod reader;
 mod reattach;
 mod settings;
