@@ -2,7 +2,8 @@
 //! the same names:
 //!
 //! - `Plumbing`: owns what holds the interface together besides the frames' descriptor; dropping it undoes that part of
-//!   the attach, `undo` does the same and tells what failed; `is_needed` says whether the interface depends on it.
+//!   the attach, `undo` does the same and tells what failed; `is_needed` says whether the interface depends on it,
+//!   `is_lost` that a `rebind` has failed after the interface was undone.
 //! - `attach(name, &Config, queues) -> Result<Vec<Attached>, AttachError>`: makes or opens the interface.
 //! - `adopt(OwnedFd, &Offload) -> Result<Attached, AdoptError>`: says what a foreign descriptor is, and prepares it.
 //!   Only character devices get here, open for reading and writing, non-blocking and close-on-exec already.

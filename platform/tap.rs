@@ -240,6 +240,11 @@ impl Tap {
         Ok(changed)
     }
 
+    /// Has a re-attach failed in such a way that there is no interface any more?
+    pub(crate) fn is_lost(&self) -> bool {
+        self.lock_plumbing().as_ref().is_some_and(sys::Plumbing::is_lost)
+    }
+
     fn lock_plumbing(&self) -> std::sync::MutexGuard<'_, Option<sys::Plumbing>> {
         self.plumbing.lock().unwrap_or_else(PoisonError::into_inner)
     }

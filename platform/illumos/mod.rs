@@ -83,5 +83,5 @@ fn bare(wanted: Option<TapName>, config: &Config) -> Result<Parts, AttachError> 
     if let Some(address) = config.hardware_address {
         dlpi::set_address(ppa, address)?;
     }
-    Ok((control, Some(Plumbing::of_device(ppa))))
+    Ok((control, Some(Plumbing::of_device(ppa)?)))
 }

@@ -14,8 +14,6 @@
 use std::io;
 use std::os::fd::OwnedFd;
 
-use log::warn;
-
 use super::abi::{I_PUSH, IFF_IPV4, IFF_IPV6, LifReq, Request, SIOCSLIFMUXID, SIOCSLIFNAME};
 use super::mux_link::{Family, Mux};
 use super::name::{Ppa, TapName};
@@ -26,6 +24,7 @@ use crate::error::AttachError;
 
 /// The multiplexors an interface needs. Opened before the control stream: a process that dies closes its descriptors in
 /// ascending order, and this way the kernel, too, unplumbs before the control stream closes.
+#[derive(Clone, Debug)]
 pub(super) struct Muxes {
     v6: Option<Mux>,
     v4: Mux,
@@ -40,23 +39,15 @@ impl Muxes {
         Ok(Self { v6, v4 })
     }
 
-    /// Unplumbs `old` and opens its multiplexors anew under the numbers they have, below that of the control stream.
-    /// Their close undoes whatever link the kernel refused to undo before.
-    pub(super) fn renew(old: Plumbing, config: &Config) -> Result<Self, AttachError> {
-        let Some((v4, v6)) = old.sides().map(Sides::muxes) else { return Self::open(config) };
-        if let Err(error) = old.undo() {
-            warn!("{error}");
+    /// Opens them anew under the numbers they have, below that of the control stream. What fails leaves all that is open.
+    pub(super) fn renew(&mut self, config: &Config) -> Result<(), AttachError> {
+        self.v4.renew()?;
+        match &self.v6 {
+            _ if !wants_v6(config) => self.v6 = None,
+            Some(v6) => v6.renew()?,
+            None => self.v6 = Some(Mux::open(Family::V6)?),
         }
-        v4.renew()?;
-        let v6 = match v6.filter(|_| wants_v6(config)) {
-            Some(v6) => v6.renew().map(|()| Some(v6))?,
-            None if wants_v6(config) => Some(Mux::open(Family::V6)?),
-            None => None,
-        };
-        for mux in [Some(&v4), v6.as_ref()].into_iter().flatten() {
-            mux.prepare()?;
-        }
-        Ok(Self { v6, v4 })
+        [Some(&self.v4), self.v6.as_ref()].into_iter().flatten().try_for_each(Mux::prepare)
     }
 }
 
@@ -80,7 +71,7 @@ impl Attempt {
     /// Plumbs the interface `name` over the device of the control stream.
     pub(super) fn plumb(self, name: TapName, config: &Config) -> Result<(OwnedFd, Plumbing), AttachError> {
         let sides = plumb(&self.muxes, name, config, config.replace_stale)?;
-        Ok((self.control, Plumbing::of_interface(sides)))
+        Ok((self.control, Plumbing::of_interface(sides, self.muxes)))
     }
 
     /// Plumbs the device that the driver chose, or another one where somebody has an interface of that name: where any
@@ -92,7 +83,7 @@ impl Attempt {
     ) -> Result<(OwnedFd, Plumbing), AttachError> {
         loop {
             let error = match plumb(&self.muxes, TapName::of(ppa)?, config, false) {
-                Ok(sides) => return Ok((self.control, Plumbing::of_interface(sides))),
+                Ok(sides) => return Ok((self.control, Plumbing::of_interface(sides, self.muxes))),
                 Err(error) => error,
             };
             if !matches!(error, AttachError::WrongKind { .. }) || self.rejected.len() >= Ppa::COUNT.into() {

@@ -9,33 +9,41 @@ use log::warn;
 use super::interface::Interface;
 use super::mux_link::{Mux, MuxLink};
 use super::name::{Ppa, TapName};
+use super::plumb::Muxes;
 use crate::config::Config;
 use crate::error::{AttachError, DetachError};
 use crate::name::InterfaceName;
 
 const NO_V6: &str = "an IPv6 address on an interface that was plumbed without one";
 
-/// What an attach leaves besides the control stream: the number of the device, which not every version of the driver tells
-/// again, and the interface's IP side where this process has plumbed it.
-#[derive(Debug)]
+/// What an attach leaves besides the control stream: the interface's name, which not every version of the driver tells
+/// again, and its IP side where this process has plumbed it.
+///
+/// Dropped in this order: the links, then the multiplexors.
+#[derive(Debug, Default)]
 pub(crate) struct Plumbing {
     sides: Option<Sides>,
-    ppa: Ppa,
+    /// Kept when a re-attach fails: the next one needs their numbers, which lie below that of the control stream.
+    muxes: Option<Box<Muxes>>,
+    name: Option<Box<TapName>>,
+    /// A re-attach has undone the interface and not made another.
+    lost: bool,
 }
 
 impl Plumbing {
     /// A device over which somebody else plumbs, or nobody.
-    pub(super) fn of_device(ppa: Ppa) -> Self {
-        Self { sides: None, ppa }
+    pub(super) fn of_device(ppa: Ppa) -> Result<Self, AttachError> {
+        Ok(Self { name: Some(Box::new(TapName::of(ppa)?)), ..Self::default() })
     }
 
-    pub(super) fn of_interface(sides: Sides) -> Self {
-        Self { ppa: sides.v4.name.ppa(), sides: Some(sides) }
+    pub(super) fn of_interface(sides: Sides, muxes: Muxes) -> Self {
+        let name = Some(Box::new(sides.v4.name));
+        Self { name, sides: Some(sides), muxes: Some(Box::new(muxes)), lost: false }
     }
 
-    /// What the interface was plumbed as, or what the device's number makes of it.
-    pub(super) fn name(&self) -> Result<TapName, AttachError> {
-        self.sides.as_ref().map_or_else(|| TapName::of(self.ppa), |sides| Ok(sides.v4.name))
+    /// What the interface was plumbed as, or what the device's number makes of it; `None` for an adopted control stream.
+    pub(super) fn name(&self) -> Option<TapName> {
+        self.name.as_deref().copied()
     }
 
     /// The interface, where it is this process'.
@@ -45,7 +53,36 @@ impl Plumbing {
 
     /// Does the interface depend on it?
     pub(crate) fn is_needed(&self) -> bool {
-        self.sides.is_some()
+        self.muxes.is_some()
+    }
+
+    /// Has a re-attach failed after the interface was undone?
+    pub(crate) fn is_lost(&self) -> bool {
+        self.lost
+    }
+
+    /// Begins to make the interface anew: the old one is undone. It is lost until [`renewed`](Self::renewed).
+    pub(super) fn begin_again(&mut self) {
+        self.lost = true;
+        if let Some(Err(error)) = self.sides.take().map(Sides::undo) {
+            warn!("{error}");
+        }
+    }
+
+    /// Opens the multiplexors, under the numbers they have where they are open, or returns `None` when somebody else
+    /// plumbs. Their close undoes whatever link the kernel refused to undo before.
+    pub(super) fn renew_muxes(&mut self, config: &Config) -> Result<Option<Muxes>, AttachError> {
+        match &mut self.muxes {
+            Some(muxes) => muxes.renew(config)?,
+            None if config.external_plumbing => {}
+            none => *none = Some(Box::new(Muxes::open(config)?)),
+        }
+        Ok(self.muxes.as_deref().cloned())
+    }
+
+    /// The interface is there again.
+    pub(super) fn renewed(&mut self, name: TapName, sides: Option<Sides>) {
+        (self.name, self.sides, self.lost) = (Some(Box::new(name)), sides, false);
     }
 
     /// Unplumbs as a drop does, and tells the first thing that failed.
@@ -108,11 +145,6 @@ impl Sides {
     pub(super) fn set_address(&self, address: IpAddr, prefix: u8) -> Result<(), AttachError> {
         let side = if address.is_ipv6() { self.v6.as_ref() } else { Some(&self.v4) };
         side.ok_or(AttachError::Unsupported { what: NO_V6 })?.set_address(address, prefix)
-    }
-
-    /// The multiplexors, to be used again after [`undo`](Self::undo).
-    pub(super) fn muxes(&self) -> (Mux, Option<Mux>) {
-        (self.v4.mux.clone(), self.v6.as_ref().map(|side| side.mux.clone()))
     }
 
     fn sides(&self) -> impl Iterator<Item = &Side> {

@@ -114,8 +114,8 @@ fn ppa(fd: BorrowedFd<'_>, plumbing: Option<&Plumbing>) -> io::Result<Ppa> {
 }
 
 fn tap_name(fd: BorrowedFd<'_>, plumbing: Option<&Plumbing>) -> io::Result<TapName> {
-    match plumbing {
-        Some(plumbing) => Ok(plumbing.name()?),
+    match plumbing.and_then(Plumbing::name) {
+        Some(name) => Ok(name),
         None => Ok(TapName::of(control::ppa_of(fd)?)?),
     }
 }

@@ -44,6 +44,10 @@ impl Plumbing {
         match *self {}
     }
 
+    pub(crate) fn is_lost(&self) -> bool {
+        match *self {}
+    }
+
     pub(crate) fn undo(self) -> Result<(), DetachError> {
         match self {}
     }

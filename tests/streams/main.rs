@@ -103,6 +103,7 @@ mod names;
 mod older_driver;
 mod reader;
 mod reattach;
+mod reattach_faults;
 mod settings;
 mod stale;
 
