@@ -86,11 +86,8 @@ fn a_drain_that_finds_the_end_does_not_swallow_it() {
         let (fresh, host) = packets();
         let number_of_ours = backend.as_fd().as_raw_fd();
         // SAFETY: takes numbers; what the backend's number refers to is closed, and nothing else is.
-        assert!(
-            unsafe { libc::dup2(fresh.as_raw_fd(), number_of_ours) } >= 0,
-            "{}",
-            io::Error::last_os_error()
-        );
+        let taken = unsafe { libc::dup2(fresh.as_raw_fd(), number_of_ours) };
+        assert!(taken >= 0, "{}", io::Error::last_os_error());
         send_packet(host.as_raw_fd(), &pair::frame(60, 1), nix::sys::socket::MsgFlags::empty()).unwrap();
         assert!(matches!(receive(&backend), Err(ReceiveError::Gone)), "drain {number}");
         assert!(matches!(send(&backend), Err(TransmitError::Gone)), "drain {number}");

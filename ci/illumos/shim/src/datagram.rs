@@ -49,7 +49,7 @@ impl Mark {
         set_option(fd, libc::SO_PRIORITY, self as c_int);
     }
 
-    fn is_end(self) -> bool {
+    pub(crate) fn is_end(self) -> bool {
         matches!(self, Self::Pair | Self::Broken)
     }
 }

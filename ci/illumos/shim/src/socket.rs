@@ -166,8 +166,17 @@ unsafe extern "C" fn accept(fd: c_int, address: *mut c_void, length: *mut sockle
 
 #[unsafe(export_name = "illumos_getsockname")]
 unsafe extern "C" fn getsockname(fd: c_int, address: *mut c_void, length: *mut socklen_t) -> c_int {
-    // SAFETY: the places `with_address` makes.
-    let call = |address, length| unsafe { libc::getsockname(fd, address, length) };
+    /// `struct sockaddr`: an end of a pair is bound to a name of zeros (`sotpi_bindlisten`).
+    const SOCKADDR_LEN: socklen_t = 16;
+    let call = |address, length: *mut socklen_t| {
+        // SAFETY: the places `with_address` makes.
+        let result = unsafe { libc::getsockname(fd, address, length) };
+        if result == 0 && Mark::of(fd).is_some_and(Mark::is_end) {
+            // SAFETY: as above; behind the family the room is zero.
+            unsafe { length.write(SOCKADDR_LEN) };
+        }
+        result
+    };
     // SAFETY: the caller's places, by the prototype.
     unsafe { with_address(address, length, call) }
 }
@@ -297,6 +306,24 @@ mod tests {
         let expected = (libc::AF_INET6, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK);
         assert_eq!(host_kind(26, 1 | 0x18_0000), Ok(expected));
         assert_eq!(host_kind(1, 2), Ok((libc::AF_UNIX, libc::SOCK_STREAM)));
+    }
+
+    #[test]
+    fn an_end_of_a_pair_has_a_name_of_zeros_and_a_peer_without_any() {
+        let mut ends = [-1; 2];
+        // SAFETY: room for two descriptors; a pair of datagram sockets.
+        assert_eq!(unsafe { super::socketpair(1, 1, 0, ends.as_mut_ptr()) }, 0);
+        let name = |call: unsafe extern "C" fn(i32, *mut std::ffi::c_void, *mut u32) -> i32| {
+            let (mut address, mut length) = ([0xff_u8; 110], 110);
+            // SAFETY: an address of this stack, with its length.
+            assert_eq!(unsafe { call(ends[0], address.as_mut_ptr().cast(), &raw mut length) }, 0);
+            address[..length as usize].to_vec()
+        };
+        let mut own = [0; 16];
+        own[0] = 1;
+        assert_eq!((name(super::getsockname), name(super::getpeername)), (own.to_vec(), vec![]));
+        // SAFETY: descriptors that were just made.
+        ends.map(|fd| unsafe { libc::close(fd) });
     }
 
     #[test]
