@@ -38,8 +38,9 @@ fn b27_what_is_no_tap_is_called_by_its_name() {
         ("a pipe", refused(writer)),
         ("a regular file", refused(File::open(std::env::current_exe().unwrap()).unwrap())),
         ("a directory", refused(File::open("/").unwrap())),
-        // Linux knows what a TAP is, illumos what a stream is.
+        // Linux knows what a TAP is; illumos cannot tell this device from a stream that was hung up.
         (" no ", refused(device("/dev/null"))),
+        (" no ", refused(device("/dev/zero"))),
         ("does not keep frames apart", refused(UnixStream::pair().unwrap().0)),
     ] {
         assert!(text.contains(words), "{text}");

@@ -25,6 +25,23 @@ pub(crate) fn write_fault(errno: i32) -> WriteFault {
         libc::ENETDOWN => WriteFault::Down,
         libc::EIO | libc::ENXIO | libc::ENODEV => WriteFault::Gone,
         libc::EPIPE | libc::ECONNREFUSED | libc::ECONNRESET | libc::ENOTCONN => WriteFault::Gone,
+        // An end of a pair whose other end is closed, once ECONNRESET has been told.
+        libc::EDESTADDRREQ => WriteFault::Gone,
         _ => WriteFault::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_socket_without_its_peer_is_gone_both_ways() {
+        for errno in [libc::ECONNRESET, libc::ENOTCONN] {
+            assert_eq!(read_fault(errno), ReadFault::Gone, "{errno}");
+            assert_eq!(write_fault(errno), WriteFault::Gone, "{errno}");
+        }
+        assert_eq!(write_fault(libc::EDESTADDRREQ), WriteFault::Gone);
+        assert_eq!(read_fault(libc::EAGAIN), ReadFault::Empty);
     }
 }

@@ -1,8 +1,10 @@
 //! Descriptors that somebody else opened.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixDatagram;
 
+use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 use nix::sys::socket::sockopt::SockType as SocketType;
 use nix::sys::socket::{AddressFamily, SockType, SockaddrLike, SockaddrStorage, getpeername, getsockopt};
@@ -82,18 +84,26 @@ fn check_socket(fd: BorrowedFd<'_>) -> Result<(), Refusal> {
     if !matches!(kind, SockType::Datagram | SockType::SeqPacket) {
         return Err(Refusal::new("a socket that does not keep frames apart", "use a datagram socket"));
     }
-    let peer =
-        getpeername::<SockaddrStorage>(std::os::fd::AsRawFd::as_raw_fd(&fd)).map_err(|errno| Refusal {
-            found: "a datagram socket without a peer".to_owned(),
-            remedy: "connect it first",
-            source: Some(errno.into()),
-        })?;
-    // Some systems give the unnamed end of a socket pair no address, hence no family.
-    let carries = peer.family().is_none_or(|family| {
+    let family = peer_family(fd).map_err(|source| Refusal {
+        found: "a datagram socket without a peer".to_owned(),
+        remedy: "connect it first",
+        source: Some(source),
+    })?;
+    let carries = family.is_none_or(|family| {
         matches!(family, AddressFamily::Unix | AddressFamily::Inet | AddressFamily::Inet6)
     });
     let refusal = Refusal::new("a socket that carries no frames", "use a datagram socket pair");
     if carries { Ok(()) } else { Err(refusal) }
+}
+
+/// The address family of the peer; `None` for a peer without an address, such as an end of a socket pair on some systems.
+fn peer_family(fd: BorrowedFd<'_>) -> io::Result<Option<AddressFamily>> {
+    match getpeername::<SockaddrStorage>(fd.as_raw_fd()) {
+        Ok(peer) => Ok(peer.family()),
+        // nix takes an address of no bytes for an error, the standard library for a peer without a name.
+        Err(Errno::EINVAL) => UnixDatagram::from(fd.try_clone_to_owned()?).peer_addr().map(|_| None),
+        Err(errno) => Err(errno.into()),
+    }
 }
 
 /// The limits of a TAP, so that a socket pair can stand in for one.

@@ -57,14 +57,9 @@ fn send_all_forms(backend: &Backend, header: &[u8], frame: &[u8], place: usize, 
     4
 }
 
-fn received(host: &UnixDatagram) -> Vec<Vec<u8>> {
-    host.set_nonblocking(true).unwrap();
-    let mut frames = Vec::new();
-    let mut buffer = vec![0; 70_000];
-    while let Ok(len) = host.recv(&mut buffer) {
-        frames.push(buffer[..len].to_vec());
-    }
-    frames
+/// What the backend has sent.
+fn received(backend: &Backend, host: &UnixDatagram) -> Vec<Vec<u8>> {
+    pair::drain(host, backend.statistics().transmit.segments_sent)
 }
 
 /// What the host got, and what was counted.
@@ -79,7 +74,7 @@ fn outcome(
     let (backend, host) = backend(offload);
     backend.measure_time(general);
     let sent = send_all_forms(&backend, header, frame, place, parts);
-    let (frames, counted) = (received(&host), backend.statistics().transmit);
+    let (frames, counted) = (received(&backend, &host), backend.statistics().transmit);
     let each = frames.len() / sent;
     assert!(frames.chunks(each).all(|form| form == &frames[..each]), "each form gives the same");
     assert_eq!(counted.frames_sent, sent as u64);
@@ -99,7 +94,9 @@ fn b03_b16_both_ways_and_all_forms_give_the_host_the_same() {
         for (header, len) in [(CUT, frame.len()), (COMPLETE, frame.len()), (NOTHING, 400)] {
             for header_len in [12, 10] {
                 for place in [0, 5, 12, 20, 54, 66, 300] {
-                    for parts in [1, 2, 3, 18, 19, 20, 40] {
+                    // With a slice in front of them, and one for the header.
+                    let most = pair::most_slices() - 2;
+                    for parts in [1, 2, 3, 18, 19, 20, 40].into_iter().filter(|parts| *parts <= most) {
                         let [straight, general] = [false, true].map(|general| {
                             outcome(offload, general, &header[..header_len], &frame[..len], place, parts)
                         });
@@ -123,7 +120,7 @@ fn b03_one_frame_for_the_host_and_segments_without_it() {
         let (backend, host) = backend(offload);
         backend.use_host_offload(false);
         send_all_forms(&backend, &CUT, &frame, 54, 1);
-        let all = received(&host);
+        let all = received(&backend, &host);
         let all = all.iter().map(|segment| &segment[header_len..]);
         assert!(all.eq(segments.iter().map(|segment| &segment[..])), "{offload:?}");
     }
@@ -139,9 +136,9 @@ fn f14_s2_a_link_that_is_down_stops_the_straight_way_too() {
         let frame = pair::frame(60, 1);
         let result = backend.begin_transmit().unwrap().send(&Frame::new(&[IoSlice::new(&frame)]));
         assert!(matches!(result, Err(TransmitError::LinkDown)), "{result:?}");
-        assert!(received(&host).is_empty());
+        assert!(received(&backend, &host).is_empty());
         host.send(&frame).unwrap();
-        let taken = backend.receive(&mut [IoSliceMut::new(&mut vec![0; 70_000])]).unwrap();
+        let taken = pair::take(&backend, &mut [IoSliceMut::new(&mut vec![0; 70_000])]).unwrap();
         assert_eq!((taken, backend.statistics().receive.link_down), (None, 1));
     }
 }
