@@ -213,9 +213,15 @@ impl Backend {
     /// `true` when a poller must register the descriptor anew (its number stays the same; never so on Linux).
     ///
     /// # Errors
-    /// As [`Config::attach`]; the backend stays as it was.
+    /// As [`Config::attach`]. What is wrong with `config` leaves the backend as it was. Where the old interface had to be
+    /// undone first (illumos), any other failure leaves it gone; the same can be tried again.
     pub fn reattach(&self, config: &Config) -> Result<bool, AttachError> {
-        let changed = self.tap.reattach(config)?;
+        let generation = self.generations.current();
+        let changed = self.tap.reattach(config).inspect_err(|_| {
+            if let Some(generation) = generation.filter(|_| self.tap.is_lost()) {
+                self.mark_gone(generation);
+            }
+        })?;
         self.refresh_mtu();
         self.generations.renew();
         self.capabilities.forget_refusals();

@@ -188,7 +188,7 @@ impl Backend {
             return Err(ReceiveError::Gone);
         }
         self.discard(&self.counters.receive.link_down);
-        Ok(None)
+        if self.is_gone() { Err(ReceiveError::Gone) } else { Ok(None) }
     }
 
     /// Says what a read came to that gave no frame, or none that is to be delivered; makes it again after a signal.
@@ -250,10 +250,10 @@ impl Backend {
     /// Reads and drops what is queued. The kernel cuts each frame to the small buffer and forgets the rest.
     #[cold]
     pub(super) fn discard(&self, cause: &Counter) -> u64 {
-        let mut scratch = [0; 64];
+        let Some(generation) = self.generations.current() else { return 0 };
         let mut count = 0;
         while count < MOST_DISCARDED
-            && let Ok(len @ 1..) = read(&self.tap, &mut scratch)
+            && let Some(len) = self.drop_one(generation)
         {
             self.count_received(len.saturating_sub(self.vnet_len));
             cause.one();
@@ -263,6 +263,22 @@ impl Backend {
             debug!("dropped {count} queued frames of {:?}", self.tap);
         }
         count
+    }
+
+    /// Gives the bytes that were read, or `None` when nothing more comes. That the interface is gone is noted: some
+    /// systems tell it once, and then that nothing is queued.
+    fn drop_one(&self, generation: Generation) -> Option<usize> {
+        let mut scratch = [0; 64];
+        loop {
+            match read(&self.tap, &mut scratch).map_err(|errno| self.tap.read_fault(errno as i32)) {
+                Ok(0) if self.tap.nothing_is_the_end() => self.mark_gone(generation),
+                Ok(len) => return Some(len),
+                Err(ReadFault::Gone) => self.mark_gone(generation),
+                Err(ReadFault::Interrupted) => continue,
+                Err(_) => {}
+            }
+            return None;
+        }
     }
 
     /// Counts a frame whose fate is still open, or was a drop.

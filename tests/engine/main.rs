@@ -1,5 +1,9 @@
 //! The engine over a socket pair: one datagram a frame, and the test holds the host's end.
 
+#[path = "../support/datagrams.rs"]
+mod datagrams;
+
+mod closed_end;
 mod device;
 mod observed;
 mod pair;
