@@ -60,7 +60,7 @@ const LEAST_SLICES: usize = 16;
 pub(crate) trait Watcher: Send + Sync {
     /// A transmit session ended with debts.
     fn transmit_owed(&self, debt: Debt);
-    /// The link state changed, or the interface was bound again.
+    /// The link state changed, or the interface is gone.
     fn wake(&self);
     /// The interface was bound again.
     fn reattached(&self);
@@ -125,7 +125,7 @@ impl Backend {
             largest: AtomicUsize::new(LARGEST_FRAME),
             by_mtu: AtomicUsize::new(LARGEST_FRAME),
             lock: TransmitLock::new(),
-            link: LinkCell::default(),
+            link: LinkCell::new(),
             generations: Generations::default(),
             counters: Counters::default(),
             timed: AtomicBool::new(false),
@@ -183,20 +183,33 @@ impl Backend {
 
     /// Plugs the guest's virtual cable in or out. While it is out, frames are dropped both ways and counted; when it
     /// goes in, what the host queued meanwhile is dropped first. The host sees it as carrier, where it can.
+    ///
+    /// A thread that receives at the same moment can end that drop early on an illumos socket, which gives nothing to the
+    /// second of two readers; what is left there is delivered.
     pub fn set_link_state(&self, state: LinkState) {
-        let up = state == LinkState::Up;
-        if up && !self.link.is_up() {
+        let drain = || {
             self.discard(&self.counters.receive.link_down);
-        }
-        if self.link.set(state) != up {
+        };
+        if self.link.set(state, drain) {
             info!("guest's link is {state:?}");
+            self.show_carrier();
+        }
+        if let Some(watcher) = self.watcher() {
+            watcher.wake();
+        }
+    }
+
+    /// Shows the host the guest's link as carrier; again, where another thread changes the link meanwhile.
+    fn show_carrier(&self) {
+        loop {
+            let up = self.link.is_up();
             // The guest's link is ours to cut; that the host cannot show it is no failure.
             if let Err(error) = self.tap.set_carrier(up) {
                 debug!("carrier of {:?} left alone: {error}", self.tap);
             }
-        }
-        if let Some(watcher) = self.watcher() {
-            watcher.wake();
+            if self.link.is_up() == up {
+                return;
+            }
         }
     }
 
@@ -260,11 +273,15 @@ impl Backend {
         self.largest.store(LARGEST_FRAME, Ordering::Relaxed);
     }
 
-    /// Notes that the interface is gone of `generation`; says so in the log the first time.
+    /// Notes that the interface is gone of `generation`; the first time it says so in the log, and to the threads, which
+    /// may have nothing else to learn it from.
     #[cold]
     pub(crate) fn mark_gone(&self, generation: Generation) {
         if self.generations.lost(generation) {
             info!("the interface of {:?} is gone", self.tap);
+            if let Some(watcher) = self.watcher() {
+                watcher.wake();
+            }
         }
     }
 

@@ -8,6 +8,8 @@ mod receive_ways;
 mod segments;
 mod straight;
 mod stress;
+mod threads_callbacks;
+mod threads_gone;
 mod threads_receive;
 mod transmit_buffer;
 mod transmit_frame;

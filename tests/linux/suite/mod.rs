@@ -32,6 +32,7 @@ mod queues;
 mod refusals;
 mod removal;
 mod roles;
+mod starting;
 mod state;
 
 use namespace::tests;
@@ -122,6 +123,8 @@ pub(crate) fn run() -> std::process::ExitCode {
         removal::a_socket_cannot_be_bound_again,
         removal::several_queues_come_back_as_one_interface,
         removal::the_same_descriptor_is_bound_again,
+        starting::threads_that_cannot_be_had_leave_nothing,
+        starting::a_pipe_that_cannot_be_had_leaves_nothing,
         state::a_spoilt_tap_gets_header_and_offloads_as_asked,
         state::an_inherited_taps_carrier_and_send_buffer_are_set,
         state::no_frame_comes_unfinished_or_is_filtered_away,
