@@ -12,6 +12,8 @@ mod receive_frame;
 mod segments;
 mod straight;
 mod stress;
+mod threads_callbacks;
+mod threads_gone;
 mod threads_receive;
 mod transmit_buffer;
 mod transmit_frame;

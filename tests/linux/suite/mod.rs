@@ -33,6 +33,7 @@ mod queues;
 mod refusals;
 mod removal;
 mod roles;
+mod starting;
 mod state;
 
 use namespace::tests;
@@ -137,6 +138,8 @@ pub(crate) fn run() -> std::process::ExitCode {
         removal::a_socket_cannot_be_bound_again,
         removal::several_queues_come_back_as_one_interface,
         removal::the_same_descriptor_is_bound_again,
+        starting::threads_that_cannot_be_had_leave_nothing,
+        starting::a_pipe_that_cannot_be_had_leaves_nothing,
         state::a_spoilt_tap_gets_header_and_offloads_as_asked,
         state::an_inherited_taps_carrier_and_send_buffer_are_set,
         state::b08_short_write_is_an_error_and_no_second_frame,
