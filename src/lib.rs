@@ -56,9 +56,10 @@
 //!
 //! # System calls
 //!
-//! One for each frame, or for each segment where it is cut here. On Linux it is made in place, by the `rustix` crate, and not
-//! by way of the C library; that saves about 2 % of it. Who has functions of his own stand before those of the C library
-//! builds with `RUSTFLAGS=--cfg=rustix_use_libc`. The raw forms go by way of the C library everywhere.
+//! One for each frame, or for each segment where it is cut here: read, readv, write or writev, and no other, whatever the
+//! outcome. On Linux on x86-64 and aarch64 the instruction stands in the caller's loop; elsewhere the C library is called. Build
+//! with `RUSTFLAGS=--cfg=tap_plumb_libc` to have it called everywhere, for tests that stand in for the C library and for
+//! sanitizers.
 //!
 //! # Log
 //!

@@ -13,11 +13,24 @@ use std::io::IoSlice;
 
 use support::collect::keep;
 use support::frames::{KINDS, Random, Recipe, is_tcp};
-use support::oracle::{HEADER_LEN, Oracle, Verdict, in_own_namespace};
+use support::oracle::{HEADER_LEN, Oracle, Verdict, in_own_namespace, kernel_has_uso};
 use tap_plumb::{CarveError, Completion, Frame, GsoKind};
+
+/// Oversized UDP as a virtio header calls it.
+const DATAGRAMS: u8 = 5;
 
 fn rounds() -> usize {
     std::env::var("TAP_PLUMB_ORACLE_FRAMES").ok().map_or(5000, |text| text.parse().expect("a number"))
+}
+
+/// Those of `kinds` that the running kernel can cut; it is said which it cannot.
+fn known_to_the_kernel(kinds: &[GsoKind]) -> Vec<GsoKind> {
+    let datagrams = |kind: &GsoKind| matches!(kind, GsoKind::Udp4Datagrams | GsoKind::Udp6Datagrams);
+    let uso = kernel_has_uso();
+    if !uso {
+        println!("not tried: oversized UDP against the kernel: this one does not know it (Linux 6.2 does)");
+    }
+    kinds.iter().copied().filter(|kind| uso || !datagrams(kind)).collect()
 }
 
 /// All of the frame's segments, each in one piece.
@@ -37,7 +50,7 @@ fn guest_frame(recipe: &Recipe) -> (Vec<u8>, [u8; 12]) {
         GsoKind::Tcp4 => 1,
         GsoKind::Tcp6 => 4,
         GsoKind::Udp4Fragments => 3,
-        _ => 5,
+        _ => DATAGRAMS,
     };
     let ecn = if is_tcp(recipe.kind) && recipe.seed.is_multiple_of(2) { 0x80 } else { 0 };
     let [sl, sh] = gso.segment_size.to_le_bytes();
@@ -54,6 +67,8 @@ fn kernel_is_known_to_fail(header: &[u8; 12], segments: usize) -> bool {
         0 => false,
         // A mark inside the kernel has the same value.
         _ if size == 0xffff => true,
+        // Kernels with a certain update (6.1.192, 6.12.117, 7.2.13, 7.3.4) cut into no less than 8 bytes.
+        1 | 4 if size < 8 => true,
         // A frame that needs no cutting, but is longer by its TCP options than the kernel takes into account, is dropped.
         1 | 4 => segments == 1,
         // Fragments that overlap.
@@ -69,10 +84,11 @@ fn b04_f07_kernel_and_crate_cut_alike() {
     }
     let mut oracle = Oracle::new().unwrap();
     let mut random = Random(0x7461_7031);
-    let (mut segments, mut compared) = (0, [0; 5]);
+    let kinds = known_to_the_kernel(&KINDS[..5]);
+    let (mut segments, mut compared) = (0, vec![0; kinds.len()]);
     while compared.iter().sum::<usize>() < rounds() {
-        let place = random.within(0, 4);
-        let recipe = Recipe::random(KINDS[place], &mut random);
+        let place = random.within(0, kinds.len() - 1);
+        let recipe = Recipe::random(kinds[place], &mut random);
         let (frame, header) = guest_frame(&recipe);
         let slices = [IoSlice::new(&frame)];
         let ours = carve(&Frame::from_virtio(&header, &slices).unwrap());
@@ -84,7 +100,7 @@ fn b04_f07_kernel_and_crate_cut_alike() {
         compared[place] += 1;
         segments += ours.len();
     }
-    eprintln!("frames of each kind: {compared:?}, {segments} segments");
+    eprintln!("frames of each of {kinds:?}: {compared:?}, {segments} segments");
 }
 
 /// What a host with offloads is handed, headers with wrong lengths and checksums included, comes out of it as the crate
@@ -96,8 +112,9 @@ fn b03_what_is_left_to_the_kernel_comes_out_the_same() {
     }
     let mut oracle = Oracle::new().unwrap();
     let mut random = Random(0x7461_7032);
+    let kinds = known_to_the_kernel(&KINDS);
     for _ in 0..rounds() {
-        let recipe = Recipe::random(random.pick(&KINDS), &mut random);
+        let recipe = Recipe::random(random.pick(&kinds), &mut random);
         let (bytes, gso) = recipe.build();
         let slices = [IoSlice::new(&bytes)];
         let frame = Frame::new(&slices).gso(gso);
@@ -114,8 +131,9 @@ fn b16_super_frames_of_the_kernel_are_cut_like_any() {
     let mut oracle = Oracle::offloading().unwrap();
     let mut random = Random(0x7461_7034);
     let mut whole = 0;
+    let kinds = known_to_the_kernel(&KINDS[..4]);
     for _ in 0..rounds() {
-        let recipe = Recipe::random(random.pick(&KINDS[..4]), &mut random);
+        let recipe = Recipe::random(random.pick(&kinds), &mut random);
         let (bytes, gso) = recipe.build();
         let slices = [IoSlice::new(&bytes)];
         let frame = Frame::new(&slices).gso(gso);
@@ -142,11 +160,15 @@ fn b01_kernel_takes_what_the_validator_passes() {
     let mut oracle = Oracle::new().unwrap();
     let mut random = Random(0x7461_7033);
     let (mut both, mut neither, mut stricter) = (0, 0, BTreeMap::new());
+    let kinds = known_to_the_kernel(&KINDS[..5]);
     for _ in 0..rounds() {
-        let mut recipe = Recipe::random(random.pick(&KINDS[..5]), &mut random);
+        let mut recipe = Recipe::random(random.pick(&kinds), &mut random);
         recipe.payload_len = recipe.payload_len.min(3000);
         let (mut frame, mut header) = guest_frame(&recipe);
         spoil(&mut frame, &mut header, &mut random);
+        if header[1] & 0x7f == DATAGRAMS && !kinds.contains(&GsoKind::Udp4Datagrams) {
+            continue;
+        }
         let slices = [IoSlice::new(&frame)];
         let theirs = oracle.pass(&[IoSlice::new(&header), IoSlice::new(&frame)]).unwrap();
         let taken = matches!(&theirs, Verdict::Frames(frames) if !frames.is_empty());

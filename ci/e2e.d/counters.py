@@ -5,8 +5,10 @@ from steps import check, until
 
 # what becomes of a frame that is offered but not sent: the daemon offers it again, or it is lost
 AGAIN = ("would_block", "interface_down", "gone")
-LOST_IN_TRANSMIT = ("link_down", "no_buffer_space", "runt", "oversize", "rejected", "too_many_slices", "unsupported",
+LOST_IN_TRANSMIT = ("link_down", "no_buffer_space", "runt", "oversize", "rejected", "too_many_slices", "bad_resume",
                     "io_error")
+# what becomes of one that the crate is not offered
+BEFORE_THE_CRATE = ("bad_chains", "not_agreed")
 # what becomes of one that is received but not delivered
 LOST_IN_RECEIVE = ("interrupted", "reset", "link_down", "stale", "truncated", "runt", "rejected", "refused")
 
@@ -50,7 +52,7 @@ class Account:
         """What others must have counted as well: the guest, and unless `guest_only` the host."""
         transmit, receive = statistics["transmit"], statistics["receive"]
         counted = {
-            "guest tx_packets": transmit["frames_sent"] + total(transmit, LOST_IN_TRANSMIT) + transmit["bad_chains"],
+            "guest tx_packets": transmit["frames_sent"] + total(transmit, (*LOST_IN_TRANSMIT, *BEFORE_THE_CRATE)),
             "guest rx_packets": to_the_guest(self.way, receive) - self.dropped_by_qemu,
         }
         if not guest_only:
@@ -89,7 +91,7 @@ def check_undisturbed(way, statistics):
                  "cut": to_the_guest(way, receive) > receive["frames_delivered"]}
     expected = {"transmit": way.offloads, "receive": way.offloads or way.stream, "cut": way.stream}
     check(oversized == expected, f"oversized frames {expected}", statistics)
-    lost = total(transmit, (*LOST_IN_TRANSMIT, "bad_chains", "bad_rings"))
+    lost = total(transmit, (*LOST_IN_TRANSMIT, *BEFORE_THE_CRATE, "bad_rings"))
     # stale is what the host sent before there was a guest
     lost += total(receive, (*LOST_IN_RECEIVE, "not_agreed", "bad_chains", "bad_rings")) - receive["stale"]
     check(lost == 0, "no frame lost", statistics)

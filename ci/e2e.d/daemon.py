@@ -10,11 +10,12 @@ from steps import check, until
 class Daemon:
     """The backend of one guest, with a TAP of its own; `arguments` say how the hypervisor reaches it."""
 
-    def __init__(self, program, directory, net, *arguments):
+    def __init__(self, program, directory, net, *arguments, addresses=True):
+        host = ["--address", f"{net.host4}/24", "--address", f"{net.host6}/64"] if addresses else ["--up"]
         self.written = directory / "daemon.out"
         with open(self.written, "wb") as output:
             self.process = Process("the daemon", [
-                program, *arguments, "--tap", net.tap, "--address", f"{net.host4}/24", "--address", f"{net.host6}/64",
+                program, *arguments, "--tap", net.tap, *host,
             ], directory / "daemon.log", stdout=output)
 
     def events(self, name):

@@ -39,6 +39,18 @@ def prepare_namespace():
         (settings / "keep_addr_on_down").write_text("1")
 
 
+def silence():
+    """No frame but those of the test: a host speaks up by IPv6 when an interface comes up."""
+    for folder in ("all", "default"):
+        (pathlib.Path("/proc/sys/net/ipv6/conf") / folder / "disable_ipv6").write_text("1")
+
+
+def speak():
+    """IPv6 as at first."""
+    for folder in ("all", "default"):
+        (pathlib.Path("/proc/sys/net/ipv6/conf") / folder / "disable_ipv6").write_text("0")
+
+
 def interfaces(text=None):
     """{name: its counters} by the names of ip-link(8), of this host or of another's /proc/net/dev."""
     counters = {}

@@ -11,16 +11,18 @@ from steps import Failed, Skipped
 QEMU = "qemu-system-x86_64"
 # program: Debian's package
 PROGRAMS = {QEMU: "qemu-system-x86", "busybox": "busybox-static", "iperf3": "iperf3", "ethtool": "ethtool",
-            "ip": "iproute2", "unshare": "util-linux", "setpriv": "util-linux"}
+            "ip": "iproute2", "unshare": "util-linux", "setpriv": "util-linux", "dpdk-testpmd": "dpdk-dev"}
 MANIFEST = "examples/vhost-user-net/Cargo.toml"
 PROGRAM = "tap-plumb-vhost-user"
 
 
-def install_programs():
-    missing = [program for program in PROGRAMS if not shutil.which(program)]
+def install_programs(programs=None):
+    """Installs what is missing of {program: Debian's package}."""
+    programs = programs or PROGRAMS
+    missing = [program for program in programs if not shutil.which(program)]
     if not missing:
         return
-    install = ["apt-get", "install", "-yqq", "--no-install-recommends", *sorted({PROGRAMS[name] for name in missing})]
+    install = ["apt-get", "install", "-yqq", "--no-install-recommends", *sorted({programs[name] for name in missing})]
     if os.getuid() == 0 and shutil.which("apt-get"):
         run(["apt-get", "update", "-qq"])
         run(install, env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"})

@@ -18,9 +18,9 @@ class Process:
     def __init__(self, name, arguments, log, **options):
         self.name, self.log = name, log
         with open(log, "ab") as output:
-            options = {"stdout": output, "stderr": output, **options}
+            options = {"stdin": subprocess.DEVNULL, "stdout": output, "stderr": output, **options}
             self.child = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", "--", *map(str, arguments)],
-                                          stdin=subprocess.DEVNULL, start_new_session=True, **options)
+                                          start_new_session=True, **options)
 
     def signal(self, number):
         self.child.send_signal(number)

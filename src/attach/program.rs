@@ -35,14 +35,14 @@ pub(crate) struct Terminate {
 
 impl Terminate {
     /// Owes what `config` names, if it names a program, to the interface `name`.
-    pub(crate) fn owed(config: &Config, name: &OsStr, vanishes: bool, system: System) -> Option<Self> {
+    pub fn owed(config: &Config, name: &OsStr, vanishes: bool, system: System) -> Option<Self> {
         let program = config.terminate_program.clone()?;
         let (name, limit) = (name.into(), config.program_timeout);
         Some(Self { program, name, limit, system, vanishes, done: false })
     }
 
     /// Runs the program now, and never again.
-    pub(crate) fn run(mut self) -> Result<(), ProgramError> {
+    pub fn run(mut self) -> Result<(), ProgramError> {
         self.run_once()
     }
 

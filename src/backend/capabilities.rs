@@ -13,13 +13,13 @@ pub(super) struct Capabilities {
 }
 
 impl Capabilities {
-    pub(super) fn new() -> Self {
+    pub fn new() -> Self {
         Self { bits: AtomicU8::new(HostCapabilities::ALL.bits()), used: AtomicBool::new(true) }
     }
 
     /// What the host is to do now. Relaxed: it orders nothing else.
     #[inline]
-    pub(super) fn now(&self) -> HostCapabilities {
+    pub fn now(&self) -> HostCapabilities {
         if self.used.load(Ordering::Relaxed) {
             HostCapabilities::from_bits(self.bits.load(Ordering::Relaxed))
         } else {
@@ -27,17 +27,17 @@ impl Capabilities {
         }
     }
 
-    pub(super) fn use_them(&self, on: bool) {
+    pub fn use_them(&self, on: bool) {
         self.used.store(on, Ordering::Relaxed);
     }
 
     /// Notes that the host refuses `work`; `true` the first time.
-    pub(super) fn remove(&self, work: HostCapabilities) -> bool {
+    pub fn remove(&self, work: HostCapabilities) -> bool {
         self.bits.fetch_and(!work.bits(), Ordering::Relaxed) & work.bits() != 0
     }
 
     /// Another interface may do what the last one refused.
-    pub(super) fn forget_refusals(&self) {
+    pub fn forget_refusals(&self) {
         self.bits.store(HostCapabilities::ALL.bits(), Ordering::Relaxed);
     }
 }

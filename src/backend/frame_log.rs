@@ -20,19 +20,19 @@ pub(super) struct FrameLog {
 }
 
 impl FrameLog {
-    pub(super) fn new() -> Self {
+    pub fn new() -> Self {
         Self { epoch: Instant::now(), transmitted: AtomicU64::new(0), received: AtomicU64::new(0) }
     }
 
     #[inline]
-    pub(super) fn transmit(&self, memory: &FrameMemory<'_>, len: usize) {
+    pub fn transmit(&self, memory: &FrameMemory<'_>, len: usize) {
         if log_enabled!(target: TARGET, Level::Trace) {
             self.write("transmit", &self.transmitted, |front| memory.copy_front(front), len);
         }
     }
 
     #[inline]
-    pub(super) fn receive(&self, room: &ReceiveMemory<'_>, len: usize) {
+    pub fn receive(&self, room: &ReceiveMemory<'_>, len: usize) {
         if log_enabled!(target: TARGET, Level::Trace) {
             self.write("receive", &self.received, |front| room.copy_front(front), len);
         }

@@ -14,18 +14,18 @@ pub(super) struct Generations(AtomicU64);
 impl Generations {
     /// The attachment of this moment; `None` while the interface is gone.
     #[inline]
-    pub(super) fn current(&self) -> Option<Generation> {
+    pub fn current(&self) -> Option<Generation> {
         let number = self.0.load(Ordering::Acquire);
         (number & 1 == 0).then_some(Generation(number))
     }
 
     /// Notes that the interface is gone, unless another one is there by now; `true` the first time.
-    pub(super) fn lost(&self, seen: Generation) -> bool {
+    pub fn lost(&self, seen: Generation) -> bool {
         self.0.compare_exchange(seen.0, seen.0 | 1, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 
     /// Notes that the interface was attached again.
-    pub(super) fn renew(&self) {
+    pub fn renew(&self) {
         let next = |number: u64| Some((number | 1).wrapping_add(1));
         // It cannot fail: there is a next number to each.
         let _ = self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, next);

@@ -12,29 +12,29 @@ pub(crate) struct Counter(AtomicU64);
 
 impl Counter {
     #[inline]
-    pub(crate) fn add(&self, count: u64) {
+    pub fn add(&self, count: u64) {
         self.0.fetch_add(count, Ordering::Relaxed);
     }
 
     #[inline]
-    pub(crate) fn one(&self) {
+    pub fn one(&self) {
         self.add(1);
     }
 
     /// [`add`](Self::add) for a counter that only the holder of the transmit session writes: a locked instruction for
     /// each of them would be measurable beside the system call.
     #[inline]
-    pub(crate) fn add_unshared(&self, count: u64) {
+    pub fn add_unshared(&self, count: u64) {
         self.0.store(self.get().wrapping_add(count), Ordering::Relaxed);
     }
 
     #[inline]
-    pub(crate) fn one_unshared(&self) {
+    pub fn one_unshared(&self) {
         self.add_unshared(1);
     }
 
     #[inline]
-    pub(crate) fn get(&self) -> u64 {
+    pub fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 }
@@ -203,26 +203,26 @@ impl ReceiveStatistics {
 /// The live counters of one backend.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
-    pub(crate) transmit: TransmitCounters,
-    pub(crate) receive: ReceiveCounters,
+    pub transmit: TransmitCounters,
+    pub receive: ReceiveCounters,
     rejections: [Counter; RejectReason::ALL.len()],
     /// Frames received and delivered by one call.
-    pub(crate) direct: Tally,
-    pub(crate) transmit_nanos: Counter,
-    pub(crate) receive_nanos: Counter,
+    pub direct: Tally,
+    pub transmit_nanos: Counter,
+    pub receive_nanos: Counter,
 }
 
 impl Counters {
-    pub(crate) fn reject_received(&self, reason: RejectReason) {
+    pub fn reject_received(&self, reason: RejectReason) {
         self.receive.rejected.one();
         self.reject(reason);
     }
 
-    pub(crate) fn reject(&self, reason: RejectReason) {
+    pub fn reject(&self, reason: RejectReason) {
         self.rejections[reason as usize].one();
     }
 
-    pub(crate) fn snapshot(&self, dropped_by_host: Option<u64>) -> Statistics {
+    pub fn snapshot(&self, dropped_by_host: Option<u64>) -> Statistics {
         let (frames, bytes) = self.direct.read();
         let mut receive = self.receive.snapshot();
         for count in

@@ -24,7 +24,7 @@ pub(super) struct Tally {
 
 impl Tally {
     #[inline]
-    pub(super) fn one(&self, len: usize) {
+    pub fn one(&self, len: usize) {
         let before = self.recent.fetch_add(ONE_FRAME | len as u64, Ordering::Relaxed);
         if before >= FULL {
             self.carry();
@@ -42,7 +42,7 @@ impl Tally {
     }
 
     /// Frames and bytes.
-    pub(super) fn read(&self) -> (u64, u64) {
+    pub fn read(&self) -> (u64, u64) {
         let _carrying = self.carrying.lock().unwrap_or_else(PoisonError::into_inner);
         let recent = self.recent.load(Ordering::Relaxed);
         (self.frames.get() + (recent >> BYTES), self.bytes.get() + recent % ONE_FRAME)

@@ -14,27 +14,27 @@ pub(crate) struct Debt(u8);
 
 impl Debt {
     /// Somebody was turned away while the lock was held.
-    pub(crate) const TURNED_AWAY: Self = Self(2);
+    pub const TURNED_AWAY: Self = Self(2);
     /// The device was full, or the interface down; the descriptor becomes writable later.
-    pub(crate) const BLOCKED: Self = Self(4);
+    pub const BLOCKED: Self = Self(4);
     /// The host had no buffer for a frame; no event tells when it has.
-    pub(crate) const STARVED: Self = Self(8);
+    pub const STARVED: Self = Self(8);
     const ALL: u8 = 2 | 4 | 8;
 
     /// The debts among `bits`.
-    pub(crate) fn from_bits(bits: u8) -> Self {
+    pub fn from_bits(bits: u8) -> Self {
         Self(bits & Self::ALL)
     }
 
-    pub(crate) fn bits(self) -> u8 {
+    pub fn bits(self) -> u8 {
         self.0
     }
 
-    pub(crate) fn is_empty(self) -> bool {
+    pub fn is_empty(self) -> bool {
         self.0 == 0
     }
 
-    pub(crate) fn has(self, debt: Self) -> bool {
+    pub fn has(self, debt: Self) -> bool {
         self.0 & debt.0 != 0
     }
 }
@@ -43,13 +43,13 @@ impl Debt {
 pub(crate) struct TransmitLock(AtomicU8);
 
 impl TransmitLock {
-    pub(crate) fn new() -> Self {
+    pub fn new() -> Self {
         Self(AtomicU8::new(FREE))
     }
 
     /// Takes the lock, or leaves a debt with its holder.
     #[inline]
-    pub(crate) fn try_begin(&self) -> bool {
+    pub fn try_begin(&self) -> bool {
         let mut seen = FREE;
         loop {
             let wanted = if seen == FREE { HELD } else { seen | Debt::TURNED_AWAY.0 };
@@ -61,13 +61,13 @@ impl TransmitLock {
     }
 
     /// Notes a debt of the session's own: the device was full, or the host had no buffer.
-    pub(crate) fn note(&self, debt: Debt) {
+    pub fn note(&self, debt: Debt) {
         self.0.fetch_or(debt.0, Ordering::Relaxed);
     }
 
     /// Releases the lock; what is owed is the caller's to answer, with no lock held.
     #[inline]
-    pub(crate) fn end(&self) -> Debt {
+    pub fn end(&self) -> Debt {
         Debt::from_bits(self.0.swap(FREE, Ordering::AcqRel))
     }
 }

@@ -19,19 +19,19 @@ pub(crate) struct FrameMemory<'f> {
 impl<'f> FrameMemory<'f> {
     /// Takes a frame in borrowed slices.
     #[inline(always)]
-    pub(crate) fn borrowed(slices: &'f [IoSlice<'_>]) -> Self {
+    pub fn borrowed(slices: &'f [IoSlice<'_>]) -> Self {
         Self { slices: FrameSlice::borrowed(slices), skipped: 0, shared: false }
     }
 
     /// Takes a frame in memory that others may write to.
     #[inline(always)]
-    pub(crate) fn shared(slices: &'f [FrameSlice<'f>]) -> Self {
+    pub fn shared(slices: &'f [FrameSlice<'f>]) -> Self {
         Self { slices, skipped: 0, shared: true }
     }
 
     /// The frame behind the first `len` bytes, such as a virtio-net header.
     #[inline(always)]
-    pub(crate) fn without_front(self, len: usize) -> Self {
+    pub fn without_front(self, len: usize) -> Self {
         let (mut slices, mut skipped) = (self.slices, self.skipped + len);
         while let [first, rest @ ..] = slices
             && skipped >= first.len()
@@ -44,13 +44,13 @@ impl<'f> FrameMemory<'f> {
 
     /// How many slices there are.
     #[inline]
-    pub(crate) fn count(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.slices.len()
     }
 
     /// Bytes of the whole frame.
     #[inline(always)]
-    pub(crate) fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         match self.slices {
             // Apart from the others, so that nothing is decided twice.
             [one] => one.len() - self.skipped,
@@ -60,7 +60,7 @@ impl<'f> FrameMemory<'f> {
 
     /// The slices as they are, where they hold nothing but the frame.
     #[inline(always)]
-    pub(crate) fn whole(&self) -> Option<&'f [FrameSlice<'f>]> {
+    pub fn whole(&self) -> Option<&'f [FrameSlice<'f>]> {
         (self.skipped == 0).then_some(self.slices)
     }
 
@@ -73,7 +73,7 @@ impl<'f> FrameMemory<'f> {
 
     /// Fills `target` with the first bytes of the frame; returns how many there were.
     #[inline]
-    pub(crate) fn copy_front(&self, target: &mut [u8]) -> usize {
+    pub fn copy_front(&self, target: &mut [u8]) -> usize {
         let mut filled = 0;
         for index in 0..self.count() {
             filled += self.slice(index).copy_to(&mut target[filled..]);
@@ -92,19 +92,19 @@ pub(crate) struct FrameList<'l, 's> {
 impl<'l, 's> FrameList<'l, 's> {
     /// An empty list in `slots`.
     #[inline(always)]
-    pub(crate) fn new(slots: &'l mut [MaybeUninit<FrameSlice<'s>>]) -> Self {
+    pub fn new(slots: &'l mut [MaybeUninit<FrameSlice<'s>>]) -> Self {
         FrameList { list: List::new(slots), shared: false }
     }
 
     /// Calls `act` with an empty list that has room for `count` slices.
     #[inline(always)]
-    pub(crate) fn with<R>(count: usize, act: impl FnOnce(&mut FrameList<'_, 's>) -> R) -> R {
+    pub fn with<R>(count: usize, act: impl FnOnce(&mut FrameList<'_, 's>) -> R) -> R {
         with_list(count, |list| act(&mut FrameList { list, shared: false }))
     }
 
     /// Adds bytes of our own, if there are any.
     #[inline(always)]
-    pub(crate) fn own(&mut self, bytes: &'s [u8]) {
+    pub fn own(&mut self, bytes: &'s [u8]) {
         if !bytes.is_empty() {
             self.list.push(FrameSlice::own(bytes));
         }
@@ -112,14 +112,14 @@ impl<'l, 's> FrameList<'l, 's> {
 
     /// Adds the next `len` bytes of a frame, as many or up to its end.
     #[inline(always)]
-    pub(crate) fn frame(&mut self, memory: &FrameMemory<'s>, cursor: &mut Cursor, len: usize) {
+    pub fn frame(&mut self, memory: &FrameMemory<'s>, cursor: &mut Cursor, len: usize) {
         self.shared |= memory.shared;
         cursor.advance(memory, len, |slice| self.list.push(slice));
     }
 
     /// The slices, where there are no more than `limit`; else how many there are.
     #[inline(always)]
-    pub(crate) fn within(&self, limit: usize) -> Result<&[FrameSlice<'s>], usize> {
+    pub fn within(&self, limit: usize) -> Result<&[FrameSlice<'s>], usize> {
         self.list
             .slices()
             .and_then(|slices| if slices.len() > limit { Err(slices.len()) } else { Ok(slices) })
@@ -127,7 +127,7 @@ impl<'l, 's> FrameList<'l, 's> {
 
     /// The slices as std has them; `None` where there are too many, or others may write to them.
     #[inline]
-    pub(crate) fn io_slices(&self) -> Option<&[IoSlice<'_>]> {
+    pub fn io_slices(&self) -> Option<&[IoSlice<'_>]> {
         guest::io_slices(self.list.slices().ok()?, self.shared)
     }
 }
@@ -164,13 +164,13 @@ impl Cursor {
 
     /// Steps over `len` bytes.
     #[inline(always)]
-    pub(crate) fn skip(&mut self, memory: &FrameMemory<'_>, len: usize) {
+    pub fn skip(&mut self, memory: &FrameMemory<'_>, len: usize) {
         self.advance(memory, len, |_| {});
     }
 
     /// Adds the next `len` bytes to `sum`, and stays where it is.
     #[inline]
-    pub(crate) fn sum(mut self, memory: &FrameMemory<'_>, len: usize, sum: &mut Sum) {
+    pub fn sum(mut self, memory: &FrameMemory<'_>, len: usize, sum: &mut Sum) {
         self.advance(memory, len, |slice| slice.add_to(sum, memory.shared));
     }
 }

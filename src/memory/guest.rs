@@ -89,13 +89,13 @@ struct Word(u64);
 impl<'s> FrameSlice<'s> {
     /// Takes bytes that are borrowed.
     #[inline]
-    pub(super) fn own(bytes: &'s [u8]) -> Self {
+    pub fn own(bytes: &'s [u8]) -> Self {
         Self(RawSlice::new(bytes.as_ptr().cast_mut(), bytes.len()), PhantomData)
     }
 
     /// Takes slices that are borrowed.
     #[inline(always)]
-    pub(super) fn borrowed(slices: &'s [IoSlice<'_>]) -> &'s [Self] {
+    pub fn borrowed(slices: &'s [IoSlice<'_>]) -> &'s [Self] {
         let slices = std::ptr::from_ref(slices) as *const [Self];
         // SAFETY: points at the caller's array, borrowed for `'s`; an `IoSlice` is an `iovec` on Unix, as std promises, and
         // so is this type by `repr(transparent)`; the bytes behind each are borrowed for at least as long.
@@ -110,7 +110,7 @@ impl<'s> FrameSlice<'s> {
     /// - no Rust reference that forbids others to write exists to any of it, and no Rust code writes to it except by
     ///   volatile or atomic accesses. The guest itself may write at any time.
     #[inline(always)]
-    pub(crate) unsafe fn guest(slices: &'s [RawSlice]) -> &'s [Self] {
+    pub unsafe fn guest(slices: &'s [RawSlice]) -> &'s [Self] {
         let slices = std::ptr::from_ref(slices) as *const [Self];
         // SAFETY: points at the caller's array, borrowed for `'s`; the element is a `RawSlice` by `repr(transparent)`, and that
         // its bytes can be read for that long is the caller's promise.
@@ -118,23 +118,23 @@ impl<'s> FrameSlice<'s> {
     }
 
     #[inline]
-    pub(crate) fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.0.len()
     }
 
     #[inline]
-    pub(crate) fn as_ptr(&self) -> *const u8 {
+    pub fn as_ptr(&self) -> *const u8 {
         self.0.as_ptr()
     }
 
     #[inline]
-    pub(super) fn part(self, range: Range<usize>) -> Self {
+    pub fn part(self, range: Range<usize>) -> Self {
         Self(self.0.part(range), PhantomData)
     }
 
     /// Copies from the start on, as far as both sides reach, and reads each byte once; returns how many bytes.
     #[inline]
-    pub(super) fn copy_to(self, target: &mut [u8]) -> usize {
+    pub fn copy_to(self, target: &mut [u8]) -> usize {
         let len = self.len().min(target.len());
         let (words, rest) = target[..len].as_chunks_mut::<WORD>();
         let tail = words.len() * WORD;
@@ -150,7 +150,7 @@ impl<'s> FrameSlice<'s> {
     /// Adds the bytes to `sum`; `shared` tells that somebody may write to them meanwhile.
     // No part of its caller: there the loop over the bytes comes out slower by a fifth.
     #[inline(never)]
-    pub(super) fn add_to(self, sum: &mut Sum, shared: bool) {
+    pub fn add_to(self, sum: &mut Sum, shared: bool) {
         if shared {
             self.add_shared(sum);
         } else {
@@ -198,13 +198,13 @@ pub(super) fn io_slices<'s>(slices: &'s [FrameSlice<'_>], shared: bool) -> Optio
 impl<'s> RoomSlice<'s> {
     /// Takes bytes that are borrowed.
     #[inline]
-    pub(super) fn own(bytes: &'s mut [u8]) -> Self {
+    pub fn own(bytes: &'s mut [u8]) -> Self {
         Self(RawSlice::new(bytes.as_mut_ptr(), bytes.len()), PhantomData)
     }
 
     /// Takes slices that are borrowed.
     #[inline(always)]
-    pub(super) fn borrowed(slices: &'s mut [IoSliceMut<'_>]) -> &'s [Self] {
+    pub fn borrowed(slices: &'s mut [IoSliceMut<'_>]) -> &'s [Self] {
         let slices = std::ptr::from_mut(slices) as *const [Self];
         // SAFETY: points at the caller's array, borrowed for `'s`; an `IoSliceMut` is an `iovec` on Unix, as std promises, and
         // so is this type by `repr(transparent)`; the bytes behind each are borrowed, exclusively, for at least as long.
@@ -217,7 +217,7 @@ impl<'s> RoomSlice<'s> {
     /// For as long as the value or a copy of it is used, each slice's memory is mapped, readable and writable over its whole
     /// length, and there is no Rust reference to any of it.
     #[inline(always)]
-    pub(crate) unsafe fn guest(slices: &'s [RawSlice]) -> &'s [Self] {
+    pub unsafe fn guest(slices: &'s [RawSlice]) -> &'s [Self] {
         let slices = std::ptr::from_ref(slices) as *const [Self];
         // SAFETY: points at the caller's array, borrowed for `'s`; the element is a `RawSlice` by `repr(transparent)`, and that
         // its bytes can be written for that long is the caller's promise.
@@ -225,18 +225,18 @@ impl<'s> RoomSlice<'s> {
     }
 
     #[inline]
-    pub(crate) fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.0.len()
     }
 
     #[inline]
-    pub(crate) fn as_mut_ptr(&self) -> *mut u8 {
+    pub fn as_mut_ptr(&self) -> *mut u8 {
         self.0.as_ptr()
     }
 
     /// What was read into the first `len` bytes, to be looked at.
     #[inline]
-    pub(super) fn filled(self, len: usize) -> FrameSlice<'s> {
+    pub fn filled(self, len: usize) -> FrameSlice<'s> {
         FrameSlice(self.0.part(0..len), PhantomData)
     }
 }
@@ -260,13 +260,13 @@ pub(crate) struct List<'l, S> {
 impl<'l, S: Copy> List<'l, S> {
     /// An empty list in `slots`.
     #[inline(always)]
-    pub(crate) fn new(slots: &'l mut [MaybeUninit<S>]) -> Self {
+    pub fn new(slots: &'l mut [MaybeUninit<S>]) -> Self {
         Self { slots, wanted: 0 }
     }
 
     /// Adds a slice. One too many is counted all the same, so that an error can tell how many it takes.
     #[inline(always)]
-    pub(crate) fn push(&mut self, slice: S) {
+    pub fn push(&mut self, slice: S) {
         if let Some(slot) = self.slots.get_mut(self.wanted) {
             slot.write(slice);
         }
@@ -275,7 +275,7 @@ impl<'l, S: Copy> List<'l, S> {
 
     /// The slices, or how many there would have been.
     #[inline(always)]
-    pub(crate) fn slices(&self) -> Result<&[S], usize> {
+    pub fn slices(&self) -> Result<&[S], usize> {
         let used = std::ptr::from_ref(self.slots.get(..self.wanted).ok_or(self.wanted)?) as *const [S];
         // SAFETY: points at `wanted` slots of this list, borrowed like `self`, each of which `push` has written before it
         // counted it; a `MaybeUninit` is laid out like what it holds.

@@ -13,25 +13,25 @@ pub(crate) struct ReceiveMemory<'r>(&'r [RoomSlice<'r>]);
 impl<'r> ReceiveMemory<'r> {
     /// Takes borrowed slices.
     #[inline(always)]
-    pub(crate) fn borrowed(slices: &'r mut [IoSliceMut<'_>]) -> Self {
+    pub fn borrowed(slices: &'r mut [IoSliceMut<'_>]) -> Self {
         Self(RoomSlice::borrowed(slices))
     }
 
     /// Takes slices of memory that others may access.
     #[inline(always)]
-    pub(crate) fn shared(slices: &'r [RoomSlice<'r>]) -> Self {
+    pub fn shared(slices: &'r [RoomSlice<'r>]) -> Self {
         Self(slices)
     }
 
     /// How many slices there are.
     #[inline(always)]
-    pub(crate) fn count(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.0.len()
     }
 
     /// Bytes that fit.
     #[inline(always)]
-    pub(crate) fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         match self.0 {
             [one] => one.len(),
             many => many.iter().fold(0, |len: usize, slice| len.saturating_add(slice.len())),
@@ -40,13 +40,13 @@ impl<'r> ReceiveMemory<'r> {
 
     /// The slices as they are.
     #[inline(always)]
-    pub(crate) fn slices(&self) -> &'r [RoomSlice<'r>] {
+    pub fn slices(&self) -> &'r [RoomSlice<'r>] {
         self.0
     }
 
     /// Puts `header`, where that is not empty, then the slices, then `spare`, where that is not empty, on `list`.
     #[inline(always)]
-    pub(crate) fn list<'l>(
+    pub fn list<'l>(
         &self,
         list: &mut List<'_, RoomSlice<'l>>,
         header: &'l mut [u8],
@@ -66,7 +66,7 @@ impl<'r> ReceiveMemory<'r> {
     }
 
     /// Reads from `header` what is left to do on the frame of `len` bytes that was read.
-    pub(crate) fn interpret(
+    pub fn interpret(
         &self,
         header: &[u8],
         len: usize,
@@ -79,7 +79,7 @@ impl<'r> ReceiveMemory<'r> {
     }
 
     /// Copies the first bytes of what was read; returns how many there are.
-    pub(crate) fn copy_front(&self, target: &mut [u8]) -> usize {
+    pub fn copy_front(&self, target: &mut [u8]) -> usize {
         self.with_frame(target.len(), |memory| memory.copy_front(target))
     }
 

@@ -1,8 +1,7 @@
 //! Cutting in software: a frame as it is, with its checksum completed, or one segment after the other.
 
 use super::frame::CarveError;
-use super::segments::Segmentation;
-use super::template::HeaderTemplate;
+use super::segments::{HeaderTemplate, Segmentation};
 use crate::memory::{Cursor, FrameList, FrameMemory, MOST_SLICES, with_headers};
 use crate::wire::{Checksum, HeaderBytes, Request, Sum, checksum_field, virtio};
 
@@ -10,14 +9,14 @@ use crate::wire::{Checksum, HeaderBytes, Request, Sum, checksum_field, virtio};
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Output {
     /// Zeros before each frame, a virtio-net header that asks for nothing: 0, 10 or 12 bytes.
-    pub(crate) vnet_len: usize,
+    pub vnet_len: usize,
     /// Slices it may have, the one with the headers included.
-    pub(crate) most_slices: usize,
+    pub most_slices: usize,
 }
 
 impl Output {
     /// Bare frames.
-    pub(super) const BARE: Self = Self { vnet_len: 0, most_slices: MOST_SLICES };
+    pub const BARE: Self = Self { vnet_len: 0, most_slices: MOST_SLICES };
 }
 
 /// Gives `sink` the slices of each frame to be written, from number `first` on; returns how many frames that makes in

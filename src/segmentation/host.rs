@@ -23,7 +23,7 @@ pub(crate) struct OwnBytes([u8; virtio::LONGEST + HEADERS]);
 
 impl OwnBytes {
     #[inline]
-    pub(crate) fn new() -> Self {
+    pub fn new() -> Self {
         Self([0; virtio::LONGEST + HEADERS])
     }
 }
@@ -33,19 +33,19 @@ impl OwnBytes {
 pub(crate) struct HostCapabilities(u8);
 
 impl HostCapabilities {
-    pub(crate) const NONE: Self = Self(0);
-    pub(crate) const ALL: Self = Self(Self::CHECKSUM | Self::TCP4 | Self::TCP6 | Self::UDP);
+    pub const NONE: Self = Self(0);
+    pub const ALL: Self = Self(Self::CHECKSUM | Self::TCP4 | Self::TCP6 | Self::UDP);
 
     const CHECKSUM: u8 = 1;
     const TCP4: u8 = 2;
     const TCP6: u8 = 4;
     const UDP: u8 = 8;
 
-    pub(crate) fn from_bits(bits: u8) -> Self {
+    pub fn from_bits(bits: u8) -> Self {
         Self(bits & Self::ALL.0)
     }
 
-    pub(crate) fn bits(self) -> u8 {
+    pub fn bits(self) -> u8 {
         self.0
     }
 

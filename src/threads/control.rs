@@ -49,13 +49,13 @@ pub(super) struct Control {
 }
 
 impl Control {
-    pub(super) fn new() -> Self {
+    pub fn new() -> Self {
         let state = State { wanted: Wanted::Run, still: [false; 2], ended: [false; 2], panicked: None };
         Self { state: Mutex::new(state), changed: Condvar::new(), attention: AtomicU8::new(0) }
     }
 
     /// Asks for `wanted`; `false` when it is so already, or everything has been stopped for good.
-    pub(super) fn want(&self, wanted: Wanted) -> bool {
+    pub fn want(&self, wanted: Wanted) -> bool {
         let mut state = self.lock();
         if state.wanted == wanted || state.wanted == Wanted::Stop {
             return false;
@@ -73,7 +73,7 @@ impl Control {
     }
 
     /// Called by a thread before each turn: stands still while suspended; `false` at the end.
-    pub(super) fn enter(&self, worker: Worker) -> bool {
+    pub fn enter(&self, worker: Worker) -> bool {
         let mut state = self.lock();
         while state.wanted == Wanted::Suspend {
             state.still[worker as usize] = true;
@@ -84,7 +84,7 @@ impl Control {
     }
 
     /// Called by a thread at its end, or by its guard when it panicked; a panic stops the other thread, too.
-    pub(super) fn leave(&self, worker: Worker, panicked: bool) {
+    pub fn leave(&self, worker: Worker, panicked: bool) {
         let mut state = self.lock();
         state.still[worker as usize] = true;
         state.ended[worker as usize] = true;
@@ -97,7 +97,7 @@ impl Control {
     }
 
     /// Waits, at most for `timeout`, until both threads stand still (or, for a stop, have ended).
-    pub(super) fn settled(&self, timeout: Duration) -> bool {
+    pub fn settled(&self, timeout: Duration) -> bool {
         let state = self.lock();
         if settled(&state) {
             return true;
@@ -106,25 +106,25 @@ impl Control {
         settled(&state)
     }
 
-    pub(super) fn wanted(&self) -> Wanted {
+    pub fn wanted(&self) -> Wanted {
         self.lock().wanted
     }
 
-    pub(super) fn panicked(&self) -> Option<Worker> {
+    pub fn panicked(&self) -> Option<Worker> {
         self.lock().panicked
     }
 
     /// Draws the receive thread's attention to `reason`.
-    pub(super) fn draw_attention(&self, reason: u8) {
+    pub fn draw_attention(&self, reason: u8) {
         self.attention.fetch_or(reason, Ordering::AcqRel);
     }
 
-    pub(super) fn attention(&self) -> u8 {
+    pub fn attention(&self) -> u8 {
         self.attention.load(Ordering::Acquire)
     }
 
     /// Takes the reasons that are over once they have been looked at; a halt stays until it is revoked.
-    pub(super) fn take_attention(&self) -> u8 {
+    pub fn take_attention(&self) -> u8 {
         self.attention.fetch_and(HALT, Ordering::AcqRel)
     }
 

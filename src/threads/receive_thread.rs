@@ -30,12 +30,12 @@ pub(super) struct ReceiveThread<'a> {
 }
 
 impl<'a> ReceiveThread<'a> {
-    pub(super) fn new(shared: &'a Shared) -> Self {
+    pub fn new(shared: &'a Shared) -> Self {
         // Zeroed pages cost nothing until a frame that long comes.
         Self { shared, buffer: vec![0; LARGEST_FRAME + 1], gone_told: false, failed: false }
     }
 
-    pub(super) fn run(mut self) {
+    pub fn run(mut self) {
         while self.shared.control.enter(Worker::Receive) {
             self.turn();
         }

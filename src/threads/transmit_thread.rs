@@ -27,11 +27,11 @@ pub(super) struct TransmitThread<'a> {
 }
 
 impl<'a> TransmitThread<'a> {
-    pub(super) fn new(shared: &'a Shared) -> Self {
+    pub fn new(shared: &'a Shared) -> Self {
         Self { shared, blocked: false, starved: false, pause: Duration::ZERO }
     }
 
-    pub(super) fn run(mut self) {
+    pub fn run(mut self) {
         while self.shared.control.enter(Worker::Transmit) {
             self.turn();
         }

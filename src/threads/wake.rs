@@ -13,7 +13,7 @@ pub(super) struct Wake {
 }
 
 impl Wake {
-    pub(super) fn new() -> io::Result<Self> {
+    pub fn new() -> io::Result<Self> {
         let (reader, writer) = io::pipe()?;
         set_nonblocking(&reader)?;
         set_nonblocking(&writer)?;
@@ -21,13 +21,13 @@ impl Wake {
     }
 
     /// Wakes the thread, or its next poll.
-    pub(super) fn wake(&self) {
+    pub fn wake(&self) {
         // A full pipe already wakes; any other failure cannot happen while we own both ends.
         let _ = (&self.writer).write(&[1]);
     }
 
     /// Takes back every wake so far.
-    pub(super) fn drain(&self) {
+    pub fn drain(&self) {
         let mut bytes = [0; 64];
         while (&self.reader).read(&mut bytes).is_ok_and(|count| count == bytes.len()) {}
     }

@@ -20,13 +20,13 @@ pub(crate) struct Sum {
 
 impl Sum {
     #[inline]
-    pub(crate) fn bytes(&mut self, bytes: &[u8]) {
+    pub fn bytes(&mut self, bytes: &[u8]) {
         self.piece(fold(sum(bytes)), bytes.len());
     }
 
     /// Adds the folded native-endian sum of a piece of `len` bytes.
     #[inline]
-    pub(crate) fn piece(&mut self, folded: u16, len: usize) {
+    pub fn piece(&mut self, folded: u16, len: usize) {
         // A piece that starts at an odd byte has all its words the wrong way round (RFC 1071 2(B)).
         self.words += u64::from(if self.odd { folded.swap_bytes() } else { folded });
         self.odd ^= len % 2 == 1;
@@ -34,31 +34,31 @@ impl Sum {
 
     /// Adds another sum. The bytes before it must be even in number, and so must its own be.
     #[inline]
-    pub(crate) fn add(&mut self, other: Self) {
+    pub fn add(&mut self, other: Self) {
         self.words += other.words;
     }
 
     /// Adds a number of a pseudo header. The bytes before it must be even in number.
     #[inline]
-    pub(crate) fn number(&mut self, value: u16) {
+    pub fn number(&mut self, value: u16) {
         self.words += u64::from(u16::from_ne_bytes(value.to_be_bytes()));
     }
 
     /// The sum itself, as a partial checksum wants it.
     #[inline]
-    pub(crate) fn folded(self) -> u16 {
+    pub fn folded(self) -> u16 {
         u16::from_be_bytes(fold(self.words).to_ne_bytes())
     }
 
     /// What goes into a header's checksum field.
     #[inline]
-    pub(crate) fn checksum(self) -> u16 {
+    pub fn checksum(self) -> u16 {
         !self.folded()
     }
 
     /// As [`checksum`](Self::checksum) where 0 would mean "no checksum" (RFC 768); both stand for the same number.
     #[inline]
-    pub(crate) fn checksum_not_zero(self) -> u16 {
+    pub fn checksum_not_zero(self) -> u16 {
         match self.checksum() {
             0 => 0xffff,
             value => value,

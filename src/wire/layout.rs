@@ -10,12 +10,12 @@ use super::reject::RejectReason;
 pub(crate) struct HeaderBytes<'h> {
     bytes: &'h [u8],
     /// Bytes of the whole frame.
-    pub(crate) frame_len: usize,
+    pub frame_len: usize,
 }
 
 impl<'h> HeaderBytes<'h> {
     #[inline]
-    pub(crate) fn new(bytes: &'h [u8], frame_len: usize) -> Self {
+    pub fn new(bytes: &'h [u8], frame_len: usize) -> Self {
         Self { bytes, frame_len }
     }
 
@@ -41,7 +41,7 @@ impl<'h> HeaderBytes<'h> {
 
     /// Steps over the Ethernet header and its VLAN tags: where the packet starts, and its Ethernet type.
     #[inline]
-    pub(crate) fn network_header(&self) -> Result<(usize, u16), RejectReason> {
+    pub fn network_header(&self) -> Result<(usize, u16), RejectReason> {
         let mut at = ethernet::TYPE;
         for _ in 0..=ethernet::MOST_TAGS {
             match self.word(at)? {
@@ -56,30 +56,30 @@ impl<'h> HeaderBytes<'h> {
 /// Where a frame's headers lie, read from the frame itself. Everything counts from the first byte of the frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Layout {
-    pub(crate) kind: GsoKind,
+    pub kind: GsoKind,
     /// The (outer) IP header.
-    pub(crate) network: usize,
+    pub network: usize,
     /// The IP header whose addresses the transport checksum covers: the inner one of a tunnel, else `network`.
-    pub(crate) inner: usize,
-    pub(crate) transport: usize,
+    pub inner: usize,
+    pub transport: usize,
     /// Where the payload starts.
-    pub(crate) headers_end: usize,
-    pub(crate) frame_len: usize,
+    pub headers_end: usize,
+    pub frame_len: usize,
 }
 
 impl Layout {
     /// Where the transport checksum lies, counted from the transport header.
-    pub(crate) fn checksum_offset(&self) -> usize {
+    pub fn checksum_offset(&self) -> usize {
         if self.kind.is_tcp() { tcp::CHECKSUM } else { udp::CHECKSUM }
     }
 
-    pub(crate) fn is_checksum(&self, start: u16, offset: u16) -> bool {
+    pub fn is_checksum(&self, start: u16, offset: u16) -> bool {
         usize::from(start) == self.transport && usize::from(offset) == self.checksum_offset()
     }
 
     /// The sum of the pseudo header's addresses and protocol; its length is the caller's to add.
     #[inline]
-    pub(crate) fn pseudo_header(&self, headers: &[u8]) -> Sum {
+    pub fn pseudo_header(&self, headers: &[u8]) -> Sum {
         let addresses = if self.kind.inner_is_ipv6() { ipv6::ADDRESSES } else { ipv4::ADDRESSES };
         let mut sum = Sum::default();
         sum.bytes(&headers[self.inner..][addresses]);
@@ -89,7 +89,7 @@ impl Layout {
 
     /// The context that describes this frame, to be cut into segments of `segment_size` payload bytes.
     #[inline]
-    pub(crate) fn gso(&self, segment_size: u16) -> Gso {
+    pub fn gso(&self, segment_size: u16) -> Gso {
         Gso {
             kind: self.kind,
             header_len: offset(self.headers_end),
@@ -101,7 +101,7 @@ impl Layout {
 
     /// Reads where the headers of a frame of `kind` lie.
     #[inline]
-    pub(crate) fn read(kind: GsoKind, headers: &HeaderBytes<'_>) -> Result<Self, RejectReason> {
+    pub fn read(kind: GsoKind, headers: &HeaderBytes<'_>) -> Result<Self, RejectReason> {
         match Self::plain_tcp4(kind, headers) {
             Some(layout) => Ok(layout),
             None => Self::walk(kind, headers),

@@ -55,15 +55,15 @@ impl Offload {
     #[must_use]
     pub fn from_virtio_features(features: u64) -> Self {
         let has = |bit: u64| features & bit == bit;
-        let checksum = has(feature::GUEST_CSUM);
-        let (tcp4, tcp6) = (checksum && has(feature::GUEST_TSO4), checksum && has(feature::GUEST_TSO6));
+        let checksum = has(GUEST_CSUM);
+        let (tcp4, tcp6) = (checksum && has(GUEST_TSO4), checksum && has(GUEST_TSO6));
         Self {
-            header_len: if has(feature::VERSION_1) || has(feature::MRG_RXBUF) { 12 } else { 10 },
+            header_len: if has(VERSION_1) || has(MRG_RXBUF) { 12 } else { 10 },
             checksum,
             tcp4,
             tcp6,
-            tcp_ecn: (tcp4 || tcp6) && has(feature::GUEST_ECN),
-            udp: checksum && has(feature::GUEST_USO4 | feature::GUEST_USO6),
+            tcp_ecn: (tcp4 || tcp6) && has(GUEST_ECN),
+            udp: checksum && has(GUEST_USO4 | GUEST_USO6),
         }
     }
 
@@ -74,31 +74,29 @@ impl Offload {
     #[must_use]
     pub fn virtio_features(self) -> u64 {
         let flags = [
-            (self.checksum, feature::GUEST_CSUM),
-            (self.checksum && self.tcp4, feature::GUEST_TSO4),
-            (self.checksum && self.tcp6, feature::GUEST_TSO6),
-            (self.checksum && self.tcp_ecn && (self.tcp4 || self.tcp6), feature::GUEST_ECN),
-            (self.checksum && self.udp, feature::GUEST_USO4 | feature::GUEST_USO6),
+            (self.checksum, GUEST_CSUM),
+            (self.checksum && self.tcp4, GUEST_TSO4),
+            (self.checksum && self.tcp6, GUEST_TSO6),
+            (self.checksum && self.tcp_ecn && (self.tcp4 || self.tcp6), GUEST_ECN),
+            (self.checksum && self.udp, GUEST_USO4 | GUEST_USO6),
         ];
-        flags.iter().filter(|(on, _)| *on).fold(feature::TRANSMIT, |bits, (_, bit)| bits | bit)
+        flags.iter().filter(|(on, _)| *on).fold(TRANSMIT, |bits, (_, bit)| bits | bit)
     }
 }
 
-/// Feature bits of a virtio network device (virtio 1.2, 5.1.3 and 6).
-mod feature {
-    pub(super) const GUEST_CSUM: u64 = 1 << 1;
-    pub(super) const GUEST_TSO4: u64 = 1 << 7;
-    pub(super) const GUEST_TSO6: u64 = 1 << 8;
-    pub(super) const GUEST_ECN: u64 = 1 << 9;
-    pub(super) const MRG_RXBUF: u64 = 1 << 15;
-    pub(super) const VERSION_1: u64 = 1 << 32;
-    pub(super) const GUEST_USO4: u64 = 1 << 54;
-    pub(super) const GUEST_USO6: u64 = 1 << 55;
-    const CSUM: u64 = 1;
-    const HOST_TSO4: u64 = 1 << 11;
-    const HOST_TSO6: u64 = 1 << 12;
-    const HOST_ECN: u64 = 1 << 13;
-    const HOST_USO: u64 = 1 << 56;
-    /// What a guest may leave to the host on transmit.
-    pub(super) const TRANSMIT: u64 = CSUM | HOST_TSO4 | HOST_TSO6 | HOST_ECN | HOST_USO;
-}
+// Feature bits of a virtio network device (virtio 1.2, 5.1.3 and 6).
+const CSUM: u64 = 1;
+const GUEST_CSUM: u64 = 1 << 1;
+const GUEST_TSO4: u64 = 1 << 7;
+const GUEST_TSO6: u64 = 1 << 8;
+const GUEST_ECN: u64 = 1 << 9;
+const HOST_TSO4: u64 = 1 << 11;
+const HOST_TSO6: u64 = 1 << 12;
+const HOST_ECN: u64 = 1 << 13;
+const MRG_RXBUF: u64 = 1 << 15;
+const VERSION_1: u64 = 1 << 32;
+const GUEST_USO4: u64 = 1 << 54;
+const GUEST_USO6: u64 = 1 << 55;
+const HOST_USO: u64 = 1 << 56;
+/// What a guest may leave to the host on transmit.
+const TRANSMIT: u64 = CSUM | HOST_TSO4 | HOST_TSO6 | HOST_ECN | HOST_USO;

@@ -24,8 +24,8 @@ pub enum Checksum {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Request {
     /// Set for an oversized frame.
-    pub(crate) segments: Option<SegmentRequest>,
-    pub(crate) checksum: Checksum,
+    pub segments: Option<SegmentRequest>,
+    pub checksum: Checksum,
 }
 
 /// The wish to have a frame cut.
@@ -48,13 +48,13 @@ pub(crate) enum Family {
 
 impl Request {
     #[inline]
-    pub(crate) fn new(gso: Option<Gso>, checksum: Checksum) -> Self {
+    pub fn new(gso: Option<Gso>, checksum: Checksum) -> Self {
         Self { segments: gso.map(SegmentRequest::Stated), checksum }
     }
 
     /// Whether the frame can go out as it is.
     #[inline]
-    pub(crate) fn is_nothing(&self) -> bool {
+    pub fn is_nothing(&self) -> bool {
         self.segments.is_none() && self.checksum == Checksum::Complete
     }
 }
@@ -65,7 +65,7 @@ impl SegmentRequest {
     /// The lengths inside the headers are not compared with the frame: senders leave them 0 or wrong where the device is to
     /// write them, and all of them are written anew.
     #[inline]
-    pub(crate) fn check(
+    pub fn check(
         &self,
         checksum: Checksum,
         headers: &HeaderBytes<'_>,

@@ -10,27 +10,27 @@ use super::request::{Checksum, Family, Request, SegmentRequest};
 /// The longer of the two forms, in bytes.
 pub(crate) const LONGEST: usize = 12;
 /// The fields that both forms have, in bytes.
-pub(crate) const FIELDS: usize = 10;
+const FIELDS: usize = 10;
 /// `UDP_MAX_SEGMENTS` of Linux: it refuses to cut a frame into more datagrams.
 const MOST_DATAGRAMS: u32 = 128;
 
 const NEEDS_CHECKSUM: u8 = 1;
 const CHECKSUM_VALID: u8 = 2;
 
-mod kind {
-    pub(super) const NONE: u8 = 0;
-    pub(super) const TCP4: u8 = 1;
-    pub(super) const UDP_FRAGMENTS: u8 = 3;
-    pub(super) const TCP6: u8 = 4;
-    pub(super) const UDP_DATAGRAMS: u8 = 5;
-    pub(super) const ECN: u8 = 0x80;
-}
+// Values of the type field (virtio 1.2, 5.1.6).
+const KIND_NONE: u8 = 0;
+const KIND_TCP4: u8 = 1;
+const KIND_UDP_FRAGMENTS: u8 = 3;
+const KIND_TCP6: u8 = 4;
+const KIND_UDP_DATAGRAMS: u8 = 5;
+/// Added to the types of TCP.
+const KIND_ECN: u8 = 0x80;
 
 /// Tells whether `header` (or no header) leaves nothing to be done.
 #[inline]
 pub(crate) fn is_inert(header: &[u8]) -> bool {
     header.first().is_none_or(|flags| flags & NEEDS_CHECKSUM == 0)
-        && header.get(1).is_none_or(|byte| *byte == kind::NONE)
+        && header.get(1).is_none_or(|byte| *byte == KIND_NONE)
 }
 
 /// Tells whether `header` says that the checksum has been verified.
@@ -84,12 +84,12 @@ impl VirtioHeader {
     }
 
     fn family(self) -> Result<Family, RejectReason> {
-        let ecn = self.kind & kind::ECN != 0;
-        match self.kind & !kind::ECN {
-            kind::TCP4 => Ok(Family::Tcp4),
-            kind::TCP6 => Ok(Family::Tcp6),
-            kind::UDP_FRAGMENTS if !ecn => Ok(Family::UdpFragments),
-            kind::UDP_DATAGRAMS if !ecn => Ok(Family::UdpDatagrams),
+        let ecn = self.kind & KIND_ECN != 0;
+        match self.kind & !KIND_ECN {
+            KIND_TCP4 => Ok(Family::Tcp4),
+            KIND_TCP6 => Ok(Family::Tcp6),
+            KIND_UDP_FRAGMENTS if !ecn => Ok(Family::UdpFragments),
+            KIND_UDP_DATAGRAMS if !ecn => Ok(Family::UdpDatagrams),
             _ => Err(RejectReason::UnknownKind),
         }
     }
@@ -101,7 +101,7 @@ impl VirtioHeader {
 pub(crate) fn request(header: &[u8]) -> Result<Request, RejectReason> {
     let header = VirtioHeader::parse(header)?;
     let checksum = header.checksum();
-    if header.kind == kind::NONE {
+    if header.kind == KIND_NONE {
         return Ok(Request { segments: None, checksum });
     }
     let segments = SegmentRequest::ByFamily { family: header.family()?, segment_size: header.segment_size };
@@ -154,7 +154,7 @@ pub(crate) fn for_segments(layout: &Layout, size: usize, count: u32, reduced: bo
     };
     if count > 1 {
         // Without the mark a network card that cuts may repeat CWR on each segment.
-        header.kind = kernel_kind(layout.kind, count)? | if reduced { kind::ECN } else { 0 };
+        header.kind = kernel_kind(layout.kind, count)? | if reduced { KIND_ECN } else { 0 };
         header.header_len = u16::try_from(layout.headers_end).ok()?;
         header.segment_size = u16::try_from(size).ok()?;
     }
@@ -164,10 +164,10 @@ pub(crate) fn for_segments(layout: &Layout, size: usize, count: u32, reduced: bo
 #[inline]
 fn kernel_kind(kind: GsoKind, count: u32) -> Option<u8> {
     match kind {
-        GsoKind::Tcp4 => Some(kind::TCP4),
-        GsoKind::Tcp6 => Some(kind::TCP6),
+        GsoKind::Tcp4 => Some(KIND_TCP4),
+        GsoKind::Tcp6 => Some(KIND_TCP6),
         GsoKind::Udp4Datagrams | GsoKind::Udp6Datagrams if count <= MOST_DATAGRAMS => {
-            Some(kind::UDP_DATAGRAMS)
+            Some(KIND_UDP_DATAGRAMS)
         }
         // Linux cuts datagrams into IP fragments for senders of old only, and knows no mark for these tunnels.
         _ => None,

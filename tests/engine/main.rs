@@ -3,8 +3,8 @@
 mod device;
 mod observed;
 mod pair;
+mod receive_forms;
 mod receive_frame;
-mod receive_ways;
 mod segments;
 mod straight;
 mod stress;

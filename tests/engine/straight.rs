@@ -1,6 +1,4 @@
-//! The straight way of a frame and the general way: whatever the form of the call, the host is given the same bytes.
-//!
-//! Measuring the time of each call is unusual, so that it makes every frame take the general way.
+//! Whatever the form of the call, and whether its time is measured or not, the host is given the same bytes.
 
 // UNSAFETY: the raw forms are tested beside the others.
 #![expect(unsafe_code, reason = "the raw form of send")]
@@ -70,20 +68,20 @@ fn received(host: &UnixDatagram) -> Vec<Vec<u8>> {
 /// What the host got, and what was counted.
 fn outcome(
     offload: Offload,
-    general: bool,
+    measured: bool,
     header: &[u8],
     frame: &[u8],
     place: usize,
     parts: usize,
 ) -> (Vec<Vec<u8>>, TransmitStatistics) {
     let (backend, host) = backend(offload);
-    backend.measure_time(general);
+    backend.measure_time(measured);
     let sent = send_all_forms(&backend, header, frame, place, parts);
     let (frames, counted) = (received(&host), backend.statistics().transmit);
     let each = frames.len() / sent;
     assert!(frames.chunks(each).all(|form| form == &frames[..each]), "each form gives the same");
     assert_eq!(counted.frames_sent, sent as u64);
-    assert_eq!(backend.statistics().transmit_time.is_zero(), !general, "which way it took");
+    assert_eq!(backend.statistics().transmit_time.is_zero(), !measured);
     pair::assert_adds_up(&backend);
     (frames, counted)
 }
@@ -93,17 +91,17 @@ const COMPLETE: [u8; 12] = [1, 0, 0, 0, 0, 0, 34, 0, 16, 0, 0, 0];
 const NOTHING: [u8; 12] = [0; 12];
 
 #[test]
-fn b03_b16_both_ways_and_all_forms_give_the_host_the_same() {
+fn all_forms_give_the_host_the_same_bytes() {
     let (frame, _) = oversized();
     for offload in [Offload::ALL, Offload::NONE] {
         for (header, len) in [(CUT, frame.len()), (COMPLETE, frame.len()), (NOTHING, 400)] {
             for header_len in [12, 10] {
                 for place in [0, 5, 12, 20, 54, 66, 300] {
                     for parts in [1, 2, 3, 18, 19, 20, 40] {
-                        let [straight, general] = [false, true].map(|general| {
-                            outcome(offload, general, &header[..header_len], &frame[..len], place, parts)
+                        let [one, other] = [false, true].map(|measured| {
+                            outcome(offload, measured, &header[..header_len], &frame[..len], place, parts)
                         });
-                        assert!(straight == general, "{offload:?} {header:?} {header_len} {place} {parts}");
+                        assert!(one == other, "{offload:?} {header:?} {header_len} {place} {parts}");
                     }
                 }
             }
@@ -130,8 +128,7 @@ fn b03_one_frame_for_the_host_and_segments_without_it() {
 }
 
 #[test]
-fn f14_s2_a_link_that_is_down_stops_the_straight_way_too() {
-    // Two reasons not to take it are not fewer than one.
+fn a_link_that_is_down_stops_every_frame_measured_or_not() {
     for (offload, measured) in [Offload::ALL, Offload::NONE].map(|all| [(all, false), (all, true)]).concat() {
         let (backend, host) = backend(offload);
         backend.measure_time(measured);

@@ -130,10 +130,13 @@ fn f16_idle_threads_do_not_wake_up() {
     let (backend, _host) = pair::backend();
     let device = Arc::new(Device::default());
     let _threads = Threads::spawn(Arc::clone(&backend), device).unwrap();
-    std::thread::sleep(Duration::from_millis(100));
-    let before = backend.statistics().receive.wakeups;
-    std::thread::sleep(Duration::from_secs(1));
-    assert_eq!(backend.statistics().receive.wakeups, before);
+    // On a machine under load the threads' start comes late. A thread that wakes up by itself leaves no second quiet.
+    let quiet_second = || {
+        let before = backend.statistics().receive.wakeups;
+        std::thread::sleep(Duration::from_secs(1));
+        backend.statistics().receive.wakeups == before
+    };
+    assert!((0..5).any(|_| quiet_second()), "{:?}", backend.statistics().receive);
 }
 
 #[test]
@@ -182,6 +185,16 @@ fn f24_b18_signals_do_not_disturb_the_threads() {
     use nix::sys::signal::{Signal, kill};
     use nix::unistd::Pid;
 
+    // Signals come to any thread of the process, and would wake those of other tests: this one has a process of its own.
+    const ALONE: &str = "TAP_PLUMB_SIGNALS_ALONE";
+    if std::env::var_os(ALONE).is_none() {
+        let mut test = std::process::Command::new(std::env::current_exe().unwrap());
+        let name = "threads_receive::f24_b18_signals_do_not_disturb_the_threads";
+        let output = test.args(["--exact", name, "--nocapture"]).env(ALONE, "1").output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && text.contains("1 passed"), "{output:?}");
+        return;
+    }
     let (backend, host) = pair::backend();
     let device = Arc::new(Device::default());
     let threads = Threads::spawn(Arc::clone(&backend), Arc::clone(&device) as _).unwrap();
@@ -192,7 +205,8 @@ fn f24_b18_signals_do_not_disturb_the_threads() {
         host.send(&pair::frame(60, mark)).unwrap();
     }
     pair::wait_until("100 frames", || device.count() == 100);
-    assert!(flag.load(Ordering::SeqCst));
+    // Another thread may have got the signal, and not have run yet.
+    pair::wait_until("the signal", || flag.load(Ordering::SeqCst));
     signal_hook::low_level::unregister(id);
     threads.stop().unwrap();
     pair::assert_adds_up(&backend);

@@ -6,10 +6,20 @@ use std::time::{Duration, Instant};
 
 /// Runs `ip` with these words in the calling thread's namespace; its failure fails the test.
 pub(crate) fn ip(words: &str) -> String {
+    try_ip(words).unwrap_or_else(|errors| panic!("ip {words}: {errors}"))
+}
+
+/// As [`ip`], where the kernel may refuse.
+pub(crate) fn try_ip(words: &str) -> Result<String, String> {
     let output = Command::new("ip").args(words.split_whitespace()).output().unwrap();
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "ip {words}: {errors}");
-    String::from_utf8(output.stdout).unwrap()
+    let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+    if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
+}
+
+/// Waits until the interface shows carrier or not: some kernels take up to a second.
+pub(crate) fn wait_for_carrier(name: &str, carrier: bool) {
+    let what = format!("carrier {carrier} on {name}");
+    wait_until(&what, || ip(&format!("link show {name}")).contains("NO-CARRIER") != carrier);
 }
 
 /// Tells whether there is an interface of this name in the calling thread's namespace.

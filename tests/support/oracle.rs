@@ -16,15 +16,26 @@ use super::frames::SOURCE;
 
 /// Bytes of virtio-net header before a frame.
 pub(crate) const HEADER_LEN: usize = 12;
+/// The TAPs and the bridge between them.
+pub(crate) const ENTRY: &str = "entry0";
+const EXIT: &str = "exit0";
+const BRIDGE: &str = "bridge0";
+const USO: libc::c_uint = libc::TUN_F_USO4 | libc::TUN_F_USO6;
 /// The longest frame a TAP hands out here: an IP packet of 64 KiB, Ethernet header and tags.
 const LONGEST: usize = 65_536 + 64;
 
 #[derive(Debug)]
 pub(crate) struct Oracle {
     entry: File,
-    exit: File,
-    /// Bytes of virtio-net header before a frame that comes out.
-    exit_header: usize,
+    exit: Exit,
+}
+
+/// Where frames come out.
+#[derive(Debug)]
+pub(crate) struct Exit {
+    tap: File,
+    /// Bytes of virtio-net header before a frame.
+    pub(crate) header: usize,
     buffer: Vec<u8>,
 }
 
@@ -86,34 +97,22 @@ fn probe(options: &str) -> Result<(), String> {
 impl Oracle {
     /// What comes out is cut and complete.
     pub(crate) fn new() -> io::Result<Self> {
-        Self::with_exit(tap("exit0", 0)?, 0)
+        Self::with_exit(Exit::bare()?)
     }
 
     /// What comes out is left to the reader, as the header before each frame says.
     pub(crate) fn offloading() -> io::Result<Self> {
-        let exit = tap("exit0", libc::IFF_VNET_HDR)?;
-        set_header_len(&exit)?;
-        let all = libc::TUN_F_CSUM | libc::TUN_F_TSO4 | libc::TUN_F_TSO6 | libc::TUN_F_TSO_ECN;
-        set_offload(&exit, all | libc::TUN_F_USO4 | libc::TUN_F_USO6).or_else(|_| set_offload(&exit, all))?;
-        Self::with_exit(exit, HEADER_LEN)
+        Self::with_exit(Exit::offloading()?)
     }
 
-    fn with_exit(exit: File, exit_header: usize) -> io::Result<Self> {
-        let entry = tap("entry0", libc::IFF_VNET_HDR)?;
+    fn with_exit(exit: Exit) -> io::Result<Self> {
+        let entry = tap(ENTRY, libc::IFF_VNET_HDR)?;
         set_header_len(&entry)?;
-        ip(&["link", "add", "bridge0", "type", "bridge", "mcast_snooping", "0", "forward_delay", "0"])?;
-        spare_the_firewall()?;
-        for name in ["entry0", "exit0", "bridge0"] {
-            std::fs::write(format!("/proc/sys/net/ipv6/conf/{name}/disable_ipv6"), "1")?;
-            // Whole frames must pass as they are, and a frame may make a thousand segments before anything is read.
-            ip(&["link", "set", name, "mtu", "65521", "txqueuelen", "80000"])?;
-        }
-        for name in ["entry0", "exit0"] {
-            ip(&["link", "set", name, "master", "bridge0", "up"])?;
-        }
-        ip(&["link", "set", "bridge0", "up"])?;
-        let mut oracle = Self { entry, exit, exit_header, buffer: vec![0; LONGEST] };
-        oracle.wait_until_forwarding()?;
+        let mut oracle = Self { entry, exit };
+        connect(|frame| {
+            let frames = oracle.pass(&[IoSlice::new(&[0; HEADER_LEN]), IoSlice::new(frame)])?;
+            Ok(frames != Verdict::Frames(Vec::new()))
+        })?;
         Ok(oracle)
     }
 
@@ -122,17 +121,34 @@ impl Oracle {
         match self.entry.write_vectored(slices) {
             Ok(written) => {
                 assert_eq!(written, slices.iter().map(|slice| slice.len()).sum::<usize>(), "a short write");
-                self.drain().map(Verdict::Frames)
+                self.exit.drain().map(Verdict::Frames)
             }
             Err(error) => Ok(Verdict::Refused(error.raw_os_error().unwrap_or(0))),
         }
     }
+}
 
+impl Exit {
+    /// Frames come out cut and complete.
+    pub(crate) fn bare() -> io::Result<Self> {
+        Ok(Self { tap: tap(EXIT, 0)?, header: 0, buffer: vec![0; LONGEST] })
+    }
+
+    /// Frames come out as they are, behind a header that says what is left to do.
+    pub(crate) fn offloading() -> io::Result<Self> {
+        let tap = tap(EXIT, libc::IFF_VNET_HDR)?;
+        set_header_len(&tap)?;
+        let all = libc::TUN_F_CSUM | libc::TUN_F_TSO4 | libc::TUN_F_TSO6 | libc::TUN_F_TSO_ECN;
+        set_offload(&tap, all | USO).or_else(|_| set_offload(&tap, all))?;
+        Ok(Self { tap, header: HEADER_LEN, buffer: vec![0; LONGEST] })
+    }
+
+    /// All that has come out since the last time; what the host sends of its own accord is left out.
     pub(crate) fn drain(&mut self) -> io::Result<Vec<Vec<u8>>> {
         let mut frames = Vec::new();
         loop {
-            match self.exit.read(&mut self.buffer) {
-                Ok(len) if self.buffer[self.exit_header..][6..12] == SOURCE => {
+            match self.tap.read(&mut self.buffer) {
+                Ok(len) if self.buffer[self.header..][6..12] == SOURCE => {
                     frames.push(self.buffer[..len].to_vec())
                 }
                 Ok(_) => {}
@@ -141,19 +157,39 @@ impl Oracle {
             }
         }
     }
+}
 
-    fn wait_until_forwarding(&mut self) -> io::Result<()> {
-        let mut frame = [0; HEADER_LEN + 60];
-        frame[HEADER_LEN + 6..HEADER_LEN + 12].copy_from_slice(&SOURCE);
-        let start = Instant::now();
-        while start.elapsed() < Duration::from_secs(10) {
-            if self.pass(&[IoSlice::new(&frame)])? != Verdict::Frames(Vec::new()) {
-                return Ok(());
-            }
-            sleep(Duration::from_millis(20));
-        }
-        Err(io::Error::new(io::ErrorKind::TimedOut, "the bridge does not forward"))
+/// Asks the kernel, without the crate, whether it knows oversized UDP: Linux 6.2 does.
+pub(crate) fn kernel_has_uso() -> bool {
+    let tap = tap("uso0", libc::IFF_VNET_HDR).expect("a TAP");
+    set_offload(&tap, libc::TUN_F_CSUM | USO).is_ok()
+}
+
+/// Makes the bridge from [`ENTRY`] to [`EXIT`], and waits until it forwards: `passes` sends a frame and tells whether it
+/// came out.
+pub(crate) fn connect(mut passes: impl FnMut(&[u8]) -> io::Result<bool>) -> io::Result<()> {
+    ip(&["link", "add", BRIDGE, "type", "bridge", "mcast_snooping", "0", "forward_delay", "0"])?;
+    spare_the_firewall()?;
+    for name in [ENTRY, EXIT, BRIDGE] {
+        std::fs::write(format!("/proc/sys/net/ipv6/conf/{name}/disable_ipv6"), "1")?;
+        // Whole frames must pass as they are, and a frame may make a thousand segments before anything is read. Some kernels
+        // take no queue of 32768 or more.
+        ip(&["link", "set", name, "mtu", "65521", "txqueuelen", "30000"])?;
     }
+    for name in [ENTRY, EXIT] {
+        ip(&["link", "set", name, "master", BRIDGE, "up"])?;
+    }
+    ip(&["link", "set", BRIDGE, "up"])?;
+    let mut frame = [0; 60];
+    frame[6..12].copy_from_slice(&SOURCE);
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_secs(10) {
+        if passes(&frame)? {
+            return Ok(());
+        }
+        sleep(Duration::from_millis(20));
+    }
+    Err(io::Error::new(io::ErrorKind::TimedOut, "the bridge does not forward"))
 }
 
 /// A kernel with bridge netfilter drops packets that it finds fault with before they are cut.

@@ -25,9 +25,15 @@ fn command(role: &str, argument: &str) -> Command {
 
 /// Runs a role to its end, in the caller's namespaces; its failure is the caller's.
 pub(crate) fn run(role: &str, argument: &str) {
+    answer(role, argument);
+}
+
+/// What a role writes on its standard output; its failure is the caller's.
+pub(crate) fn answer(role: &str, argument: &str) -> String {
     let output = command(role, argument).output().unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{role} {argument}: {}\n{errors}", output.status);
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
 /// Starts a role that prints a line when it is ready and then goes on until its standard input closes.

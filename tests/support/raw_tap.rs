@@ -27,9 +27,11 @@ pub(crate) fn tap(name: &str, flags: c_int) -> OwnedFd {
 }
 
 /// As [`bind`], but for a second: a process that another test is starting can hold a copy of the last descriptor for a moment.
+/// Linux 7.3 gives a name away before its place in sysfs is free, and says EEXIST then.
 pub(crate) fn bind_patiently(fd: impl AsFd, name: &[u8], flags: c_int) -> io::Result<String> {
     let busy = |result: &io::Result<String>| {
-        result.as_ref().is_err_and(|error| error.raw_os_error() == Some(libc::EBUSY))
+        let errno = result.as_ref().err().and_then(io::Error::raw_os_error);
+        matches!(errno, Some(libc::EBUSY | libc::EEXIST))
     };
     let mut tries = (0..1000).map(|_| {
         std::thread::sleep(std::time::Duration::from_millis(1));
@@ -77,6 +79,11 @@ pub(crate) fn int(fd: impl AsFd, number: libc::Ioctl, mut value: c_int) -> io::R
 pub(crate) fn value(fd: impl AsFd, number: libc::Ioctl, value: c_int) -> io::Result<()> {
     // SAFETY: this function is called only with numbers whose argument the kernel does not follow.
     checked(unsafe { libc::ioctl(fd.as_fd().as_raw_fd(), number, value) })
+}
+
+/// Asks the kernel, without the crate, whether it knows oversized UDP (checksums and USO for both families).
+pub(crate) fn knows_uso() -> bool {
+    value(tap("uso0", TAP | BARE | HEADER), libc::TUNSETOFFLOAD, 0x61).is_ok()
 }
 
 /// Attaches a classic filter that accepts everything, or nothing (`TUNATTACHFILTER`).

@@ -1,16 +1,22 @@
 //! From a descriptor chain to slices of guest memory.
+#![expect(unsafe_code, reason = "a table of descriptors in guest memory is read where it lies")]
+// UNSAFETY: only the promise that a table was looked up in the memory that the batch holds.
 
 use tap_plumb::RawSlice;
 use thiserror::Error;
-use virtio_queue::DescriptorChain;
-use virtio_queue::desc::split::Descriptor;
-use vm_memory::{GuestMemoryBackend, GuestMemoryMmap};
+use virtio_bindings::bindings::virtio_ring::{VRING_DESC_F_INDIRECT, VRING_DESC_F_NEXT, VRING_DESC_F_WRITE};
 
-/// The guest's memory, without a log of what was written to it.
-pub type Memory = GuestMemoryMmap<()>;
+use crate::memory::Memory;
+use crate::ring::{Descriptor, Ring, Table};
 
 /// The most slices a frame may have: what one system call takes on every Linux, less two for the crate's own.
 pub const MOST_SLICES: usize = 1022;
+/// The most descriptors of a chain that are looked at; the longest ring has as many.
+const MOST_DESCRIPTORS: usize = 1024;
+
+const NEXT: u16 = VRING_DESC_F_NEXT as u16;
+const WRITE: u16 = VRING_DESC_F_WRITE as u16;
+const INDIRECT: u16 = VRING_DESC_F_INDIRECT as u16;
 
 /// Which way a chain's bytes go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,28 +39,33 @@ pub enum BadChain {
     /// A descriptor points outside the guest's memory.
     #[error("a descriptor points outside the guest's memory")]
     OutsideMemory,
-    /// It goes on to a descriptor that does not exist, or never ends.
+    /// It goes on to a descriptor that does not exist.
     #[error("the chain does not end")]
     Unfinished,
-    /// More slices than a system call takes.
+    /// A table of descriptors cannot be one, or lies inside another, or where a chain goes on.
+    #[error("a table of descriptors makes no sense")]
+    Table,
+    /// More parts than a system call takes, or than a ring has.
     #[error("the chain has too many parts")]
     TooManySlices,
 }
 
-/// Appends the bytes of `chain` to `slices`, in order, and returns how many they are. On an error `slices` are as before.
+/// Appends the bytes of the chain that begins at `head` to `slices`, in order, and returns how many they are. On an error
+/// `slices` are as before.
 ///
-/// The slices are good for as long as the regions of `memory` stay mapped.
+/// The slices are good for as long as the ring's memory stays mapped.
 ///
 /// # Errors
 /// [`BadChain`].
+#[inline]
 pub fn collect(
-    memory: &Memory,
-    chain: DescriptorChain<&Memory>,
+    ring: &Ring<'_>,
+    head: u16,
     direction: Direction,
     slices: &mut Vec<RawSlice>,
 ) -> Result<usize, BadChain> {
     let before = slices.len();
-    let collected = append(memory, chain, direction, slices);
+    let collected = append(ring, head, direction, slices);
     if collected.is_err() {
         slices.truncate(before);
     }
@@ -62,36 +73,51 @@ pub fn collect(
 }
 
 fn append(
-    memory: &Memory,
-    chain: DescriptorChain<&Memory>,
+    ring: &Ring<'_>,
+    head: u16,
     direction: Direction,
     slices: &mut Vec<RawSlice>,
 ) -> Result<usize, BadChain> {
-    let (mut bytes, mut unfinished) = (0, true);
-    for descriptor in chain {
-        if descriptor.is_write_only() != (direction == Direction::Receive) {
+    let memory = ring.memory();
+    let (mut table, mut index, mut inside) = (ring.table(), head, false);
+    let mut bytes = 0;
+    for _ in 0..MOST_DESCRIPTORS {
+        let descriptor = table.get(index).ok_or(BadChain::Unfinished)?;
+        if descriptor.flags & INDIRECT != 0 {
+            table = follow(memory, descriptor, inside)?;
+            (index, inside) = (0, true);
+            continue;
+        }
+        if (descriptor.flags & WRITE != 0) != (direction == Direction::Receive) {
             return Err(BadChain::WrongDirection);
         }
         bytes += place(memory, descriptor, slices)?;
-        unfinished = descriptor.has_next();
+        if descriptor.flags & NEXT == 0 {
+            return if bytes > 0 { Ok(bytes) } else { Err(BadChain::Empty) };
+        }
+        index = descriptor.next;
     }
-    // The iterator ends without a word on whatever it cannot follow.
-    match (bytes, unfinished) {
-        (_, true) => Err(BadChain::Unfinished),
-        (0, _) => Err(BadChain::Empty),
-        _ => Ok(bytes),
+    Err(BadChain::TooManySlices)
+}
+
+/// The table that a descriptor points at.
+fn follow(memory: &Memory, descriptor: Descriptor, inside: bool) -> Result<Table, BadChain> {
+    if inside || descriptor.flags & NEXT != 0 {
+        return Err(BadChain::Table);
     }
+    let start = memory.find(descriptor.address, descriptor.len as usize).ok_or(BadChain::OutsideMemory)?;
+    // SAFETY: it lies in the memory whole, which the ring's batch keeps mapped.
+    unsafe { Table::new(start, descriptor.len) }.ok_or(BadChain::Table)
 }
 
 /// Appends what one descriptor points at; it may lie in several regions.
+#[inline]
 fn place(memory: &Memory, descriptor: Descriptor, slices: &mut Vec<RawSlice>) -> Result<usize, BadChain> {
-    let len = descriptor.len() as usize;
-    for part in memory.get_slices(descriptor.addr(), len) {
-        let part = part.map_err(|_| BadChain::OutsideMemory)?;
-        if slices.len() >= MOST_SLICES {
-            return Err(BadChain::TooManySlices);
-        }
-        slices.push(RawSlice::new(part.ptr_guard_mut().as_ptr(), part.len()));
+    let len = descriptor.len as usize;
+    let there = memory.slices(descriptor.address, len, |slice| slices.push(slice));
+    match () {
+        () if !there => Err(BadChain::OutsideMemory),
+        () if slices.len() > MOST_SLICES => Err(BadChain::TooManySlices),
+        () => Ok(len),
     }
-    Ok(len)
 }

@@ -44,6 +44,8 @@ pub struct Counts {
     pub transmit: Way,
     /// Host to guest.
     pub receive: Way,
+    /// Frames of the guest dropped because they ask for what it did not agree to. The crate never sees them.
+    pub transmit_not_agreed: Count,
     /// Received frames dropped because they ask for what the guest did not agree to. The crate counts them as delivered.
     pub receive_not_agreed: Count,
     /// Frames put on the stream: the segments of an oversized frame, or 1.

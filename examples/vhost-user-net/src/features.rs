@@ -1,19 +1,23 @@
 //! Feature bits: what is offered to a guest, and what follows from those it took (virtio 1.2, 5.1.3 and 6).
 
 use tap_plumb::Offload;
-use vhost::vhost_user::VhostUserVirtioFeatures;
 use virtio_bindings::bindings::virtio_config::VIRTIO_F_VERSION_1;
 use virtio_bindings::bindings::virtio_net::{
-    VIRTIO_NET_F_GUEST_CSUM, VIRTIO_NET_F_MQ, VIRTIO_NET_F_MRG_RXBUF,
+    VIRTIO_NET_F_CSUM, VIRTIO_NET_F_GUEST_CSUM, VIRTIO_NET_F_HOST_ECN, VIRTIO_NET_F_HOST_TSO4,
+    VIRTIO_NET_F_HOST_TSO6, VIRTIO_NET_F_HOST_UFO, VIRTIO_NET_F_HOST_USO, VIRTIO_NET_F_MQ,
+    VIRTIO_NET_F_MRG_RXBUF,
 };
 use virtio_bindings::bindings::virtio_ring::{VIRTIO_RING_F_EVENT_IDX, VIRTIO_RING_F_INDIRECT_DESC};
+
+/// `VHOST_USER_F_PROTOCOL_FEATURES`: agreed on with the hypervisor, not with the guest.
+pub const PROTOCOL_FEATURES: u64 = 1 << 30;
 
 /// What every guest is offered, whatever the TAP can do.
 const ALWAYS: u64 = 1 << VIRTIO_F_VERSION_1
     | 1 << VIRTIO_NET_F_MRG_RXBUF
     | 1 << VIRTIO_RING_F_EVENT_IDX
     | 1 << VIRTIO_RING_F_INDIRECT_DESC
-    | VhostUserVirtioFeatures::PROTOCOL_FEATURES.bits();
+    | PROTOCOL_FEATURES;
 
 /// The bits to offer in front of a TAP that granted `tap`; `None` offers no offload in either direction.
 #[must_use]
@@ -31,6 +35,8 @@ pub struct Negotiated {
     pub header_len: usize,
     /// A received frame may fill several chains.
     pub mergeable: bool,
+    /// Both sides of a ring tell by an index when they want to be told.
+    pub event_index: bool,
     /// Received frames may carry an unfinished checksum.
     pub checksum: bool,
     /// Received frames may be oversized.
@@ -46,9 +52,29 @@ impl Negotiated {
             acknowledged,
             header_len: offload.header_len,
             mergeable: acknowledged & 1 << VIRTIO_NET_F_MRG_RXBUF != 0,
+            event_index: acknowledged & 1 << VIRTIO_RING_F_EVENT_IDX != 0,
             checksum: acknowledged & 1 << VIRTIO_NET_F_GUEST_CSUM != 0,
             oversized: offload.tcp4 || offload.tcp6 || offload.udp,
         }
+    }
+
+    /// Whether the guest may ask for what the header of its frame asks for. What the crate does not know either, it rejects.
+    #[must_use]
+    #[inline]
+    pub fn may_ask(&self, flags: u8, kind: u8) -> bool {
+        /// The flag that a checksum is to be completed, and the bit of the kind for explicit congestion notification.
+        const NEEDS_CHECKSUM: u8 = 1;
+        const ECN: u8 = 0x80;
+        let needed = match kind & !ECN {
+            1 => 1 << VIRTIO_NET_F_HOST_TSO4,
+            3 => 1 << VIRTIO_NET_F_HOST_UFO,
+            4 => 1 << VIRTIO_NET_F_HOST_TSO6,
+            5 => 1 << VIRTIO_NET_F_HOST_USO,
+            _ => 0,
+        };
+        let checksum = u64::from(flags & NEEDS_CHECKSUM) << VIRTIO_NET_F_CSUM;
+        let ecn = u64::from(kind & ECN != 0) << VIRTIO_NET_F_HOST_ECN;
+        (needed | checksum | ecn) & !self.acknowledged == 0
     }
 
     /// What the TAP may hand over for this guest. The TAP's header stays as it is, also for a guest with another one.
@@ -100,6 +126,31 @@ mod tests {
         assert_eq!(Negotiated::new(MRG).header_len, 12);
         assert_eq!(Negotiated::new(VERSION_1).header_len, 12);
         assert!(Negotiated::new(MRG).mergeable && !Negotiated::new(VERSION_1).mergeable);
+    }
+
+    #[test]
+    fn a_guest_may_ask_for_what_it_agreed_to_only() {
+        const HOST_ECN: u64 = 1 << 13;
+        let cases = [
+            (0, 0, 0, true),
+            (0, 1, 0, false),
+            (CSUM, 1, 0, true),
+            (CSUM, 1, 1, false),
+            (CSUM | HOST_TSO4, 1, 1, true),
+            (CSUM | HOST_TSO4, 1, 0x81, false),
+            (CSUM | HOST_TSO4 | HOST_ECN, 1, 0x81, true),
+            (CSUM | HOST_TSO4, 1, 4, false),
+            (CSUM | HOST_TSO4, 1, 3, false),
+            (CSUM | HOST_TSO4, 1, 5, false),
+            (CSUM | 1 << 56, 1, 5, true),
+        ];
+        for (features, flags, kind, may) in cases {
+            assert_eq!(
+                Negotiated::new(features).may_ask(flags, kind),
+                may,
+                "{features:#x} {flags} {kind:#x}"
+            );
+        }
     }
 
     #[test]

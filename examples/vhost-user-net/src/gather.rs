@@ -6,18 +6,17 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use tap_plumb::RawSlice;
-use virtio_queue::Error;
 
 use crate::chain::{self, Direction, MOST_SLICES};
 use crate::counts::Counts;
-use crate::ring::Ring;
+use crate::ring::{BadRing, Ring};
 
 /// The longest virtio-net header, in bytes.
 pub const HEADER: usize = 12;
 /// Where `num_buffers` lies in it.
 const NUM_BUFFERS: usize = 10;
 /// A driver that leaves less room than the longest frame needs is given this long to make more.
-const PATIENCE: Duration = Duration::from_secs(1);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(1);
 
 /// One chain, all of whose slices stand in [`Gathered::slices`].
 #[derive(Clone, Copy, Debug)]
@@ -47,7 +46,6 @@ pub struct Gathered {
     /// The guest's header, at the start of the first chain.
     header: Vec<RawSlice>,
     bytes: usize,
-    used: Vec<(u16, u32)>,
     /// Since when the driver has left too little room and made no more, and how much there is.
     short: Option<(Instant, usize)>,
 }
@@ -56,7 +54,7 @@ impl Default for Gathered {
     fn default() -> Self {
         let mut slices = Vec::with_capacity(MOST_SLICES);
         slices.push(RawSlice::new(std::ptr::null_mut(), 0));
-        Self { slices, chains: VecDeque::new(), header: Vec::new(), bytes: 0, used: Vec::new(), short: None }
+        Self { slices, chains: VecDeque::new(), header: Vec::new(), bytes: 0, short: None }
     }
 }
 
@@ -65,27 +63,26 @@ impl Gathered {
     ///
     /// # Errors
     /// The ring is malformed.
-    pub fn gather(&mut self, ring: &mut Ring<'_>, need: Need, counts: &Counts) -> Result<bool, Error> {
+    pub fn gather(&mut self, ring: &mut Ring<'_>, need: Need, counts: &Counts) -> Result<bool, BadRing> {
         // Every turn takes a chain or is the last. A driver cannot keep us by bad ones that it offers meanwhile.
         for _ in 0..=2 * ring.size() {
             if self.is_enough(ring, need) {
                 self.cut_header(need.header_len);
                 return Ok(true);
             }
-            let Some(chain) = ring.take()? else {
+            let Some(head) = ring.take()? else {
                 if ring.listen()? {
                     ring.hush();
                     continue;
                 }
                 return Ok(self.make_do(need));
             };
-            let head = chain.head_index();
             let before = self.slices.len();
-            match chain::collect(ring.memory(), chain, Direction::Receive, &mut self.slices) {
+            match chain::collect(ring, head, Direction::Receive, &mut self.slices) {
                 Ok(bytes) if bytes >= need.header_len => self.push(head, bytes, before),
                 _ if self.chains.is_empty() => {
                     self.slices.truncate(before);
-                    ring.complete([(head, 0)])?;
+                    ring.complete(head, 0);
                     counts.receive.bad_chains.one();
                 }
                 _ => {
@@ -159,34 +156,24 @@ impl Gathered {
         if header.is_empty() { &self.slices[1..] } else { &self.slices }
     }
 
-    /// Completes the chains that a frame of `len` bytes has filled; `header` is the guest's.
-    ///
-    /// # Errors
-    /// The ring is malformed.
-    pub fn complete(
-        &mut self,
-        ring: &mut Ring<'_>,
-        mut header: [u8; HEADER],
-        header_len: usize,
-        len: usize,
-    ) -> Result<(), Error> {
+    /// Completes the chains that a frame of `len` bytes has filled; `header` is the guest's. They are to be published at once:
+    /// a driver that saw some of them only would find the frame incomplete, and drop it.
+    pub fn complete(&mut self, ring: &mut Ring<'_>, mut header: [u8; HEADER], header_len: usize, len: usize) {
         let mut left = header_len + len;
-        let mut slices = 0;
-        self.used.clear();
+        let (mut slices, mut count) = (0, 0_u16);
         while let Some(chain) = self.chains.front().filter(|_| left > 0) {
             let written = left.min(chain.bytes);
-            // A chain has at most 2^32 - 1 bytes, by the standard and by the iterator over it.
-            self.used.push((chain.head, written as u32));
+            // At most the longest frame, which has fewer than 2^32 bytes.
+            ring.complete(chain.head, written as u32);
             left -= written;
+            count += 1;
             slices += chain.slices;
             self.bytes -= chain.bytes;
             self.chains.pop_front();
         }
-        let count = self.used.len() as u16;
         header[NUM_BUFFERS..].copy_from_slice(&count.to_le_bytes());
         self.write_header(&header[..header_len]);
         self.slices.drain(1..=slices);
-        ring.complete(self.used.iter().copied())
     }
 
     fn write_header(&mut self, bytes: &[u8]) {
@@ -199,6 +186,12 @@ impl Gathered {
             // no reference to it.
             unsafe { place.write_volatile(*byte) };
         }
+    }
+
+    /// Since when the driver has left too little room for the longest frame.
+    #[must_use]
+    pub fn is_short(&self) -> bool {
+        self.short.is_some()
     }
 
     /// Forgets the chains that are left, and says how many they were.

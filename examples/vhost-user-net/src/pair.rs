@@ -1,28 +1,36 @@
 //! One pair of queues and the TAP queue behind it.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
 
 use log::{debug, warn};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::PollFlags;
 use tap_plumb::{Backend, RawSlice};
-use vhost_user_backend::{VringMutex, VringT};
-use virtio_queue::{Error, QueueT};
-use vm_memory::{GuestAddressSpace, GuestMemoryAtomic};
 
-use crate::chain::{MOST_SLICES, Memory};
+use crate::chain::MOST_SLICES;
 use crate::counts::{Counts, Way};
 use crate::event::Event;
 use crate::features::Negotiated;
-use crate::gather::Gathered;
-use crate::ring::Ring;
-use crate::transmit::Pause;
-use crate::{receive, transmit};
+use crate::gather::{Gathered, PATIENCE};
+use crate::memory::Memory;
+use crate::receive;
+use crate::ring::{BadRing, Ring};
+use crate::transmit::{Pause, Transmit};
+use crate::vring::{Kick, Vring};
 
-/// The guest's memory, which the hypervisor may replace between two batches.
-pub type SharedMemory = GuestMemoryAtomic<Memory>;
+/// Rings of a pair, in the order of their numbers.
+pub const RINGS: usize = 2;
+/// The ring for frames to the guest.
+pub const RECEIVE: usize = 0;
+/// The ring for frames from the guest.
+pub const TRANSMIT: usize = 1;
 
-/// Batches in each direction before the event loop has its turn.
+/// Batches in each direction before whoever waits for the pair has his turn.
 const ROUNDS: usize = 16;
+/// How often a ring is looked at that nobody can kick for.
+const UNKICKED: Duration = Duration::from_millis(1);
 
 /// One pair of queues.
 pub struct Pair {
@@ -30,13 +38,20 @@ pub struct Pair {
     pub backend: Backend,
     /// What is counted here.
     pub counts: Counts,
-    /// Brings the pair's thread to [`run`](Self::run) without a kick.
+    /// Brings the pair's thread to [`turn`](Self::turn) without a kick.
     pub wake: Event,
     work: Mutex<Work>,
+    /// How many wait to set the pair up.
+    waiting: AtomicU32,
+    ending: AtomicBool,
 }
 
-/// What only the pair's thread uses, and whoever sets it up while that stands still.
-struct Work {
+/// What the pair's thread uses for the length of a turn, and whoever sets it up between two.
+pub struct Work {
+    /// The two rings.
+    pub rings: [Vring; RINGS],
+    /// The guest's memory, in which they lie.
+    pub memory: Arc<Memory>,
     guest: Negotiated,
     /// The guest takes frames.
     running: bool,
@@ -46,6 +61,23 @@ struct Work {
     slices: Vec<RawSlice>,
 }
 
+/// How a turn ended.
+#[derive(Debug)]
+pub struct Turn {
+    /// The interface is gone.
+    pub gone: bool,
+    /// The guest's memory was taken away.
+    pub lost: bool,
+    /// There is more to do at once.
+    pub more: bool,
+    /// What to wait for on the TAP.
+    pub tap: PollFlags,
+    /// What else to wait for.
+    pub kicks: [Option<Arc<Kick>>; RINGS],
+    /// How long to wait at most.
+    pub patience: Option<Duration>,
+}
+
 impl Pair {
     /// Puts a TAP's queue behind a pair of rings. One that is `optional` is used only while the guest uses its pair.
     ///
@@ -53,15 +85,28 @@ impl Pair {
     /// The system's, when an event descriptor cannot be had.
     pub fn new(backend: Backend, optional: bool) -> std::io::Result<Self> {
         let work = Work {
+            rings: Default::default(),
+            memory: Arc::default(),
             guest: Negotiated::new(0),
             running: true,
             optional,
             room: Gathered::default(),
-            slices: Vec::with_capacity(MOST_SLICES),
+            slices: Vec::with_capacity(MOST_SLICES + 1),
         };
-        let pair = Self { backend, counts: Counts::default(), wake: Event::new()?, work: Mutex::new(work) };
+        let (wake, work) = (Event::new()?, Mutex::new(work));
+        let (waiting, ending) = (AtomicU32::new(0), AtomicBool::new(false));
+        let pair = Self { backend, counts: Counts::default(), wake, work, waiting, ending };
         pair.rest();
         Ok(pair)
+    }
+
+    /// Sets the pair up between two turns, and has its thread look at it.
+    pub fn set_up<R>(&self, act: impl FnOnce(&mut Work) -> R) -> R {
+        self.waiting.fetch_add(1, Ordering::SeqCst);
+        let done = act(&mut self.lock());
+        self.waiting.fetch_sub(1, Ordering::SeqCst);
+        self.wake.raise();
+        done
     }
 
     /// Follows what the guest agreed to.
@@ -69,79 +114,87 @@ impl Pair {
     /// # Errors
     /// The system's, when the TAP refuses the offloads.
     pub fn agree(&self, guest: Negotiated) -> std::io::Result<()> {
-        let mut work = self.lock();
-        work.guest = guest;
-        self.backend.set_offload(guest.offload(self.backend.tap().offload())).map(drop)
+        self.set_up(|work| {
+            work.guest = guest;
+            work.rings.iter_mut().for_each(|ring| ring.set_event_index(guest.event_index));
+            self.backend.set_offload(guest.offload(self.backend.tap().offload())).map(drop)
+        })
     }
 
     /// The interface was attached again, as at first: brings it to what the guest agreed to.
     pub fn reattached(&self) {
-        let work = self.lock();
-        if work.optional && !work.running {
-            self.take_part(false);
-        }
-        if let Err(error) = self.backend.set_offload(work.guest.offload(self.backend.tap().offload())) {
-            warn!("the TAP does not take the offloads again: {error}");
-        }
+        self.set_up(|work| {
+            if work.optional && !work.running {
+                self.take_part(false);
+            }
+            if let Err(error) = self.backend.set_offload(work.guest.offload(self.backend.tap().offload())) {
+                warn!("the TAP does not take the offloads again: {error}");
+            }
+        });
     }
 
-    /// No guest is there: an optional queue leaves the interface.
+    /// No guest is there: its rings and its memory go, and an optional queue leaves the interface.
     pub fn rest(&self) {
-        self.follow(&mut self.lock(), false);
+        self.set_up(|work| {
+            work.rings = Default::default();
+            work.memory = Arc::default();
+            self.follow(work, false);
+        });
+        self.ending.store(false, Ordering::SeqCst);
+        self.wake.lower();
     }
 
-    /// Moves frames both ways until there is nothing to do, or others must have their turn. `true` when the interface
-    /// is found gone.
-    pub fn run(&self, memory: &SharedMemory, receive: &VringMutex, transmit: &VringMutex) -> bool {
-        let mut work = self.lock();
-        let running = receive.get_ref().is_enabled() && receive.get_ref().get_queue().ready();
-        self.follow(&mut work, running);
-        let memory = memory.memory();
+    /// Ends the turn that is being taken, and those to come, until the pair has had a [`rest`](Self::rest).
+    pub fn end(&self) {
+        self.ending.store(true, Ordering::SeqCst);
+        self.wake.raise();
+    }
+
+    /// Whether the pair's thread must end.
+    #[must_use]
+    pub fn is_ending(&self) -> bool {
+        self.ending.load(Ordering::SeqCst)
+    }
+
+    /// Moves frames both ways until there is nothing to do, or others must have their turn.
+    pub fn turn(&self) -> Turn {
+        // A mutex is not fair: who waits to set the pair up would wait for as long as there are frames.
+        while self.waiting.load(Ordering::SeqCst) > 0 {
+            thread::sleep(Duration::from_micros(20));
+        }
+        let work = &mut *self.lock();
+        let running = work.rings[RECEIVE].is_live();
+        self.follow(work, running);
+        let (mut received, mut sent) = (Pause::Off, Pause::Off);
         for _ in 0..ROUNDS {
-            let received = self.batch(&memory, receive, &self.counts.receive, |ring| {
-                let Work { guest, room, .. } = &mut *work;
-                receive::fill(&self.backend, ring, guest, room, &self.counts)
-            });
-            let sent = self.batch(&memory, transmit, &self.counts.transmit, |ring| {
-                let Work { guest, slices, .. } = &mut *work;
-                transmit::drain(&self.backend, ring, guest.header_len, slices, &self.counts)
-            });
-            if received == Pause::Gone || sent == Pause::Gone {
-                return true;
-            }
-            let ready = sent == Pause::Blocked && self.is_writable();
-            if received != Pause::More && sent != Pause::More && !ready {
-                return false;
+            (received, sent) = (self.receive(work), self.transmit(work));
+            if received != Pause::More && sent != Pause::More || self.is_ending() {
+                break;
             }
         }
-        self.wake.raise();
-        false
+        Turn {
+            gone: received == Pause::Gone || sent == Pause::Gone,
+            lost: received == Pause::Lost || sent == Pause::Lost || work.memory.is_lost(),
+            more: received == Pause::More || sent == Pause::More,
+            tap: readiness(received, sent),
+            kicks: work.rings.each_ref().map(|ring| ring.kick().unwrap_or_default()),
+            patience: work.patience(received),
+        }
     }
 
-    /// Whether the TAP that has refused a frame takes one by now. To ask is what makes the kernel tell later: a TAP that is
-    /// down gives an edge when it comes up only to who has polled it meanwhile.
-    fn is_writable(&self) -> bool {
-        let mut polled = [PollFd::new(&self.backend, PollFlags::OUT)];
-        poll(&mut polled, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).is_ok_and(|ready| ready > 0)
+    fn receive(&self, work: &mut Work) -> Pause {
+        let Work { rings: [receive, _], memory, guest, room, .. } = work;
+        let Some(mut ring) = Ring::new(receive, memory) else { return Pause::Off };
+        let filled = receive::fill(&self.backend, &mut ring, guest, room, &self.counts);
+        pause(filled, &self.counts.receive)
     }
 
-    fn batch(
-        &self,
-        memory: &Memory,
-        vring: &VringMutex,
-        way: &Way,
-        act: impl FnOnce(&mut Ring<'_>) -> Result<Pause, Error>,
-    ) -> Pause {
-        let mut state = vring.get_mut();
-        let Some(mut ring) = Ring::new(&mut state, memory) else { return Pause::Idle };
-        act(&mut ring).unwrap_or_else(|error| {
-            // The guest's fault; it gets no service until it sets the ring up anew, and the log one line.
-            if way.bad_rings.get() == 0 {
-                warn!("a ring of the guest is unusable: {error}");
-            }
-            way.bad_rings.one();
-            Pause::Idle
-        })
+    fn transmit(&self, work: &mut Work) -> Pause {
+        let Work { rings: [_, transmit], memory, guest, slices, .. } = work;
+        let Some(mut ring) = Ring::new(transmit, memory) else { return Pause::Off };
+        let (backend, counts, ending) = (&self.backend, &self.counts, &self.ending);
+        let drained = Transmit { backend, guest, slices, counts, ending }.drain(&mut ring);
+        pause(drained, &self.counts.transmit)
     }
 
     /// The guest begins or ceases to take frames. Those of the time before are too old for it, those of the time after
@@ -167,4 +220,37 @@ impl Pair {
     fn lock(&self) -> MutexGuard<'_, Work> {
         self.work.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+impl Work {
+    /// Puts other memory in the place of the guest's.
+    pub fn set_memory(&mut self, memory: Arc<Memory>) {
+        self.rings.iter_mut().for_each(|ring| ring.look_up(&memory));
+        self.memory = memory;
+    }
+
+    fn patience(&self, received: Pause) -> Option<Duration> {
+        if self.rings.iter().any(|ring| ring.kick().is_err()) {
+            return Some(UNKICKED);
+        }
+        (received == Pause::Starved && self.room.is_short()).then_some(PATIENCE)
+    }
+}
+
+/// How a batch ended.
+fn pause(result: Result<Pause, BadRing>, way: &Way) -> Pause {
+    result.unwrap_or_else(|error| {
+        // The guest's fault; it gets no service until it sets the ring right, and the log one line.
+        if way.bad_rings.get() == 0 {
+            warn!("a ring of the guest is unusable: {error}");
+        }
+        way.bad_rings.one();
+        Pause::Off
+    })
+}
+
+/// What the TAP must be ready for before there is something to do again.
+fn readiness(received: Pause, sent: Pause) -> PollFlags {
+    let when = |condition, flags| if condition { flags } else { PollFlags::empty() };
+    when(received == Pause::Idle, PollFlags::IN) | when(sent == Pause::Blocked, PollFlags::OUT)
 }

@@ -3,16 +3,17 @@
 // UNSAFETY: only the promise that slices of guest memory are mapped while a batch lasts.
 
 use tap_plumb::{Backend, ReceiveError};
-use virtio_queue::Error;
 
 use crate::counts::Counts;
 use crate::features::Negotiated;
 use crate::gather::{Gathered, HEADER, Need};
-use crate::ring::Ring;
-use crate::transmit::Pause;
+use crate::ring::{BadRing, Ring};
+use crate::transmit::{Pause, is_fault};
 
 /// Frames at a time, before the other direction has its turn.
 const BATCH: usize = 64;
+/// Chains that may be used before the driver sees them.
+const PUBLISH: usize = 16;
 /// The flag of a virtio-net header that leaves a checksum to be completed.
 const NEEDS_CHECKSUM: u8 = 1;
 
@@ -26,12 +27,20 @@ pub fn fill(
     guest: &Negotiated,
     room: &mut Gathered,
     counts: &Counts,
-) -> Result<Pause, Error> {
+) -> Result<Pause, BadRing> {
     ring.hush();
     let pause = deliver(backend, ring, guest, room, counts);
     // What was gathered for nothing stays the driver's. Its memory may be mapped elsewhere at the next batch.
     ring.give_back(room.clear());
+    tell(ring, counts);
     pause
+}
+
+/// Publishes what is used and interrupts the driver if it wants that.
+fn tell(ring: &mut Ring<'_>, counts: &Counts) {
+    if ring.interrupt() {
+        counts.receive.interrupts.one();
+    }
 }
 
 fn deliver(
@@ -40,30 +49,31 @@ fn deliver(
     guest: &Negotiated,
     room: &mut Gathered,
     counts: &Counts,
-) -> Result<Pause, Error> {
+) -> Result<Pause, BadRing> {
     let Negotiated { header_len, mergeable, .. } = *guest;
     for _ in 0..BATCH {
         let bytes = header_len + backend.receive_buffer_len();
         if !room.gather(ring, Need { bytes, header_len, mergeable }, counts)? {
             counts.receive_waits.one();
-            return Ok(Pause::Idle);
+            return Ok(Pause::Starved);
         }
         let mut header = [0; HEADER];
         match read(backend, room, &mut header) {
             Ok(Some(len)) if agreed(&mut header, guest) => {
-                room.complete(ring, header, header_len, len)?;
+                room.complete(ring, header, header_len, len);
                 counts.receive.crossed(len);
-                if ring.interrupt()? {
-                    counts.receive.interrupts.one();
+                if ring.unpublished() >= PUBLISH {
+                    tell(ring, counts);
                 }
             }
             Ok(Some(_)) => counts.receive_not_agreed.one(),
             Ok(None) => return Ok(Pause::Idle),
             Err(ReceiveError::Gone) => return Ok(Pause::Gone),
-            // Without a frame taken there is nothing to go on with; the descriptor tells when there is.
-            Err(error @ ReceiveError::Io { .. }) => {
-                log::debug!("receive: {error}");
-                return Ok(Pause::Idle);
+            // Without a frame taken there is nothing to go on with; the descriptor tells when there is. Memory that is not
+            // there is the hypervisor's doing.
+            Err(ReceiveError::Io { source }) => {
+                log::debug!("receive: {source}");
+                return Ok(if is_fault(&source) { Pause::Lost } else { Pause::Idle });
             }
             Err(error) => log::trace!("receive: {error}"),
         }

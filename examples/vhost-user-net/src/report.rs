@@ -74,6 +74,7 @@ impl Queue {
         let receive = statistics.receive.entries().into_iter().chain(counts.receive.entries());
         queue.transmit.extend(transmit.map(named));
         queue.receive.extend(receive.map(named));
+        queue.transmit.extend([named(("not_agreed", counts.transmit_not_agreed.get()))]);
         let more = [
             ("not_agreed", &counts.receive_not_agreed),
             ("segments_cut", &counts.receive_segments_cut),

@@ -39,14 +39,18 @@ impl Reviver {
         self.changed.notify_all();
     }
 
-    /// Attaches again whenever the interface is gone, until [`stop`](Self::stop).
-    pub fn watch(&self, interface: &Interface, pairs: &[Pair]) {
+    /// Attaches again whenever the interface is gone, until [`stop`](Self::stop). `false`: it has no name by which it could
+    /// come again, as a socket's, and is gone for good.
+    pub fn watch(&self, interface: &Interface, pairs: &[Pair]) -> bool {
         while self.wait_gone() {
             // Said once more by somebody who had looked before it was attached again.
             if pairs.iter().all(|pair| pair.backend.tap().name().is_ok()) {
                 continue;
             }
             report::event("gone");
+            if interface.name().is_none() {
+                return false;
+            }
             let mut said = String::new();
             while let Err(error) = revive(interface, pairs) {
                 let why = error.to_string();
@@ -55,11 +59,12 @@ impl Reviver {
                     said = why;
                 }
                 if self.pause() {
-                    return;
+                    return true;
                 }
             }
             report::event("reattached");
         }
+        true
     }
 
     /// `false` at the end.

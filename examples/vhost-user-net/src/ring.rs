@@ -1,38 +1,97 @@
 //! One ring for the length of a batch: chains taken from the driver, chains handed back, and whether it wants to know.
+#![expect(unsafe_code, reason = "the driver writes the rings at any time, from another process")]
+// UNSAFETY: atomic reads and writes of aligned integers inside the three parts of a ring; `Vring` has looked up that these lie
+// in the guest's memory whole.
 
-use std::sync::atomic::{Ordering, fence};
+use std::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering, fence};
 
-use vhost_user_backend::VringState;
-use virtio_bindings::bindings::virtio_ring::VRING_AVAIL_F_NO_INTERRUPT;
-use virtio_queue::{DescriptorChain, Error, Queue, QueueOwnedT, QueueT};
-use vm_memory::{Bytes, GuestAddress};
+use thiserror::Error;
+use virtio_bindings::bindings::virtio_ring::{VRING_AVAIL_F_NO_INTERRUPT, VRING_USED_F_NO_NOTIFY};
 
-use crate::chain::Memory;
+use crate::memory::Memory;
+use crate::vring::{Places, Vring};
 
-/// Flags and index, before the elements of either ring.
-const HEADER: u64 = 4;
-const AVAILABLE_ELEMENT: u64 = 2;
-const USED_ELEMENT: u64 = 8;
+/// Flags, before the index.
+const FLAGS: usize = 0;
+const INDEX: usize = 2;
+const ELEMENTS: usize = 4;
+const DESCRIPTOR: usize = 16;
+
+/// The driver claims to have offered more chains than the ring has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("{claimed} chains are offered, of {size} that the ring has")]
+pub struct BadRing {
+    claimed: u16,
+    size: u16,
+}
+
+/// A descriptor table: a ring's own, or one that a descriptor points at.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Table {
+    start: *const u8,
+    pub(crate) len: u32,
+}
+
+/// One descriptor, copied once: the driver may change it meanwhile.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Descriptor {
+    pub(crate) address: u64,
+    pub(crate) len: u32,
+    pub(crate) flags: u16,
+    pub(crate) next: u16,
+}
+
+impl Table {
+    /// A table of `bytes` bytes at `start`, if that can be one.
+    ///
+    /// # Safety
+    /// All bytes lie in guest memory that stays mapped for as long as the table is used.
+    pub(crate) unsafe fn new(start: *const u8, bytes: u32) -> Option<Self> {
+        let whole = bytes > 0 && (bytes as usize).is_multiple_of(DESCRIPTOR);
+        (whole && (start as usize).is_multiple_of(align_of::<u64>()))
+            .then_some(Self { start, len: bytes / DESCRIPTOR as u32 })
+    }
+
+    #[inline]
+    pub(crate) fn get(&self, index: u16) -> Option<Descriptor> {
+        if u32::from(index) >= self.len {
+            return None;
+        }
+        let at = self.start.wrapping_add(DESCRIPTOR * usize::from(index)).cast_mut().cast::<u64>();
+        // SAFETY: eight bytes, aligned, of the table, which is mapped; others write them at any time.
+        let address = unsafe { AtomicU64::from_ptr(at) };
+        // SAFETY: as above, the next eight.
+        let rest = unsafe { AtomicU64::from_ptr(at.wrapping_add(1)) };
+        let (address, rest) = (address.load(Ordering::Relaxed), rest.load(Ordering::Relaxed));
+        let rest = u64::from_le(rest);
+        Some(Descriptor {
+            address: u64::from_le(address),
+            len: rest as u32,
+            flags: (rest >> 32) as u16,
+            next: (rest >> 48) as u16,
+        })
+    }
+}
 
 /// A ring that the driver has set up and the hypervisor has enabled.
-///
-/// `virtio_queue` hands chains back one by one, which will not do for a frame in several of them: a driver that looks
-/// between two would find the frame incomplete, and drop it. So the used side is written here.
 pub struct Ring<'r> {
-    state: &'r mut VringState,
+    vring: &'r mut Vring,
     memory: &'r Memory,
+    places: Places,
+    /// The driver's index, as last read.
+    available: u16,
+    /// The index up to which the driver sees what was used.
+    published: u16,
     /// The used index up to which the driver was told, or did not want to be.
     told: u16,
 }
 
 impl<'r> Ring<'r> {
     /// Takes the ring for a batch; `None` while it is stopped, disabled, or lies outside the guest's memory.
-    pub fn new(state: &'r mut VringState, memory: &'r Memory) -> Option<Self> {
-        if !state.is_enabled() || !state.get_queue().ready() || !state.get_queue().is_valid(memory) {
-            return None;
-        }
-        let told = state.get_queue().next_used();
-        Some(Self { state, memory, told })
+    pub fn new(vring: &'r mut Vring, memory: &'r Memory) -> Option<Self> {
+        let places = vring.places()?;
+        let (available, told) = (vring.next_available, vring.next_used);
+        Some(Self { vring, memory, places, available, published: told, told })
     }
 
     /// The guest's memory.
@@ -41,100 +100,159 @@ impl<'r> Ring<'r> {
         self.memory
     }
 
-    /// Takes the next chain, if there is one.
+    /// The ring's own descriptors.
+    pub(crate) fn table(&self) -> Table {
+        Table { start: self.places.table, len: u32::from(self.vring.size) }
+    }
+
+    /// Takes the next chain, by its first descriptor, which may be none of the ring's.
     ///
     /// # Errors
-    /// The driver claims more chains than the ring has.
-    pub fn take(&mut self) -> Result<Option<DescriptorChain<&'r Memory>>, Error> {
-        let memory = self.memory;
-        Ok(self.queue().iter(memory)?.next())
+    /// [`BadRing`].
+    #[inline]
+    pub fn take(&mut self) -> Result<Option<u16>, BadRing> {
+        let next = self.vring.next_available;
+        if next == self.available && !self.look()? {
+            return Ok(None);
+        }
+        let at = ELEMENTS + 2 * usize::from(next & (self.vring.size - 1));
+        self.vring.next_available = next.wrapping_add(1);
+        Ok(Some(self.available_word(at, Ordering::Relaxed)))
+    }
+
+    /// Reads the driver's index; `true` when there is more than before.
+    fn look(&mut self) -> Result<bool, BadRing> {
+        // Acquire: what the driver wrote before the index is seen after it.
+        let index = self.available_word(INDEX, Ordering::Acquire);
+        let (claimed, size) = (index.wrapping_sub(self.vring.next_available), self.vring.size);
+        if claimed > size {
+            return Err(BadRing { claimed, size });
+        }
+        self.available = index;
+        Ok(claimed > 0)
     }
 
     /// Gives the last `count` chains back untouched; they come again.
     pub fn give_back(&mut self, count: usize) {
-        let next = self.state.get_queue().next_avail();
-        self.queue().set_next_avail(next.wrapping_sub(count as u16));
+        self.vring.next_available = self.vring.next_available.wrapping_sub(count as u16);
+    }
+
+    /// Segments of the next chain's frame that went out before.
+    #[must_use]
+    pub fn sent(&self) -> u32 {
+        self.vring.sent
+    }
+
+    /// Notes segments of the next chain's frame that went out.
+    #[inline]
+    pub fn set_sent(&mut self, sent: u32) {
+        self.vring.sent = sent;
     }
 
     /// The most chains there can be at a time.
     #[must_use]
     pub fn size(&self) -> usize {
-        usize::from(self.state.get_queue().size())
+        usize::from(self.vring.size)
     }
 
-    /// Hands chains back as used, with the bytes written to each. The driver sees all of them or none.
+    /// Whether some of what is used is not published.
+    #[must_use]
+    pub fn unpublished(&self) -> usize {
+        usize::from(self.vring.next_used.wrapping_sub(self.published))
+    }
+
+    /// Notes a chain as used, with the bytes written to it. The driver sees it when it is [`published`](Self::publish).
     ///
     /// A head that is no descriptor of the ring cannot be named to the driver and is left out.
-    ///
-    /// # Errors
-    /// The ring cannot be reached, which [`new`](Self::new) has ruled out.
-    pub fn complete(&mut self, chains: impl IntoIterator<Item = (u16, u32)>) -> Result<(), Error> {
-        let queue = self.state.get_queue();
-        let (size, ring) = (queue.size(), queue.used_ring());
-        let mut next = queue.next_used();
-        for (head, len) in chains.into_iter().filter(|(head, _)| *head < size) {
-            let at = ring + HEADER + u64::from(next % size) * USED_ELEMENT;
-            // Two little-endian words: head, then length.
-            let element = u64::from(len) << 32 | u64::from(head);
-            self.memory.write_obj(element.to_le(), GuestAddress(at)).map_err(Error::GuestMemory)?;
-            next = next.wrapping_add(1);
+    #[inline]
+    pub fn complete(&mut self, head: u16, len: u32) {
+        let (size, next) = (self.vring.size, self.vring.next_used);
+        if head >= size {
+            return;
         }
-        self.queue().set_next_used(next);
-        // Release: a driver that sees the index sees the elements and the frames.
-        self.memory.store(next.to_le(), GuestAddress(ring + 2), Ordering::Release).map_err(Error::GuestMemory)
+        let at = self.places.used.wrapping_add(ELEMENTS + 8 * usize::from(next & (size - 1))).cast::<u32>();
+        // SAFETY: the element's first word, aligned, inside the used ring.
+        let (first, second) = (unsafe { AtomicU32::from_ptr(at) }, at.wrapping_add(1));
+        // SAFETY: its second word, likewise.
+        let second = unsafe { AtomicU32::from_ptr(second) };
+        first.store(u32::from(head).to_le(), Ordering::Relaxed);
+        second.store(len.to_le(), Ordering::Relaxed);
+        self.vring.next_used = next.wrapping_add(1);
     }
 
-    /// Interrupts the driver if it wants that after what was completed; `true` when it was.
-    ///
-    /// # Errors
-    /// The ring cannot be reached.
-    pub fn interrupt(&mut self) -> Result<bool, Error> {
-        let wanted = self.interrupt_wanted()?;
-        self.told = self.state.get_queue().next_used();
-        if wanted && let Err(error) = self.state.signal_used_queue() {
-            // The hypervisor's end of the line: nothing to be done about it here.
-            log::debug!("interrupting the guest: {error}");
+    /// Lets the driver see what is used: all of it at once.
+    pub fn publish(&mut self) {
+        let next = self.vring.next_used;
+        if next != self.published {
+            // Release: a driver that sees the index sees the elements and the frames.
+            self.used_word(INDEX).store(next.to_le(), Ordering::Release);
+            self.published = next;
         }
-        Ok(wanted)
     }
 
-    fn interrupt_wanted(&self) -> Result<bool, Error> {
-        let queue = self.state.get_queue();
-        let now = queue.next_used();
+    /// Publishes, and interrupts the driver if it wants that; `true` when it was.
+    pub fn interrupt(&mut self) -> bool {
+        self.publish();
+        let wanted = self.interrupt_wanted();
+        self.told = self.published;
+        if wanted && let Some(call) = &self.vring.call {
+            // One that is full tells the driver as well; another failure is the hypervisor's affair.
+            let _ = rustix::io::write(call, &1_u64.to_ne_bytes());
+        }
+        wanted
+    }
+
+    fn interrupt_wanted(&self) -> bool {
+        let now = self.published;
         if now == self.told {
-            return Ok(false);
+            return false;
         }
         // The index must be out before the driver's wish is read, or both sides could wait for the other.
         fence(Ordering::SeqCst);
-        let flags_at = queue.avail_ring();
-        let read = |at| self.memory.load(GuestAddress(at), Ordering::Relaxed).map(u16::from_le);
-        if !queue.event_idx_enabled() {
-            let flags = read(flags_at).map_err(Error::GuestMemory)?;
-            return Ok(flags & VRING_AVAIL_F_NO_INTERRUPT as u16 == 0);
+        if !self.vring.event_index {
+            return self.available_word(FLAGS, Ordering::Relaxed) & VRING_AVAIL_F_NO_INTERRUPT as u16 == 0;
         }
-        let event_at = flags_at + HEADER + u64::from(queue.size()) * AVAILABLE_ELEMENT;
-        let event = read(event_at).map_err(Error::GuestMemory)?;
+        let event = self.available_word(ELEMENTS + 2 * self.size(), Ordering::Relaxed);
         // Virtio 1.2, 2.7.7.2: whether `event` is one of the entries used since the driver was last told.
-        Ok(now.wrapping_sub(event).wrapping_sub(1) < now.wrapping_sub(self.told))
+        now.wrapping_sub(event).wrapping_sub(1) < now.wrapping_sub(self.told)
     }
 
-    /// Asks the driver not to kick while the ring is being worked on.
+    /// Asks the driver not to kick while the ring is being worked on. With event indices it does not anyhow: it kicks once,
+    /// when it passes the index that [`listen`](Self::listen) has named.
     pub fn hush(&mut self) {
-        let memory = self.memory;
-        // It is a wish, which a driver may ignore; that it could not be written down costs kicks, no more.
-        let _ = self.queue().disable_notification(memory);
+        if !self.vring.event_index {
+            self.used_word(FLAGS).store((VRING_USED_F_NO_NOTIFY as u16).to_le(), Ordering::Relaxed);
+        }
     }
 
     /// Asks the driver to kick for the next chain; `true` when there is one already.
     ///
     /// # Errors
-    /// The ring cannot be reached.
-    pub fn listen(&mut self) -> Result<bool, Error> {
-        let memory = self.memory;
-        self.queue().enable_notification(memory)
+    /// [`BadRing`].
+    pub fn listen(&mut self) -> Result<bool, BadRing> {
+        if self.vring.event_index {
+            let next = self.vring.next_available.to_le();
+            self.used_word(ELEMENTS + 8 * self.size()).store(next, Ordering::Relaxed);
+        } else {
+            self.used_word(FLAGS).store(0, Ordering::Relaxed);
+        }
+        // The wish must be out before the index is read, or both sides could wait for the other.
+        fence(Ordering::SeqCst);
+        self.look()
     }
 
-    fn queue(&mut self) -> &mut Queue {
-        self.state.get_queue_mut()
+    /// A word of the driver's part, `at` bytes from its start.
+    #[inline]
+    fn available_word(&self, at: usize, order: Ordering) -> u16 {
+        // SAFETY: two bytes at an even offset inside the available ring, whose start is even; the memory is mapped for `'r`.
+        let word = unsafe { AtomicU16::from_ptr(self.places.available.wrapping_add(at).cast()) };
+        u16::from_le(word.load(order))
+    }
+
+    /// A word of the device's part, `at` bytes from its start.
+    #[inline]
+    fn used_word(&self, at: usize) -> &AtomicU16 {
+        // SAFETY: two bytes at an even offset inside the used ring, whose start is a multiple of 4; mapped for `'r`.
+        unsafe { AtomicU16::from_ptr(self.places.used.wrapping_add(at).cast()) }
     }
 }

@@ -6,8 +6,9 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::event::Event;
 
@@ -45,6 +46,18 @@ impl Stop {
         *self.connection.lock().unwrap_or_else(PoisonError::into_inner) = connection;
         if self.is_asked() {
             self.cut();
+        }
+    }
+
+    /// Waits for a while, or until the end is asked for.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn wait(&self, time: Duration) -> io::Result<()> {
+        let limit = Timespec { tv_sec: time.as_secs() as i64, tv_nsec: time.subsec_nanos().into() };
+        match poll(&mut [PollFd::new(&self.event, PollFlags::IN)], Some(&limit)) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+            Err(error) => Err(error.into()),
         }
     }
 

@@ -14,7 +14,7 @@ use crate::framing::{Inbox, Outbox};
 use crate::pair::Pair;
 use crate::report;
 use crate::revive::Reviver;
-use crate::server::{ServeError, Socket};
+use crate::socket::{ServeError, Socket};
 use crate::stop::Stop;
 
 /// Serves one hypervisor after the other, until the end is asked for, or after the first one with `once`.
@@ -28,11 +28,12 @@ pub fn run(
     stop: &Stop,
     once: bool,
 ) -> Result<(), ServeError> {
-    // Whatever the host can leave undone is done here.
-    pair.agree(Negotiated::new(Offload::ALL.virtio_features())).map_err(ServeError::SetUp)?;
+    // Whatever the host can leave undone is done here; what it does not is no loss.
+    if let Err(error) = pair.agree(Negotiated::new(Offload::ALL.virtio_features())) {
+        warn!("the TAP does not change its offloads: {error}");
+    }
     while let Some(stream) = socket.accept(stop)? {
         info!("a hypervisor has connected");
-        stream.set_nonblocking(true).map_err(ServeError::SetUp)?;
         pair.backend.discard_queued();
         let buffer = vec![0; pair.backend.receive_buffer_len()];
         let mut bridge = Bridge {
@@ -78,6 +79,7 @@ struct Ready {
 
 impl Bridge<'_> {
     fn run(&mut self, reviver: &Reviver, stop: &Stop) -> io::Result<()> {
+        self.stream.set_nonblocking(true)?;
         while !stop.is_asked() {
             let ready = self.wait(stop)?;
             if ready.closed && self.blocked {

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use support::driver::{NEXT, WRITE};
 use support::{BORDER, DATA, END, GUEST_CSUM, GUEST_TSO4, MERGEABLE, Rig, SIZE, VERSION_1, frame};
-use vhost_user_backend::VringT;
 
 /// `num_buffers` of the header at `address`.
 fn buffers(rig: &Rig, address: u64) -> u16 {
@@ -130,6 +129,17 @@ fn a_frame_that_does_not_fit_is_dropped_whole() {
 }
 
 #[test]
+fn an_empty_datagram_is_no_end() {
+    let mut rig = Rig::new(VERSION_1);
+    rig.offer_room(0, &[(DATA, 2000)]);
+    rig.host.send(&[]).unwrap();
+    rig.host_sends(&frame(60));
+    rig.run();
+    assert_eq!(rig.receive.used(), [(0, 72)]);
+    assert_eq!(rig.pair.backend.statistics().receive.runt, 1);
+}
+
+#[test]
 fn a_legacy_guest_has_a_shorter_header_than_the_tap() {
     let mut rig = Rig::new(0);
     rig.offer_room(0, &[(DATA, 10), (DATA + 100, 1600)]);
@@ -231,10 +241,10 @@ fn a_driver_that_wants_no_interrupt_gets_none() {
 #[test]
 fn what_was_queued_before_the_guest_came_is_dropped_and_counted() {
     let mut rig = Rig::new(VERSION_1);
-    rig.rings[0].set_queue_ready(false);
+    rig.pair.set_up(|work| work.rings[0].set_enabled(false));
     rig.run();
     rig.host_sends(&frame(60));
-    rig.rings[0].set_queue_ready(true);
+    rig.pair.set_up(|work| work.rings[0].set_enabled(true));
     rig.offer_room(0, &[(DATA, 2000)]);
     rig.run();
     assert_eq!(rig.receive.used(), []);

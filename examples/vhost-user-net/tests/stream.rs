@@ -14,7 +14,7 @@ use support::{frame, wire};
 use tap_plumb::{Backend, Config, Offload, internet_checksum};
 use tap_plumb_vhost_user::pair::Pair;
 use tap_plumb_vhost_user::revive::Reviver;
-use tap_plumb_vhost_user::server::{ServeError, Socket};
+use tap_plumb_vhost_user::socket::{ServeError, Socket};
 use tap_plumb_vhost_user::stop::Stop;
 use tap_plumb_vhost_user::stream;
 

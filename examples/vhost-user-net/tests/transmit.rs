@@ -2,8 +2,19 @@
 
 mod support;
 
-use support::driver::{INDIRECT, NEXT, WRITE};
-use support::{BORDER, DATA, END, GUEST_CSUM, MERGEABLE, Rig, SIZE, VERSION_1, frame};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use support::driver::{Driver, INDIRECT, NEXT, WRITE};
+use tap_plumb_vhost_user::counts::Counts;
+use tap_plumb_vhost_user::features::Negotiated;
+use tap_plumb_vhost_user::memory::Memory;
+use tap_plumb_vhost_user::message::Addresses;
+use tap_plumb_vhost_user::ring::Ring;
+use tap_plumb_vhost_user::transmit::{Pause, Transmit};
+use tap_plumb_vhost_user::vring::Vring;
+
+use support::{BORDER, DATA, END, GUEST_CSUM, MERGEABLE, Rig, SIZE, VERSION_1, backend, frame, wire};
 
 #[test]
 fn a_scattered_frame_arrives_in_one_piece() {
@@ -145,11 +156,98 @@ fn bad_frames_come_back_and_the_crate_counts_them() {
     assert_eq!(rig.pair.backend.statistics().transmit.runt, 1);
 
     let mut rig = refuses(|rig| {
-        rig.transmit.write(DATA + 512, &[1, 9, 0, 0, 0, 0]);
+        rig.transmit.write(DATA + 512, &[0, 9, 0, 0, 0, 0]);
         rig.transmit.describe(5, DATA + 512, 100, 0, 0);
     });
     assert_eq!(rig.transmit.used(), [(5, 0), (0, 0)]);
     assert_eq!(rig.pair.backend.statistics().transmit.rejected, 1);
+}
+
+#[test]
+fn what_was_not_agreed_on_is_dropped_and_counted() {
+    for (flags, kind) in [(1, 0), (1, 1), (0, 1), (1, 3), (1, 4), (1, 5), (0, 0x80), (1, 0x81)] {
+        let mut rig = refuses(|rig| {
+            rig.transmit.write(
+                DATA + 512,
+                &[&[flags, kind, 54, 0, 8, 0, 34, 0, 16, 0, 0, 0][..], &frame(600)].concat(),
+            );
+            rig.transmit.describe(5, DATA + 512, 612, 0, 0);
+        });
+        assert_eq!(rig.transmit.used(), [(5, 0), (0, 0)], "{flags} {kind:#x}");
+        assert_eq!(rig.pair.counts.transmit_not_agreed.get(), 1, "{flags} {kind:#x}");
+        assert_eq!(rig.pair.backend.statistics().transmit.frames_offered, 1, "{flags} {kind:#x}");
+    }
+}
+
+/// A batch over chains that all lead to one frame of 64 KiB, to be cut into segments of 8 bytes on a bare TAP.
+fn costly_batch(ending: bool) -> (Pause, u64, usize) {
+    let memory = Arc::new(Memory::anonymous(&[(0, 0x80000)]).unwrap());
+    let mut driver = Driver::new(&memory, 0, SIZE);
+    let mut header = vec![1, 1, 54, 0, 8, 0, 34, 0, 16, 0, 0, 0];
+    header.extend(tcp(60_000));
+    driver.write(DATA, &header);
+    for head in 0..SIZE {
+        driver.chain(head, &[(DATA, header.len() as u32)], 0);
+        driver.offer(head);
+    }
+    let (near, host) = wire();
+    host.set_nonblocking(false).unwrap();
+    // A datagram socket does not tell that its other end is closed.
+    host.set_read_timeout(Some(std::time::Duration::from_millis(300))).unwrap();
+    let drain = std::thread::spawn(move || while host.recv(&mut [0; 100]).is_ok_and(|len| len > 0) {});
+    let backend = backend(near, 0);
+    let (guest, counts) = (Negotiated::new(VERSION_1 | 1 | 1 << 11), Counts::default());
+    let (mut vring, mut slices, ending) = (driver.vring(false), Vec::new(), AtomicBool::new(ending));
+    let mut ring = Ring::new(&mut vring, &memory).unwrap();
+    let mut pause = Pause::Blocked;
+    let mut batch =
+        Transmit { backend: &backend, guest: &guest, slices: &mut slices, counts: &counts, ending: &ending };
+    // A full socket is no end of a batch to us.
+    while pause == Pause::Blocked {
+        pause = batch.drain(&mut ring).unwrap();
+    }
+    let sent = backend.statistics().transmit.frames_sent;
+    drain.join().unwrap();
+    (pause, sent, driver.used().len())
+}
+
+/// A TCP frame over IPv4 of `payload` bytes.
+fn tcp(payload: u16) -> Vec<u8> {
+    let mut bytes = vec![0; 54];
+    bytes[12..15].copy_from_slice(&[8, 0, 0x45]);
+    bytes[16..18].copy_from_slice(&(40 + payload).to_be_bytes());
+    bytes[22..24].copy_from_slice(&[64, 6]);
+    bytes[46..48].copy_from_slice(&[0x50, 0x10]);
+    bytes.extend(frame(payload.into()));
+    bytes
+}
+
+#[test]
+fn a_frame_that_a_full_tap_took_in_part_goes_on_where_it_stopped() {
+    let mut rig = Rig::with(VERSION_1 | 1 | 1 << 11, 0, false);
+    rustix::net::sockopt::set_socket_send_buffer_size(&rig.pair.backend, 1).unwrap();
+    let header = [1, 1, 54, 0, 100, 0, 34, 0, 16, 0, 0, 0];
+    rig.offer_frame(0, &[(DATA, &[&header[..], &tcp(2000)].concat())]);
+    let mut payload = Vec::new();
+    for _ in 0..100 {
+        rig.run();
+        while let Some(segment) = rig.sent() {
+            payload.extend_from_slice(&segment[54..]);
+        }
+    }
+    assert!(rig.pair.backend.statistics().transmit.would_block > 0, "the socket never fills");
+    assert!(payload == frame(2000), "{} bytes of payload", payload.len());
+    assert_eq!(rig.transmit.used(), [(0, 0)]);
+}
+
+#[test]
+fn a_batch_is_bounded_by_segments() {
+    assert_eq!(costly_batch(false), (Pause::More, 1, 1));
+}
+
+#[test]
+fn the_end_is_looked_at_between_frames() {
+    assert_eq!(costly_batch(true), (Pause::More, 0, 0));
 }
 
 #[test]
@@ -193,9 +291,9 @@ fn an_impossible_index_stops_the_ring_and_not_us() {
 
 #[test]
 fn a_ring_outside_memory_is_left_alone() {
-    use vhost_user_backend::VringT;
     let rig = Rig::new(VERSION_1 | MERGEABLE | GUEST_CSUM);
-    rig.rings[1].set_queue_info(END, END + 0x4000, END + 0x5000).unwrap();
+    let outside = Addresses { table: END, available: END + 0x4000, used: END + 0x5000 };
+    rig.pair.set_up(|work| work.rings[1] = Vring::at(&rig.memory, SIZE, outside, false));
     rig.run();
     assert_eq!(rig.pair.backend.statistics().transmit.frames_offered, 0);
 }

@@ -7,7 +7,6 @@ use std::os::unix::net::UnixStream;
 
 use support::frame;
 use support::hypervisor::{Guest, Host, PATIENCE, exchange, host_receives};
-use tap_plumb_vhost_user::server::{ServeError, Socket};
 use vhost::VhostBackend;
 use vhost::vhost_user::VhostUserFrontend;
 
@@ -83,22 +82,6 @@ fn the_end_comes_though_nobody_has_called() {
 }
 
 #[test]
-fn a_path_in_use_is_an_error_and_a_stale_one_is_not() {
-    let path = std::env::temp_dir().join(format!("tap-plumb-stale-{}", std::process::id()));
-    let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
-    assert!(matches!(Socket::listen(&path), Err(ServeError::Listen { .. })));
-    drop(listener);
-    drop(Socket::listen(&path).unwrap());
-    assert!(!path.exists());
-    std::fs::write(&path, "precious").unwrap();
-    assert!(
-        matches!(Socket::listen(&path), Err(ServeError::Listen { .. })),
-        "what is no socket is not ours to remove"
-    );
-    std::fs::remove_file(&path).unwrap();
-}
-
-#[test]
 fn a_guest_that_dies_leaves_its_pair_at_rest() {
     let mut host = Host::new("dies", 1);
     let guest = Guest::connect(&host, 1);
@@ -110,5 +93,39 @@ fn a_guest_that_dies_leaves_its_pair_at_rest() {
     guest.make_room(0);
     host.wires[0].send(&[&[0; 12][..], &frame(61)].concat()).unwrap();
     assert_eq!(guest.received(0), frame(61), "the frame for the dead guest is not for the next");
+    host.end();
+}
+
+#[test]
+fn a_busy_pair_can_be_set_up_at_once() {
+    let mut host = Host::new("busy", 1);
+    let mut guest = Guest::connect(&host, 1);
+    guest.send(0, &frame(60));
+    // Always something to send: an index that runs away from the device as fast as it follows.
+    let wire = host.wires[0].try_clone().unwrap();
+    wire.set_nonblocking(false).unwrap();
+    wire.set_read_timeout(Some(PATIENCE / 10)).unwrap();
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| while wire.recv(&mut [0; 100]).is_ok() {});
+        let Guest { frontend, rings, .. } = &mut guest;
+        let transmit = &mut rings[1];
+        let running = &done;
+        scope.spawn(move || {
+            while !running.load(std::sync::atomic::Ordering::Relaxed) {
+                let used = transmit.driver.used_index();
+                transmit.driver.claim(used.wrapping_add(transmit.driver.size));
+                transmit.kick.write(1).unwrap();
+            }
+        });
+        let start = std::time::Instant::now();
+        for _ in 0..50 {
+            frontend.set_vring_enable(0, true).unwrap();
+            frontend.get_features().unwrap();
+        }
+        let elapsed = start.elapsed();
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+        assert!(elapsed < PATIENCE / 5, "{elapsed:?}");
+    });
     host.end();
 }

@@ -21,7 +21,7 @@ pub(super) struct Output {
 
 impl Output {
     /// Takes over a pipe; reading from it never blocks from then on.
-    pub(super) fn new(pipe: OwnedFd) -> io::Result<Self> {
+    pub fn new(pipe: OwnedFd) -> io::Result<Self> {
         // A copy is above the standard streams, whose numbers a process without those may have given away.
         let pipe = if pipe.as_raw_fd() > 2 { pipe } else { pipe.try_clone()? };
         let flags = OFlag::from_bits_retain(fcntl(&pipe, FcntlArg::F_GETFL)?);
@@ -30,13 +30,13 @@ impl Output {
     }
 
     /// The descriptor to wait for, until the stream's end.
-    pub(super) fn pipe(&self) -> Option<BorrowedFd<'_>> {
+    pub fn pipe(&self) -> Option<BorrowedFd<'_>> {
         self.pipe.as_ref().map(File::as_fd)
     }
 
     /// Reads what is there. What exceeds the kept beginning is read too, lest the program be stopped by a full pipe
     /// or ended by `SIGPIPE`.
-    pub(super) fn take(&mut self) {
+    pub fn take(&mut self) {
         let mut chunk = [0; KEPT];
         for _ in 0..READS_A_TURN {
             let Some(pipe) = &mut self.pipe else { return };
@@ -57,12 +57,12 @@ impl Output {
     }
 
     /// The beginning of the stream.
-    pub(super) fn kept(&self) -> &[u8] {
+    pub fn kept(&self) -> &[u8] {
         &self.kept
     }
 
     /// Bytes read beyond it.
-    pub(super) fn discarded(&self) -> usize {
+    pub fn discarded(&self) -> usize {
         self.discarded
     }
 }

@@ -26,12 +26,12 @@ const TICK: Duration = Duration::from_millis(10);
 /// One run of one program.
 #[derive(Debug)]
 pub(super) struct Call<'a> {
-    pub(super) program: &'a Path,
-    pub(super) argument: Option<&'a OsStr>,
-    pub(super) limit: Duration,
+    pub program: &'a Path,
+    pub argument: Option<&'a OsStr>,
+    pub limit: Duration,
     /// Whether standard output is wanted; else it goes to `/dev/null`.
-    pub(super) capture: bool,
-    pub(super) system: System,
+    pub capture: bool,
+    pub system: System,
 }
 
 /// Runs a program to its end and returns the beginning of its output.

@@ -6,6 +6,8 @@ use std::os::unix::net::UnixDatagram;
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 use tap_plumb::{Config, Offload, Tap};
 
+use super::offload;
+
 pub(crate) fn by_name_settings_are_applied_and_read_back() {
     let mac = [0x02, 0, 0, 0, 0, 7];
     let config = Config::new().name("tap3").mtu(9000).hardware_address(mac).offload(Offload::ALL).up();
@@ -14,7 +16,7 @@ pub(crate) fn by_name_settings_are_applied_and_read_back() {
     assert_eq!(tap.mtu().unwrap(), 9000);
     assert_eq!(tap.hardware_address().unwrap(), mac);
     assert!(tap.is_up().unwrap());
-    assert_eq!(tap.offload(), Offload::ALL);
+    assert_eq!(tap.offload(), offload::all());
     tap.set_up(false).unwrap();
     assert!(!tap.is_up().unwrap());
 }

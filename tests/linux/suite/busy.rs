@@ -36,10 +36,14 @@ pub(crate) fn the_holder_of_a_namesake_elsewhere_is_not_named() {
 
 pub(crate) fn this_process_is_named_too_and_without_waiting_when_told_so() {
     let held = raw_tap::tap("mine0", TAP | BARE);
-    let start = Instant::now();
-    let error = Config::new().name("mine0").busy_timeout(Duration::ZERO).attach().unwrap_err();
-    assert!(start.elapsed() < Duration::from_millis(100));
-    assert_eq!(error.to_string().split(':').next(), Some("mine0 is in use by this process"));
+    let refused_at_once = || {
+        let start = Instant::now();
+        let error = Config::new().name("mine0").busy_timeout(Duration::ZERO).attach().unwrap_err();
+        assert_eq!(error.to_string().split(':').next(), Some("mine0 is in use by this process"));
+        start.elapsed() < Duration::from_millis(100)
+    };
+    // On a machine under load one try may take long; an attach that waits takes 250 ms every time.
+    assert!((0..10).any(|_| refused_at_once()));
     drop(held);
     drop(Config::new().name("mine0").attach().unwrap());
 }
@@ -48,8 +52,8 @@ pub(crate) fn a_killed_owner_is_waited_for() {
     for round in 0..15 {
         let mut child = process::start("hold", "dead0");
         child.kill().unwrap();
-        // Nobody has waited for the process yet: the kernel may still be taking it apart.
-        let tap = Config::new().name("dead0").attach();
+        // Nobody has waited for the process yet: the kernel may still be taking it apart, longer on a machine under load.
+        let tap = Config::new().name("dead0").busy_timeout(Duration::from_secs(5)).attach();
         assert!(tap.is_ok(), "round {round}: {:?}", tap.err());
         drop(tap);
         child.wait().unwrap();

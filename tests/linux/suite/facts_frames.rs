@@ -67,7 +67,8 @@ pub(crate) fn writes_are_checked_for_the_ethernet_header_only() {
     ip("link set write0 up");
     facts.check("13 bytes", errno(write(&fd, &[0; 13])), EINVAL);
     facts.check("14 bytes", write(&fd, &[0; 14]).ok(), Some(14));
-    facts.check("far over the MTU", write(&fd, &vec![0; 1 << 20]).ok(), Some(1 << 20));
+    // A MiB at once is ENOBUFS for want of memory in one piece on a small machine: seen on 6.12 and 6.16 with 1 GiB.
+    facts.check("far over the MTU", write(&fd, &vec![0; 100_000]).ok(), Some(100_000));
     raw_tap::int(&fd, libc::TUNSETCARRIER, 0).unwrap();
     facts.check("without carrier", write(&fd, &[0; 60]).ok(), Some(60));
     ip("link del write0");
@@ -84,7 +85,6 @@ pub(crate) fn headers_are_checked_against_the_frame() {
         ("no work", [0, 0, 0, 0, 0, 0, 0, 0, 0, 0], 0),
         ("header of 13 bytes", [0, 0, 13, 0, 0, 0, 0, 0, 0, 0], EINVAL),
         ("header beyond the frame", [0, 0, 203, 0, 0, 0, 0, 0, 0, 0], EINVAL),
-        ("header within the slack of two bytes", [0, 0, 202, 0, 0, 0, 0, 0, 0, 0], 0),
         ("checksum beyond the frame", [1, 0, 0, 0, 0, 0, 200, 0, 0, 0], EINVAL),
         ("checksum at 0", [1, 0, 0, 0, 0, 0, 0, 0, 0, 0], EINVAL),
         ("TCP over IPv4 into nothing", [1, 1, 54, 0, 0, 0, 34, 0, 16, 0], EINVAL),
@@ -95,6 +95,10 @@ pub(crate) fn headers_are_checked_against_the_frame() {
         bytes[..10].copy_from_slice(&header.map(|byte: u16| byte as u8));
         facts.check(what, errno(write(&fd, &bytes)), answer);
     }
+    let mut bytes = [0; 12 + 200];
+    bytes[2] = 202;
+    let slack = errno(write(&fd, &bytes));
+    facts.check_since((6, 16), "header within the slack of two bytes", slack, (EINVAL, 0));
     facts.check("shorter than the header", errno(write(&fd, &[0; 11])), EINVAL);
 }
 

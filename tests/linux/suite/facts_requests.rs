@@ -7,7 +7,8 @@ use libc::{EBADFD, EBUSY, EEXIST, EINVAL, ENOTTY, EPERM};
 use nix::unistd::{read, write};
 
 use super::facts::{Facts, errno};
-use super::host::ip;
+use super::host::{ip, try_ip};
+use super::process;
 use super::raw_tap::{self, BARE, HEADER, MULTI_QUEUE, TAP};
 
 pub(crate) fn an_unbound_descriptor_can_do_nothing() {
@@ -79,8 +80,15 @@ pub(crate) fn numbers_that_are_refused() {
             answer,
         );
     }
+    facts.check("TUNSETIFINDEX", errno(raw_tap::int(&fd, libc::TUNSETIFINDEX, 77)), EPERM);
+}
+
+pub(crate) fn offloads_that_are_refused() {
+    let mut facts = Facts::default();
+    let fd = raw_tap::tap("num0", TAP | BARE | HEADER);
+    let answer = |bits| errno(raw_tap::value(&fd, libc::TUNSETOFFLOAD, bits));
     // CSUM 1, TSO4 2, TSO6 4, ECN 8, USO4 0x20, USO6 0x40.
-    for (bits, answer) in [
+    for (bits, expected) in [
         (0, 0),
         (1, 0),
         (2, EINVAL),
@@ -89,19 +97,36 @@ pub(crate) fn numbers_that_are_refused() {
         (8 | 3, 0),
         (0x20 | 1, EINVAL),
         (0x40 | 1, EINVAL),
-        (0x60 | 1, 0),
-        (0x6f, 0),
         (1 << 20, EINVAL),
     ] {
-        facts.check(
-            &format!("offload {bits:#x}"),
-            errno(raw_tap::value(&fd, libc::TUNSETOFFLOAD, bits)),
-            answer,
-        );
+        facts.check(&format!("offload {bits:#x}"), answer(bits), expected);
     }
-    facts.check("TUNSETIFINDEX", errno(raw_tap::int(&fd, libc::TUNSETIFINDEX, 77)), EPERM);
+    for bits in [0x60 | 1, 0x6f] {
+        facts.check_since((6, 2), &format!("offload {bits:#x}"), answer(bits), (EINVAL, 0));
+    }
     let bare = raw_tap::tap("num1", TAP | BARE);
     facts.check("offload without header", errno(raw_tap::value(&bare, libc::TUNSETOFFLOAD, 7)), 0);
+}
+
+pub(crate) fn an_interface_that_is_up_is_renamed() {
+    let mut facts = Facts::default();
+    let _tap = raw_tap::tap("name0", TAP | BARE);
+    ip("link set name0 up");
+    let renamed = try_ip("link set name0 name name1").is_ok();
+    facts.check_since((6, 2), "renamed while up", renamed, (false, true));
+}
+
+pub(crate) fn a_persistent_tap_of_nobody() {
+    let mut facts = Facts::default();
+    ip("tuntap add nobodys0 mode tap");
+    ip("tuntap add owned0 mode tap user 0");
+    let claimed = |name| process::answer("claim", name).parse().expect("an errno");
+    facts.check_any(
+        "claim of a persistent TAP without owner and group",
+        claimed("nobodys0"),
+        &[(0, "most kernels"), (EPERM, "6.12.117, 6.12.118 and 7.3.4")],
+    );
+    facts.check("claim of one's own", claimed("owned0"), 0);
 }
 
 pub(crate) fn queues_are_detached_once() {

@@ -84,9 +84,12 @@ pub(crate) fn run() -> std::process::ExitCode {
         facts_frames::one_read_takes_one_frame_and_cuts_it,
         facts_frames::poll_tells_the_state,
         facts_frames::writes_are_checked_for_the_ethernet_header_only,
+        facts_requests::a_persistent_tap_of_nobody,
+        facts_requests::an_interface_that_is_up_is_renamed,
         facts_requests::an_unbound_descriptor_can_do_nothing,
         facts_requests::binding,
         facts_requests::numbers_that_are_refused,
+        facts_requests::offloads_that_are_refused,
         facts_requests::orders_of_undoing,
         facts_requests::other_descriptors_do_not_know_the_requests,
         facts_requests::queues_are_detached_once,
@@ -138,6 +141,7 @@ pub(crate) fn run() -> std::process::ExitCode {
         removal::the_same_descriptor_is_bound_again,
         state::a_spoilt_tap_gets_header_and_offloads_as_asked,
         state::an_inherited_taps_carrier_and_send_buffer_are_set,
+        state::b08_short_write_is_an_error_and_no_second_frame,
         state::no_frame_comes_unfinished_or_is_filtered_away,
     ])
 }

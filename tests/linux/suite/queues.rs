@@ -5,13 +5,14 @@ use std::os::fd::{AsFd, AsRawFd};
 use tap_plumb::{AttachError, Config, Offload};
 
 use super::host::{exists, ip, vanishes};
+use super::offload;
 use super::raw_tap::{self, BARE, HEADER, MULTI_QUEUE, TAP};
 
 pub(crate) fn all_queues_are_of_one_interface_which_goes_with_the_last() {
     let queues = Config::new().name("many%d").offload(Offload::ALL).mtu(1400).up().attach_queues(4).unwrap();
     for queue in &queues {
         assert_eq!(queue.name().unwrap().as_str(), Some("many0"));
-        assert_eq!(queue.offload(), Offload::ALL);
+        assert_eq!(queue.offload(), offload::all());
         assert_eq!(raw_tap::int(queue, libc::TUNGETVNETHDRSZ, 0).unwrap(), 12);
     }
     assert!(ip("-d link show many0").contains("numtxqueues") && ip("link show many0").contains("mtu 1400"));

@@ -4,6 +4,7 @@ use std::io::{Read, stdin};
 
 use nix::sched::{CloneFlags, unshare};
 
+use super::facts::errno;
 use super::process::Role;
 use super::raw_tap::{self, BARE, TAP};
 use super::{descriptors, jail, privilege, refusals};
@@ -11,6 +12,7 @@ use super::{descriptors, jail, privilege, refusals};
 pub(crate) const ROLES: &[Role] = &[
     ("hold", hold),
     ("unprivileged", unprivileged),
+    ("claim", claim),
     ("failing-attaches", |_| descriptors::failing_attaches()),
     ("scarce-descriptors", |_| descriptors::scarce_descriptors()),
     ("unprivileged-claim", |_| {
@@ -34,4 +36,10 @@ fn hold(name: &str) {
 fn unprivileged(_: &str) {
     unshare(CloneFlags::CLONE_NEWUSER).unwrap();
     privilege::without_any();
+}
+
+/// Binds a TAP without any right, and tells the errno.
+fn claim(name: &str) {
+    unshare(CloneFlags::CLONE_NEWUSER).unwrap();
+    println!("{}", errno(raw_tap::bind(raw_tap::open(), name.as_bytes(), TAP | BARE)));
 }

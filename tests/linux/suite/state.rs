@@ -1,10 +1,13 @@
 //! What a persistent TAP remembers of its last owner does not reach the next one.
 
-use nix::unistd::read;
-use tap_plumb::{Config, Offload};
+use std::io::IoSlice;
 
-use super::host::ip;
+use nix::unistd::read;
+use tap_plumb::{Backend, Config, Frame, Offload, TransmitError};
+
+use super::host::{ip, wait_for_carrier};
 use super::raw_tap::{self, BARE, HEADER, TAP};
+use super::seccomp;
 use super::traffic::{GUEST, HEADERS, Host};
 
 /// Leaves everything behind that an owner can leave.
@@ -59,8 +62,19 @@ pub(crate) fn an_inherited_taps_carrier_and_send_buffer_are_set() {
     ip("link set car0 up");
     raw_tap::int(&fd, libc::TUNSETCARRIER, 0).unwrap();
     raw_tap::int(&fd, libc::TUNSETSNDBUF, 4096).unwrap();
-    assert!(ip("link show car0").contains("NO-CARRIER"));
+    wait_for_carrier("car0", false);
     let tap = tap_plumb::Tap::from_fd(fd).unwrap();
-    assert!(!ip("link show car0").contains("NO-CARRIER"));
+    wait_for_carrier("car0", true);
     assert_eq!(raw_tap::int(&tap, libc::TUNGETSNDBUF, 0).unwrap(), i32::MAX);
+}
+
+/// The kernel answers 0 bytes to each write, as it would not: nothing was taken, and no second frame is made of the rest.
+pub(crate) fn b08_short_write_is_an_error_and_no_second_frame() {
+    let backend = Backend::new(Config::new().name("tap0").up().attach().unwrap());
+    let result = seccomp::with_refused(libc::SYS_write, None, 0, || {
+        backend.begin_transmit().unwrap().send(&Frame::new(&[IoSlice::new(&[7; 60])]))
+    });
+    assert!(matches!(result, Err(TransmitError::Io { sent: 0, .. })), "{result:?}");
+    let all = backend.statistics().transmit;
+    assert_eq!((all.frames_offered, all.frames_sent, all.io_error), (1, 0, 1));
 }

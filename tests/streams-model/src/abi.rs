@@ -69,6 +69,7 @@ numbers! {
         I_FIND = 0x530b;
         I_LINK = 0x530c;
         I_UNLINK = 0x530d;
+        I_PEEK = 0x530f;
         I_LIST = 0x5315;
         I_PLINK = 0x5316;
         I_PUNLINK = 0x5317;
@@ -79,7 +80,19 @@ numbers! {
         TUNSETPPA = 0x54_0002;
         TUNGETPPA = 0x54_0003;
         DLIOCRAW = 0x4401;
+        DLIOCNATIVE = 0x4402;
+        DLIOCMARGININFO = 0x4403;
+        DLIOCLOWLINK = 0x4405;
         DLIOCHDRINFO = 0x440a;
+        SBIOCSTIME = 0x4201;
+        SBIOCGTIME = 0x4202;
+        SBIOCCTIME = 0x4203;
+        SBIOCSCHUNK = 0x4204;
+        SBIOCGCHUNK = 0x4205;
+        SBIOCSSNAP = 0x4206;
+        SBIOCGSNAP = 0x4207;
+        SBIOCSFLAGS = 0x4208;
+        SBIOCGFLAGS = 0x4209;
     }
 }
 
@@ -154,6 +167,8 @@ numbers! {
         DL_OK_ACK = 0x6;
         DL_UNITDATA_REQ = 0x7;
         DL_UNITDATA_IND = 0x8;
+        DL_UDERROR_IND = 0x9;
+        DL_UDQOS_REQ = 0xa;
         DL_ATTACH_REQ = 0xb;
         DL_DETACH_REQ = 0xc;
         DL_ENABMULTI_REQ = 0x1d;
@@ -164,7 +179,11 @@ numbers! {
         DL_PHYS_ADDR_ACK = 0x32;
         DL_SET_PHYS_ADDR_REQ = 0x33;
         DL_NOTIFY_REQ = 0x100;
+        DL_NOTIFY_ACK = 0x101;
+        DL_NOTIFY_IND = 0x102;
         DL_CAPABILITY_REQ = 0x110;
+        DL_CAPABILITY_ACK = 0x111;
+        DL_PASSIVE_REQ = 0x114;
     }
 }
 
@@ -177,19 +196,64 @@ numbers! {
         DL_PROMISC_PHYS = 0x1;
         DL_PROMISC_SAP = 0x2;
         DL_PROMISC_MULTI = 0x3;
+        DL_PROMISC_RX_ONLY = 0x4;
+        DL_FACT_PHYS_ADDR = 0x1;
+        DL_CURR_PHYS_ADDR = 0x2;
+        DL_CURR_DEST_ADDR = 0x5;
+        DL_STYLE1 = 0x500;
         DL_STYLE2 = 0x501;
         DL_CLDLS = 0x2;
         DL_ETHER = 0x4;
         DL_VERSION_2 = 0x2;
         DL_BADSAP = 0x0;
+        DL_BADADDR = 0x1;
         DL_OUTSTATE = 0x3;
         DL_SYSERR = 0x4;
         DL_BADDATA = 0x6;
         DL_UNSUPPORTED = 0x7;
         DL_BADPPA = 0x8;
         DL_BADPRIM = 0x9;
+        DL_BADQOSPARAM = 0xa;
+        DL_BADQOSTYPE = 0xb;
         DL_NOTSUPPORTED = 0x12;
+        DL_NOTENAB = 0x14;
         DL_NOAUTO = 0x16;
+        DL_QOS_CL_RANGE1 = 0x103;
+        DL_QOS_CL_SEL1 = 0x104;
+        DL_CAPAB_HCKSUM = 0x1;
+    }
+}
+
+numbers! {
+    /// What a data link tells on its own, `sys/dlpi.h`.
+    DLPI_NOTES: u32 {
+        DL_NOTE_PHYS_ADDR = 0x1;
+        DL_NOTE_PROMISC_ON_PHYS = 0x2;
+        DL_NOTE_PROMISC_OFF_PHYS = 0x4;
+        DL_NOTE_LINK_DOWN = 0x8;
+        DL_NOTE_LINK_UP = 0x10;
+        DL_NOTE_SDU_SIZE = 0x80;
+        DL_NOTE_SPEED = 0x100;
+        DL_NOTE_FASTPATH_FLUSH = 0x200;
+        DL_NOTE_CAPAB_RENEG = 0x400;
+        DL_NOTE_ALLOWED_IPS = 0x1000;
+        DL_NOTE_SDU_SIZE2 = 0x2000;
+    }
+}
+
+numbers! {
+    /// Flags of bufmod, and the kinds of link protection.
+    DATALINK_FLAGS: u32 {
+        SB_SEND_ON_WRITE = 0x1;
+        SB_NO_HEADER = 0x2;
+        SB_NO_PROTO_CVT = 0x4;
+        SB_DEFER_CHUNK = 0x8;
+        SB_NO_DROPS = 0x10;
+        SB_DFLT_CHUNK = 0x2000;
+        MPT_MACNOSPOOF = 0x1;
+        MPT_RESTRICTED = 0x2;
+        MPT_IPNOSPOOF = 0x4;
+        MPT_DHCPNOSPOOF = 0x8;
     }
 }
 
@@ -214,6 +278,16 @@ pub const ETHERTYPE_IP: u16 = 0x0800;
 pub const ETHERTYPE_ARP: u16 = 0x0806;
 /// Ethernet type of IPv6.
 pub const ETHERTYPE_IPV6: u16 = 0x86dd;
+/// Ethernet type of a VLAN tag.
+pub const ETHERTYPE_VLAN: u16 = 0x8100;
+
+/// The name of a primitive as the header spells it; hexadecimal where the model has no name for it.
+pub fn primitive_name(primitive: u32) -> String {
+    DLPI_PRIMITIVES
+        .iter()
+        .find(|(_, value)| *value == i64::from(primitive))
+        .map_or_else(|| format!("{primitive:#x}"), |(name, _)| (*name).to_owned())
+}
 
 /// The name of an ioctl request as the headers spell it; hexadecimal where the model has no name for it.
 pub fn request_name(request: u32) -> String {

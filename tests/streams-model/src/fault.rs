@@ -42,6 +42,18 @@ pub enum Trouble {
     StoreNumber(u32),
     /// `poll` returns with these events on its first descriptor of the model.
     Events(i16),
+    /// A primitive on a data link is not carried out; a `DL_ERROR_ACK` answers it, with this DLPI error and, for
+    /// `DL_SYSERR`, error number. Of other calls this and the next two leave all as it is.
+    Refuse {
+        /// `dl_errno`
+        error: u32,
+        /// `dl_unix_errno`
+        unix: u32,
+    },
+    /// A primitive on a data link is lost: no answer ever comes.
+    NoAnswer,
+    /// A primitive on a data link is not carried out; these bytes answer it, ahead of the frames.
+    Reply(&'static [u8]),
 }
 
 /// Whether the call takes effect all the same. A close always does: its descriptor is gone whatever it returns. A call

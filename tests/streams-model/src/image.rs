@@ -10,6 +10,10 @@ pub const LAYOUT: &[(&str, usize)] = &[
     ("offsetof(struct strioctl, ic_timout)", Strioctl::TIMOUT),
     ("offsetof(struct strioctl, ic_len)", Strioctl::LENGTH),
     ("offsetof(struct strioctl, ic_dp)", Strioctl::DP),
+    ("sizeof(strpeek)", STRPEEK_LEN),
+    ("offsetof(strpeek,ctlbuf)", STRPEEK_CONTROL),
+    ("offsetof(strpeek,databuf)", STRPEEK_DATA),
+    ("offsetof(strpeek,flags)", STRPEEK_FLAGS),
     ("sizeof(struct strbuf)", Strbuf::LEN),
     ("offsetof(struct strbuf, maxlen)", Strbuf::MAXLEN),
     ("offsetof(struct strbuf, len)", Strbuf::LENGTH),
@@ -37,6 +41,10 @@ pub const LAYOUT: &[(&str, usize)] = &[
 pub(crate) const SIN_ADDR: usize = 4;
 pub(crate) const SIN6_ADDR: usize = 8;
 pub(crate) const SOCKADDR_IN6_LEN: usize = 32;
+pub(crate) const STRPEEK_LEN: usize = 40;
+pub(crate) const STRPEEK_CONTROL: usize = 0;
+pub(crate) const STRPEEK_DATA: usize = 16;
+pub(crate) const STRPEEK_FLAGS: usize = 32;
 pub(crate) const POLLFD_LEN: usize = 8;
 pub(crate) const POLLFD_EVENTS: usize = 4;
 pub(crate) const POLLFD_REVENTS: usize = 6;

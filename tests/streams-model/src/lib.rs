@@ -1,5 +1,6 @@
 //! A model of the part of the illumos kernel that puts a TAP device under IP: STREAMS, the tuntap driver, the ip and
-//! arp modules, the links below `/dev/udp`, and the interface requests.
+//! arp modules, the links below `/dev/udp`, and the interface requests; and of the part that gives a program an existing
+//! data link: `/dev/net/NAME`, DLPI, bufmod, vnics and their switch.
 //!
 //! It is as strict as the real thing and says so: what would panic a real machine, or take its network away, panics the
 //! model with the reason. It knows nothing of the code it tests.
@@ -44,6 +45,7 @@ pub use call::{Call, Hang, Outcome, Place, Ticket};
 pub use fault::{Fault, Moment, Predicate, Trouble, When};
 pub use host_memory::HostMemory;
 pub use image::{Lifreq, Strbuf, Strioctl};
+pub use kernel::datalink::{DatalinkState, LinkClass, Mac, Offload, Offloads};
 pub use kernel::interface::Family;
 pub use kernel::stream::{Driver, Message, MessageKind, Module, ReadMode};
 pub use kernel::{DEFAULT_MAC, InterfaceState, Kernel, LinkState, Privileges, Service, Snapshot, Traffic};

@@ -11,8 +11,8 @@ use crate::trace::{Record, Suspicion};
 /// One test of a process at a time.
 static TURN: Mutex<()> = Mutex::new(());
 
-/// A booted machine. While it lives, `/dev/tap`, `/dev/tun`, `/dev/udp`, `/dev/udp6` and `/dev/ip` of this process are
-/// the model's; tests that boot one run after each other.
+/// A booted machine. While it lives, `/dev/tap`, `/dev/tun`, `/dev/udp`, `/dev/udp6`, `/dev/ip`, `/dev/vnic*`,
+/// `/dev/simnet*` and all of `/dev/net/` of this process are the model's; tests that boot one run after each other.
 ///
 /// Dropping it passes on a panic of the kernel, and a call that never returned, as a panic of the test.
 #[derive(Debug)]

@@ -44,7 +44,7 @@ impl fmt::Display for Record {
 /// A violation of an invariant that the real machine would bear, or bear with luck.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Suspicion {
-    /// Which invariant: 2 close-on-exec, 5 unlinking, 6 strioctl, 7 order of closing.
+    /// Which invariant: 2 close-on-exec, 5 unlinking, 6 strioctl, 7 order of closing, 8 the use of a data link.
     pub invariant: u8,
     /// The number of the call.
     pub call: usize,

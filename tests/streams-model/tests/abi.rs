@@ -5,11 +5,15 @@ use std::collections::BTreeMap;
 use streams_model::{Errno, abi, image};
 
 const HEADERS: &str = include_str!("../data/illumos-abi.txt");
+/// What the data links need beside it, printed the same way.
+const DATALINK_HEADERS: &str = include_str!("../data/dlpi-abi.txt");
 
 fn printed() -> BTreeMap<&'static str, i64> {
-    let lines = HEADERS.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
+    let lines = DATALINK_HEADERS.lines().chain(HEADERS.lines());
+    let lines = lines.filter(|line| !line.starts_with('#') && !line.starts_with("32:") && !line.is_empty());
     let pairs = lines.filter_map(|line| {
-        let (name, value) = line.rsplit_once(' ')?;
+        let line = line.split(" align ").next()?;
+        let (name, value) = line.rsplit_once([' ', '='])?;
         let number = match value.strip_prefix("0x") {
             Some(digits) => i64::from_str_radix(digits, 16).ok()?,
             None => value.parse().ok()?,
@@ -31,6 +35,8 @@ fn every_constant_is_the_headers() {
         abi::INTERFACE_FLAGS,
         abi::DLPI_PRIMITIVES,
         abi::DLPI_VALUES,
+        abi::DLPI_NOTES,
+        abi::DATALINK_FLAGS,
         abi::SIZES,
     ];
     for (name, value) in tables.concat() {

@@ -1,5 +1,7 @@
 //! The standard library's own calls reach the model, mixed with those that must not.
 
+#[path = "interposition/datalinks.rs"]
+mod datalinks;
 #[path = "support/host.rs"]
 mod host;
 

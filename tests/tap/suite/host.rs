@@ -6,11 +6,12 @@
 use std::io;
 use std::mem::size_of;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
-use std::process::Command;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use tap_plumb::{Backend, Config};
+
+use super::host_side::try_ip;
+pub(crate) use super::host_side::{ip, wait_for_carrier, wait_until};
 
 /// A backend on `tap0`, up and silent.
 pub(crate) fn backend(config: Config) -> Arc<Backend> {
@@ -26,20 +27,13 @@ pub(crate) fn quiet() {
     }
 }
 
-/// Runs `ip` with `arguments` in this thread's namespace.
-pub(crate) fn ip(arguments: &str) -> String {
-    let output = Command::new("ip").args(arguments.split(' ')).output().expect("the command ip");
-    assert!(output.status.success(), "ip {arguments}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8_lossy(&output.stdout).into_owned()
-}
-
-/// Waits until `condition` holds; panics after 5 s.
-pub(crate) fn wait_until(what: &str, condition: impl Fn() -> bool) {
-    let start = Instant::now();
-    while !condition() {
-        assert!(start.elapsed() < Duration::from_secs(5), "waited 5 s for {what}");
-        std::thread::sleep(Duration::from_millis(1));
-    }
+/// Renames an interface while it is up; where the kernel refuses that, it goes down for a moment.
+pub(crate) fn rename(from: &str, to: &str) {
+    let Err(refused) = try_ip(&format!("link set {from} name {to}")) else { return };
+    println!("not tried: a new name while up: {} (Linux 6.2 allows it)", refused.trim());
+    ip(&format!("link set {from} down"));
+    ip(&format!("link set {from} name {to}"));
+    ip(&format!("link set {to} up"));
 }
 
 /// A frame of `len` bytes that no protocol of the host takes, marked with `mark`.

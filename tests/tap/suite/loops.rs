@@ -77,9 +77,12 @@ pub(crate) fn sixty_four_quiet_taps_do_not_wake_anybody() {
             (backend, threads)
         })
         .collect();
-    std::thread::sleep(Duration::from_millis(300));
     let count = || driven.iter().map(|(backend, _)| backend.statistics().receive.wakeups).sum::<u64>();
-    let before = count();
-    std::thread::sleep(Duration::from_secs(2));
-    assert_eq!(count(), before);
+    // On a machine under load the start of 128 threads takes its time. One that wakes up by itself leaves no time quiet.
+    let quiet = || {
+        let before = count();
+        std::thread::sleep(Duration::from_secs(2));
+        count() == before
+    };
+    assert!((0..5).any(|_| quiet()), "{} wake-ups", count());
 }

@@ -2,6 +2,9 @@
 
 #[path = "../../engine/device.rs"]
 mod device;
+#[expect(dead_code, reason = "a part of it is for other tests")]
+#[path = "../../support/host.rs"]
+mod host_side;
 #[path = "../../support/namespace.rs"]
 mod namespace;
 

@@ -24,6 +24,8 @@ use streams_model::{Answer, Call, Driver, Family, Machine, process};
 
 /// The variable that names a file for the record of all calls the model has answered.
 const TRACE: &str = "STREAMS_TRACE";
+/// The variable that describes the data links of the machine, in the words of `Kernel::make_links`.
+const LINKS: &str = "STREAMS_LINKS";
 /// The status of a process that has crashed the model kernel, or left it in a state that no program should.
 const STATUS: c_int = 97;
 /// `sys/sockio.h` and `sys/ioccom.h`: the groups of requests about interfaces, in the second byte.
@@ -47,6 +49,12 @@ fn boot() {
     static BOOTED: Once = Once::new();
     BOOTED.call_once(|| {
         let machine = Box::leak(Box::new(Machine::boot()));
+        if let Ok(links) = env::var(LINKS)
+            && let Err(error) = machine.kernel(|kernel| kernel.make_links(&links))
+        {
+            eprintln!("{LINKS}: {error}");
+            std::process::exit(STATUS);
+        }
         MACHINE.store(machine, Release);
         run_clock(machine);
     });
@@ -89,7 +97,7 @@ fn address<T>(pointer: *const T) -> u64 {
 
 /// Is this a device of the model?
 pub(crate) fn serves(path: &CStr) -> bool {
-    Driver::of_path(path.to_bytes()).is_some()
+    Driver::is_device(path.to_bytes())
 }
 
 /// Is what happens on this descriptor the model's? (Not so on its sockets.)

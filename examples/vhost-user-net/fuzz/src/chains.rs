@@ -1,14 +1,15 @@
 //! Any rings and any descriptors, over a socket pair that stands in for a TAP.
+#![expect(unsafe_code, reason = "guest memory is reached by raw pointers")]
 
 use std::os::unix::net::UnixDatagram;
+use std::sync::Arc;
 
 use tap_plumb::{Backend, Config, Offload};
-use tap_plumb_vhost_user::chain::Memory;
 use tap_plumb_vhost_user::features::Negotiated;
-use tap_plumb_vhost_user::pair::{Pair, SharedMemory};
-use vhost_user_backend::{VringMutex, VringT};
-use virtio_queue::QueueT;
-use vm_memory::{Bytes, GuestAddress, GuestAddressSpace};
+use tap_plumb_vhost_user::memory::Memory;
+use tap_plumb_vhost_user::message::Addresses;
+use tap_plumb_vhost_user::pair::Pair;
+use tap_plumb_vhost_user::vring::Vring;
 
 /// Descriptors a ring.
 const SIZE: u16 = 16;
@@ -27,24 +28,18 @@ pub(crate) fn chains(data: &[u8]) {
     let settings = context[0];
     let (near, host) = UnixDatagram::pair().expect("a socket pair");
     host.set_nonblocking(true).expect("a flag");
-    let pair = pair(near, settings);
     let memory = memory(image);
-    let rings = RINGS.map(|[table, available, used]| ring(&memory, settings, table, available, used));
-    pair.run(&memory, &rings[0], &rings[1]);
+    let pair = pair(near, settings, &memory);
+    pair.turn();
     for turn in context[1..].chunks_exact(3) {
         let header_len = pair.backend.tap().offload().header_len;
         // A full socket is the device's affair.
         let _ = host.send(&vec![turn[2] & 1; header_len + 32 * usize::from(turn[2])]);
-        let before: Vec<_> = rings
-            .iter()
-            .zip(RINGS)
-            .zip(turn)
-            .map(|((ring, at), count)| offer(&memory, ring, at, *count))
-            .collect();
-        pair.run(&memory, &rings[0], &rings[1]);
-        for (ring, [available, used]) in rings.iter().zip(before) {
-            let taken = ring.queue_next_avail().wrapping_sub(available);
-            let back = ring.get_ref().get_queue().next_used().wrapping_sub(used);
+        let before: Vec<_> = (0..2).map(|ring| offer(&memory, &pair, ring, turn[ring])).collect();
+        pair.turn();
+        for (ring, [available, used]) in before.into_iter().enumerate() {
+            let [now, back] = place(&pair, ring);
+            let (taken, back) = (now.wrapping_sub(available), back.wrapping_sub(used));
             assert!(back <= taken, "{back} chains came back of {taken}");
         }
         while host.recv(&mut [0; 16]).is_ok() {}
@@ -54,38 +49,52 @@ pub(crate) fn chains(data: &[u8]) {
     assert_eq!(all.receive.frames_received, all.receive.frames_delivered + all.receive.dropped());
 }
 
-fn pair(near: UnixDatagram, settings: u8) -> Pair {
+fn pair(near: UnixDatagram, settings: u8, memory: &Arc<Memory>) -> Pair {
     let header = if settings & 1 == 0 { Offload::ALL } else { Offload::NONE };
     let config = Config::new().inherited(near.into()).offload(header);
     let pair = Pair::new(Backend::new(config.attach().expect("a socket is a TAP")), false);
     let pair = pair.expect("an event");
-    let bits = [(2, 1 << 15), (4, 1 << 32), (8, 1 << 1 | 1 << 7)];
+    // The second time with what lets a guest ask for offloads.
+    let host = 1 | 1 << 11 | 1 << 12 | 1 << 56;
+    let bits = [(2, 1 << 15), (4, 1 << 32), (8, 1 << 1 | 1 << 7), (32, host)];
     let features = bits.iter().filter(|(bit, _)| settings & bit != 0).fold(0, |all, (_, bit)| all | bit);
     pair.agree(Negotiated::new(features)).expect("a socket agrees to anything");
+    let ring = |[table, available, used]: [u64; 3]| {
+        Vring::at(memory, SIZE, Addresses { table, available, used }, settings & 16 != 0)
+    };
+    pair.set_up(|work| {
+        work.memory = Arc::clone(memory);
+        work.rings = RINGS.map(ring);
+    });
     pair
 }
 
-fn memory(image: &[u8]) -> SharedMemory {
-    let ranges = [(GuestAddress(0), REGION), (GuestAddress(REGION as u64), REGION)];
-    let memory = Memory::from_ranges(&ranges).expect("memory");
-    let image = &image[..image.len().min(REGION)];
-    memory.write_slice(image, GuestAddress(0)).expect("it is there");
-    SharedMemory::new(memory)
+fn memory(image: &[u8]) -> Arc<Memory> {
+    let ranges = [(0, REGION), (REGION as u64, REGION)];
+    let memory = Memory::anonymous(&ranges).expect("memory");
+    write(&memory, 0, &image[..image.len().min(REGION)]);
+    Arc::new(memory)
 }
 
-fn ring(memory: &SharedMemory, settings: u8, table: u64, available: u64, used: u64) -> VringMutex {
-    let ring = VringMutex::new(memory.clone(), SIZE).expect("a ring");
-    ring.set_queue_info(table, available, used).expect("aligned");
-    ring.set_queue_event_idx(settings & 16 != 0);
-    ring.set_queue_ready(true);
-    ring.set_enabled(true);
-    ring
+/// Where the device stands on a ring.
+fn place(pair: &Pair, ring: usize) -> [u16; 2] {
+    pair.set_up(|work| [work.rings[ring].base(), work.rings[ring].next_used()])
 }
 
 /// Offers `count` chains more, which may be more than there can be; says where the device stands.
-fn offer(memory: &SharedMemory, ring: &VringMutex, at: [u64; 3], count: u8) -> [u16; 2] {
-    let available = ring.queue_next_avail();
-    let index = available.wrapping_add(u16::from(count % 20));
-    memory.memory().write_obj(index.to_le(), GuestAddress(at[1] + 2)).expect("it is there");
-    [available, ring.get_ref().get_queue().next_used()]
+fn offer(memory: &Memory, pair: &Pair, ring: usize, count: u8) -> [u16; 2] {
+    let place = place(pair, ring);
+    let index = place[0].wrapping_add(u16::from(count % 20));
+    write(memory, RINGS[ring][1] + 2, &index.to_le_bytes());
+    place
+}
+
+fn write(memory: &Memory, address: u64, bytes: &[u8]) {
+    let mut bytes = bytes.iter();
+    memory.slices(address, bytes.len(), |slice| {
+        for (at, byte) in bytes.by_ref().take(slice.len()).enumerate() {
+            // SAFETY: one byte of the memory, which the caller keeps mapped.
+            unsafe { slice.as_ptr().wrapping_add(at).write_volatile(*byte) };
+        }
+    });
 }

@@ -1,10 +1,12 @@
 //! A guest's side of the rings.
+#![expect(unsafe_code, reason = "guest memory is reached by raw pointers")]
 
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
 
-use tap_plumb_vhost_user::pair::SharedMemory;
-use vhost_user_backend::{VringMutex, VringT};
-use vm_memory::{Bytes, GuestAddress, GuestAddressSpace};
+use tap_plumb_vhost_user::memory::Memory;
+use tap_plumb_vhost_user::message::Addresses;
+use tap_plumb_vhost_user::vring::Vring;
 
 pub(crate) const NEXT: u16 = 1;
 pub(crate) const WRITE: u16 = 2;
@@ -18,7 +20,7 @@ pub(crate) const RING: u64 = 0x8000;
 
 /// One ring as its driver sees it.
 pub(crate) struct Driver {
-    pub(crate) memory: SharedMemory,
+    pub(crate) memory: Arc<Memory>,
     pub(crate) base: u64,
     pub(crate) size: u16,
     event_idx: bool,
@@ -27,8 +29,8 @@ pub(crate) struct Driver {
 }
 
 impl Driver {
-    pub(crate) fn new(memory: &SharedMemory, base: u64, size: u16) -> Self {
-        Self { memory: memory.clone(), base, size, event_idx: false, offered: 0, seen: 0 }
+    pub(crate) fn new(memory: &Arc<Memory>, base: u64, size: u16) -> Self {
+        Self { memory: Arc::clone(memory), base, size, event_idx: false, offered: 0, seen: 0 }
     }
 
     /// Descriptor table, available ring, used ring.
@@ -36,17 +38,11 @@ impl Driver {
         [self.base, self.base + AVAILABLE, self.base + USED]
     }
 
-    /// The ring as the device's library would have set it up.
-    pub(crate) fn vring(&mut self, event_idx: bool) -> VringMutex {
+    /// The ring as a hypervisor would have set it up.
+    pub(crate) fn vring(&mut self, event_idx: bool) -> Vring {
         self.event_idx = event_idx;
-        let vring = VringMutex::new(self.memory.clone(), self.size).unwrap();
         let [table, available, used] = self.addresses();
-        vring.set_queue_info(table, available, used).unwrap();
-        vring.set_queue_size(self.size);
-        vring.set_queue_event_idx(event_idx);
-        vring.set_queue_ready(true);
-        vring.set_enabled(true);
-        vring
+        Vring::at(&self.memory, self.size, Addresses { table, available, used }, event_idx)
     }
 
     /// Writes descriptor `index`.
@@ -78,8 +74,7 @@ impl Driver {
 
     /// Claims that this many chains were offered, ever.
     pub(crate) fn claim(&self, count: u16) {
-        let memory = self.memory.memory();
-        memory.store(count.to_le(), GuestAddress(self.base + AVAILABLE + 2), Ordering::Release).unwrap();
+        self.word(self.base + AVAILABLE + 2).store(count.to_le(), Ordering::Release);
     }
 
     /// Asks for an interrupt once the used index passes `index`; or, without event indices, for none at all with 1 in `flags`.
@@ -95,12 +90,16 @@ impl Driver {
         word(0) == 0 && (!self.event_idx || event == self.offered)
     }
 
+    /// How many chains came back, ever.
+    pub(crate) fn used_index(&self) -> u16 {
+        u16::from_le(self.word(self.base + USED + 2).load(Ordering::Acquire))
+    }
+
     /// The chains that came back since the last look: head and length.
     pub(crate) fn used(&mut self) -> Vec<(u32, u32)> {
-        let memory = self.memory.memory();
-        let index: u16 = memory.load(GuestAddress(self.base + USED + 2), Ordering::Acquire).unwrap();
+        let index = self.used_index();
         let mut used = Vec::new();
-        while self.seen != u16::from_le(index) {
+        while self.seen != index {
             let at = self.base + USED + 4 + 8 * u64::from(self.seen % self.size);
             let bytes = self.read(at, 8);
             let word = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap());
@@ -110,13 +109,37 @@ impl Driver {
         used
     }
 
+    /// A word that the device may access at the same time.
+    pub(crate) fn word(&self, address: u64) -> &AtomicU16 {
+        let place = self.memory.find(address, 2).unwrap().cast();
+        // SAFETY: an aligned word of the memory, which `self` keeps mapped.
+        unsafe { AtomicU16::from_ptr(place) }
+    }
+
     pub(crate) fn write(&self, address: u64, bytes: &[u8]) {
-        self.memory.memory().write_slice(bytes, GuestAddress(address)).unwrap();
+        write(&self.memory, address, bytes);
     }
 
     pub(crate) fn read(&self, address: u64, len: usize) -> Vec<u8> {
-        let mut bytes = vec![0; len];
-        self.memory.memory().read_slice(&mut bytes, GuestAddress(address)).unwrap();
+        let mut bytes = Vec::new();
+        let all = self.memory.slices(address, len, |slice| {
+            // SAFETY: each byte lies in the memory, which `self` keeps mapped.
+            bytes.extend(
+                (0..slice.len()).map(|at| unsafe { slice.as_ptr().wrapping_add(at).read_volatile() }),
+            );
+        });
+        assert!(all, "{len} bytes at {address:#x}");
         bytes
     }
+}
+
+pub(crate) fn write(memory: &Memory, address: u64, bytes: &[u8]) {
+    let mut bytes = bytes.iter();
+    let all = memory.slices(address, bytes.len(), |slice| {
+        for (at, byte) in bytes.by_ref().take(slice.len()).enumerate() {
+            // SAFETY: one byte of the memory, which the caller keeps mapped.
+            unsafe { slice.as_ptr().wrapping_add(at).write_volatile(*byte) };
+        }
+    });
+    assert!(all, "bytes at {address:#x}");
 }

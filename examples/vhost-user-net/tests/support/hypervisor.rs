@@ -13,23 +13,24 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{MemfdFlags, memfd_create};
 use tap_plumb::Offload;
-use tap_plumb_vhost_user::chain::Memory;
-use tap_plumb_vhost_user::features::offered;
-use tap_plumb_vhost_user::pair::{Pair, SharedMemory};
+use tap_plumb_vhost_user::features::{PROTOCOL_FEATURES, offered};
+use tap_plumb_vhost_user::memory::{Description, Memory};
+use tap_plumb_vhost_user::pair::Pair;
 use tap_plumb_vhost_user::revive::Reviver;
-use tap_plumb_vhost_user::server::{ServeError, Service, Socket};
+use tap_plumb_vhost_user::server::Service;
+use tap_plumb_vhost_user::socket::{ServeError, Socket};
 use tap_plumb_vhost_user::stop::Stop;
 use vhost::vhost_user::message::VhostUserProtocolFeatures;
 use vhost::vhost_user::{Frontend, VhostUserFrontend};
 use vhost::{VhostBackend, VhostUserMemoryRegionInfo, VringConfigData};
-use vm_memory::{FileOffset, GuestAddress, GuestMemoryBackend};
 use vmm_sys_util::eventfd::EventFd;
 
 use super::driver::{Driver, RING, WRITE};
 use super::{SIZE, VERSION_1, backend, frame, wire};
 
-pub(crate) const PROTOCOL_FEATURES: u64 = 1 << 30;
 pub(crate) const MEMORY: usize = 0x80000;
+/// Where the hypervisor claims to have the guest's memory.
+pub(crate) const USER: u64 = 0x7000_0000_0000;
 /// Long enough for any machine; what happens at all happens at once.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -81,12 +82,18 @@ pub(crate) struct Ring {
 pub(crate) struct Guest {
     pub(crate) frontend: Frontend,
     pub(crate) rings: Vec<Ring>,
-    pub(crate) memory: SharedMemory,
+    pub(crate) memory: Arc<Memory>,
+    pub(crate) file: File,
 }
 
 impl Guest {
     /// Connects as QEMU 7.2 does, which enables rings before anything is agreed.
     pub(crate) fn connect(host: &Host, enabled: usize) -> Self {
+        Self::connect_with_stream(host, enabled).0
+    }
+
+    /// The same, with the connection for further messages.
+    pub(crate) fn connect_with_stream(host: &Host, enabled: usize) -> (Self, UnixStream) {
         let rings = 2 * host.pairs.len();
         let stream = UnixStream::connect(&host.path).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -103,9 +110,9 @@ impl Guest {
             early.write_all(&words.map(u32::to_le_bytes).concat()).unwrap();
         }
         frontend.set_features(features & (VERSION_1 | PROTOCOL_FEATURES)).unwrap();
-        let memory = share(&frontend);
+        let (memory, file) = share(&frontend);
         let rings = (0..rings).map(|index| ring(&frontend, &memory, index)).collect();
-        Self { frontend, rings, memory }
+        (Self { frontend, rings, memory, file }, early)
     }
 
     pub(crate) fn place(&self, ring: usize) -> u64 {
@@ -114,13 +121,18 @@ impl Guest {
 
     /// Sends a frame by pair `pair`, and has its chain back.
     pub(crate) fn send(&mut self, pair: usize, bytes: &[u8]) {
+        self.offer(pair, bytes);
+        assert_eq!(self.rings[2 * pair + 1].wait(), [(0, 0)]);
+    }
+
+    /// Offers a frame to pair `pair`.
+    pub(crate) fn offer(&mut self, pair: usize, bytes: &[u8]) {
         let place = self.place(2 * pair + 1);
         let ring = &mut self.rings[2 * pair + 1];
         ring.driver.write(place, &[&[0; 12][..], bytes].concat());
         ring.driver.chain(0, &[(place, 12 + bytes.len() as u32)], 0);
         ring.driver.offer(0);
         ring.kick.write(1).unwrap();
-        assert_eq!(ring.wait(), [(0, 0)]);
     }
 
     /// Offers room for a frame to pair `pair`.
@@ -159,33 +171,26 @@ pub(crate) fn readable(fd: &impl AsRawFd) {
 }
 
 /// Shares memory with the device.
-pub(crate) fn share(frontend: &Frontend) -> SharedMemory {
+pub(crate) fn share(frontend: &Frontend) -> (Arc<Memory>, File) {
     let file = File::from(memfd_create("guest", MemfdFlags::CLOEXEC).unwrap());
     file.set_len(MEMORY as u64).unwrap();
-    let number = file.as_raw_fd();
-    let range = (GuestAddress(0), MEMORY, Some(FileOffset::new(file, 0)));
-    let memory = Memory::from_ranges_with_files([range]).unwrap();
+    let description = Description { guest: 0, len: MEMORY as u64, user: USER, offset: 0 };
+    let memory = Memory::map(vec![(description, file.try_clone().unwrap().into())]).unwrap();
     let region = VhostUserMemoryRegionInfo {
         guest_phys_addr: 0,
         memory_size: MEMORY as u64,
-        userspace_addr: host_address(&memory, 0),
+        userspace_addr: USER,
         mmap_offset: 0,
-        mmap_handle: number,
+        mmap_handle: file.as_raw_fd(),
     };
     frontend.set_mem_table(&[region]).unwrap();
-    SharedMemory::new(memory)
+    (Arc::new(memory), file)
 }
 
-pub(crate) fn host_address(memory: &Memory, address: u64) -> u64 {
-    memory.get_host_address(GuestAddress(address)).unwrap() as u64
-}
-
-pub(crate) fn ring(frontend: &Frontend, memory: &SharedMemory, index: usize) -> Ring {
-    use vm_memory::GuestAddressSpace;
+pub(crate) fn ring(frontend: &Frontend, memory: &Arc<Memory>, index: usize) -> Ring {
     let driver = Driver::new(memory, index as u64 * RING, SIZE);
     let (kick, call) = (EventFd::new(0).unwrap(), EventFd::new(0).unwrap());
-    let [desc_table_addr, avail_ring_addr, used_ring_addr] =
-        driver.addresses().map(|address| host_address(&memory.memory(), address));
+    let [desc_table_addr, avail_ring_addr, used_ring_addr] = driver.addresses().map(|address| USER + address);
     let data = VringConfigData {
         queue_max_size: SIZE,
         queue_size: SIZE,

@@ -5,14 +5,13 @@ pub(crate) mod driver;
 pub(crate) mod hypervisor;
 
 use std::os::unix::net::UnixDatagram;
+use std::sync::Arc;
 
 use driver::{Driver, RING};
 use tap_plumb::{Backend, Config, Offload};
-use tap_plumb_vhost_user::chain::Memory;
 use tap_plumb_vhost_user::features::Negotiated;
-use tap_plumb_vhost_user::pair::{Pair, SharedMemory};
-use vhost_user_backend::VringMutex;
-use vm_memory::GuestAddress;
+use tap_plumb_vhost_user::memory::Memory;
+use tap_plumb_vhost_user::pair::{Pair, Turn};
 
 pub(crate) const VERSION_1: u64 = 1 << 32;
 pub(crate) const MERGEABLE: u64 = 1 << 15;
@@ -40,10 +39,9 @@ pub(crate) fn backend(near: UnixDatagram, header_len: usize) -> Backend {
 }
 
 pub(crate) struct Rig {
-    pub(crate) memory: SharedMemory,
+    pub(crate) memory: Arc<Memory>,
     pub(crate) receive: Driver,
     pub(crate) transmit: Driver,
-    pub(crate) rings: [VringMutex; 2],
     pub(crate) pair: Pair,
     pub(crate) host: UnixDatagram,
 }
@@ -54,21 +52,26 @@ impl Rig {
     }
 
     pub(crate) fn with(features: u64, header_len: usize, event_idx: bool) -> Self {
-        let ranges = [(GuestAddress(0), BORDER as usize), (GuestAddress(BORDER), (END - BORDER) as usize)];
-        let memory = SharedMemory::new(Memory::from_ranges(&ranges).unwrap());
+        let ranges = [(0, BORDER as usize), (BORDER, (END - BORDER) as usize)];
+        let memory = Arc::new(Memory::anonymous(&ranges).unwrap());
         let (mut receive, mut transmit) = (Driver::new(&memory, 0, SIZE), Driver::new(&memory, RING, SIZE));
-        let rings = [receive.vring(event_idx), transmit.vring(event_idx)];
         let (near, host) = wire();
         let pair = Pair::new(backend(near, header_len), false).unwrap();
         pair.agree(Negotiated::new(features)).unwrap();
-        let rig = Self { memory, receive, transmit, rings, pair, host };
+        pair.set_up(|work| {
+            work.memory = Arc::clone(&memory);
+            work.rings = [receive.vring(event_idx), transmit.vring(event_idx)];
+        });
+        let rig = Self { memory, receive, transmit, pair, host };
         // The first turn finds that the guest is there now.
         rig.run();
         rig
     }
 
-    pub(crate) fn run(&self) {
-        assert!(!self.pair.run(&self.memory, &self.rings[0], &self.rings[1]), "the wire is not gone");
+    pub(crate) fn run(&self) -> Turn {
+        let turn = self.pair.turn();
+        assert!(!turn.gone, "the wire is not gone");
+        turn
     }
 
     /// What the host got, if anything.

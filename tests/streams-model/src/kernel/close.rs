@@ -32,6 +32,9 @@ impl Kernel {
         if self.stream(id)?.driver.is_tuntap() {
             self.close_tuntap(id);
         }
+        if self.stream(id)?.driver.is_datalink() {
+            self.close_datalink(id);
+        }
         self.streams.remove(&id);
         Ok(())
     }
@@ -68,6 +71,8 @@ impl Kernel {
             }
             Module::StuckIp => return Err(lost_answer(false, None)),
             Module::Dummy => {}
+            // What it held back is lost.
+            Module::Bufmod => drop(self.stream_mut(id)?.bufmods.remove(0)),
         }
         Ok(())
     }

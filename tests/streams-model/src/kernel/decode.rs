@@ -24,6 +24,10 @@ impl Kernel {
             Call::Dup { fd, close_on_exec, place } if self.taken(place).is_some() => {
                 dup3_line(fd, place, close_on_exec)
             }
+            Call::Putmsg { fd, flags, .. } => match self.primitive_in(memory, call) {
+                Some(primitive) => primitive_line(fd, primitive, flags),
+                None => line(memory, call),
+            },
             _ => line(memory, call),
         };
         // What the record of a call says that panics the machine.
@@ -31,6 +35,12 @@ impl Kernel {
             Outcome::Hang(Hang { interruptible: false, reason: "the machine panicked", ticket: None });
         Record { number: self.calls + 1, operation, subject, fd, arguments, outcome, injected: false }
     }
+}
+
+/// A primitive to the driver of a data link.
+fn primitive_line(fd: i32, primitive: u32, flags: i32) -> Line {
+    let (name, flags) = Kernel::primitive_words(primitive, flags);
+    Line("putmsg".to_owned(), Some(name.clone()), Some(fd), format!("{fd}, {name}, {flags}"))
 }
 
 /// A duplicate onto a descriptor that is open.

@@ -3,6 +3,7 @@
 use crate::abi::{self, Errno};
 use crate::call::Sys;
 use crate::kernel::Kernel;
+use crate::kernel::datalink::is_datalink;
 use crate::kernel::files::Place;
 use crate::kernel::interface::Family;
 use crate::kernel::stream::{Driver, Stream, StreamId};
@@ -17,6 +18,9 @@ const SETTABLE: i32 = !0x3;
 impl Kernel {
     pub(super) fn open(&mut self, memory: &dyn Memory, path: u64, flags: i32, place: Place) -> Sys {
         let path = copy_in_string(memory, path, PATH_LIMIT)?;
+        if is_datalink(&path) {
+            return self.open_link(&path, flags, place);
+        }
         let driver = Driver::of_path(&path).ok_or(Errno::ENOENT)?;
         if self.settings.missing.contains(&driver) {
             return Err(Errno::ENOENT.into());
@@ -36,6 +40,18 @@ impl Kernel {
         self.check_descriptor_limit()?;
         let stream = self.add_stream(driver);
         Ok(i64::from(self.files.install(stream, flags, place)))
+    }
+
+    fn open_link(&mut self, path: &[u8], flags: i32, place: Place) -> Sys {
+        let datalink = self.open_datalink(path)?;
+        let driver = Driver::of_class(datalink.class());
+        if self.settings.missing.contains(&driver) {
+            return Err(Errno::ENOENT.into());
+        }
+        self.check_descriptor_limit()?;
+        let id = self.add_stream(driver);
+        self.stream_mut(id)?.datalink = Some(Box::new(datalink));
+        Ok(i64::from(self.files.install(id, flags, place)))
     }
 
     pub(super) fn add_stream(&mut self, driver: Driver) -> StreamId {

@@ -37,6 +37,8 @@ impl Kernel {
         let id = self.data_stream_of(fd)?;
         let nonblocking = self.is_nonblocking(fd)?;
         let room = total(slices)?;
+        self.watch_reading(id);
+        let now = self.timers.now();
         let stream = self.stream_mut(id)?;
         if let Some(errno) = stream.error {
             return Err(errno.into());
@@ -44,7 +46,9 @@ impl Kernel {
         if room == 0 {
             return Ok(0);
         }
-        match stream.read(room)? {
+        let got = stream.read(room);
+        stream.pass_waiting(now);
+        match got? {
             Some(bytes) => {
                 scatter(memory, slices, &bytes)?;
                 Ok(bytes.len() as i64)
@@ -64,6 +68,13 @@ impl Kernel {
             return Err(Errno::EIO.into());
         }
         stream.check_write(length)?;
+        if stream.driver.is_datalink() {
+            for &(address, length) in slices {
+                bytes.extend(copy_in_vec(memory, address, length)?);
+            }
+            let nonblocking = self.is_nonblocking(fd)?;
+            return self.write_datalink(id, &bytes, nonblocking);
+        }
         // Where nothing lies that takes data, none is copied in: only the tap driver limits the length.
         let taken = if stream.writes_to_tuntap() { slices } else { &[] };
         for &(address, length) in taken {
@@ -76,7 +87,9 @@ impl Kernel {
     /// One data message from the user down the stream. Nothing tells the writer whether anybody takes it.
     pub(super) fn send_data(&mut self, id: StreamId, bytes: &[u8]) {
         let Ok(stream) = self.stream(id) else { return };
-        if stream.writes_to_tuntap() && stream.dl.control {
+        if stream.driver.is_datalink() {
+            self.data_down(id, bytes);
+        } else if stream.writes_to_tuntap() && stream.dl.control {
             self.frame_from_user(id, bytes);
         } else {
             self.traffic.dropped_writes += 1;

@@ -65,6 +65,10 @@ impl Kernel {
         if !known {
             return Err(Errno::EINVAL.into());
         }
+        // Looked at before the request itself: who may change nothing is not told which names there are.
+        if !is_question(request) {
+            self.require_ip_config()?;
+        }
         let mut lifreq = Self::take_lifreq(memory, carrier)?;
         if request == abi::SIOCSLIFNAME {
             return Err(Errno::ENXIO.into());
@@ -73,7 +77,6 @@ impl Kernel {
         if self.answer(request, interface, unit, &mut lifreq)? {
             return Ok(Self::give_lifreq(memory, carrier, &lifreq)?);
         }
-        self.require_ip_config()?;
         match self.change(request, interface, unit, &mut lifreq)? {
             true => Ok(Self::give_lifreq(memory, carrier, &lifreq)?),
             false => Ok(Reply::value(0)),
@@ -172,4 +175,18 @@ impl Kernel {
 /// The broadcast address of a unit's subnet.
 pub(super) fn broadcast_of(unit: &Unit) -> Vec<u8> {
     unit.address.iter().zip(&unit.mask).map(|(address, mask)| address | !mask).collect()
+}
+
+/// Whether a request only asks: it needs no privilege.
+fn is_question(request: u32) -> bool {
+    matches!(
+        request,
+        abi::SIOCGLIFFLAGS
+            | abi::SIOCGLIFMUXID
+            | abi::SIOCGLIFADDR
+            | abi::SIOCGLIFBRDADDR
+            | abi::SIOCGLIFNETMASK
+            | abi::SIOCGLIFMTU
+            | abi::SIOCGLIFINDEX
+    )
 }

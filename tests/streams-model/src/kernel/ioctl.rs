@@ -64,10 +64,11 @@ impl Kernel {
             abi::I_PUNLINK => self.unlink(id, argument as i32, true),
             abi::I_SRDOPT => self.set_read_options(id, argument),
             abi::I_GRDOPT => self.get_read_options(memory, id, argument),
+            abi::I_PEEK => self.peek(memory, id, argument),
             abi::I_NREAD => self.next_length(memory, id, argument),
             abi::FIONREAD => self.queued_length(memory, id, argument),
             abi::I_FLUSH => self.flush(id, argument),
-            abi::I_CANPUT => Ok(1),
+            abi::I_CANPUT => Ok(i64::from(!self.is_stopped(id))),
             abi::FIONBIO => self.set_nonblocking(memory, fd, argument),
             _ => self.transparent_ioctl(memory, id, request, argument),
         }
@@ -119,6 +120,7 @@ impl Kernel {
         }
         let driver = self.stream(id)?.driver;
         match driver {
+            Driver::Vnic | Driver::Nic => self.datalink_ioctl(memory, id, request, &carrier),
             Driver::Tap | Driver::Tun => {
                 let argument = match carrier {
                     Carrier::Transparent(value) => Argument::Value(value),

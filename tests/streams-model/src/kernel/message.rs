@@ -27,6 +27,8 @@ impl Kernel {
         if wanted != 0 && wanted != RS_HIPRI {
             return Err(Errno::EINVAL.into());
         }
+        self.watch_reading(id);
+        let now = self.timers.now();
         let stream = self.stream_mut(id)?;
         if let Some(errno) = stream.error {
             return Err(errno.into());
@@ -44,6 +46,7 @@ impl Kernel {
         let mut more = 0;
         more |= if rest_control.is_some() { MORECTL } else { 0 };
         more |= if rest_data.is_some() { MOREDATA } else { 0 };
+        stream.pass_waiting(now);
         if more != 0 {
             let kind = if rest_control.is_some() { kind } else { MessageKind::Data };
             stream.put_back(Message { kind, control: rest_control, data: rest_data });
@@ -80,6 +83,9 @@ impl Kernel {
         } else if let Some(errno) = stream.error {
             return Err(errno.into());
         }
+        if flags != RS_HIPRI && (control.is_some() || data.is_some()) && self.is_stopped(id) {
+            return Err(if self.is_nonblocking(fd)? { Errno::EAGAIN.into() } else { Stop::Block });
+        }
         let control = control.map(|part| part.bytes(memory)).transpose()?;
         let data = data.map(|part| part.bytes(memory)).transpose()?;
         match (control, data) {
@@ -97,7 +103,9 @@ impl Kernel {
 
     fn send_protocol(&mut self, id: StreamId, control: &[u8], data: Option<Vec<u8>>) {
         let Ok(stream) = self.stream(id) else { return };
-        if stream.writes_to_tuntap() {
+        if stream.driver.is_datalink() {
+            self.request_down(id, control, data);
+        } else if stream.writes_to_tuntap() {
             self.dlpi(id, control, data);
         } else if matches!(stream.driver, Driver::Udp | Driver::Udp6) {
             self.transport(id, control, data);

@@ -7,6 +7,7 @@ pub(crate) mod stream;
 mod arp;
 mod bringup;
 mod close;
+pub(crate) mod datalink;
 mod decode;
 mod deliver;
 mod descriptors;
@@ -42,6 +43,7 @@ use crate::abi::Errno;
 use crate::call::{Call, Outcome, Sys};
 use crate::fault::{Deeds, Fault, Moment, Plan, Trouble, When};
 use crate::image::Lifreq;
+use crate::kernel::datalink::Datalinks;
 use crate::kernel::files::Files;
 use crate::kernel::interface::{Interface, InterfaceId};
 use crate::kernel::links::Links;
@@ -81,6 +83,7 @@ pub struct Kernel {
     deeds: Deeds,
     dead: bool,
     watch: Watch,
+    datalinks: Datalinks,
 }
 
 impl Kernel {
@@ -96,6 +99,9 @@ impl Kernel {
     pub fn call(&mut self, memory: &mut dyn Memory, call: Call) -> Outcome {
         let mut record = self.decode(memory, &call);
         let disturbed = self.plan.would_strike(&record) || self.deeds.any_due(&record);
+        if self.would_block(&call) {
+            self.serve_before_waiting();
+        }
         if self.would_block(&call) && !disturbed {
             return Outcome::WouldBlock;
         }
@@ -221,6 +227,9 @@ impl Kernel {
                 lifreq.set_number(number);
             }),
             Trouble::Events(events) => self.answer_poll(memory, call, events).into(),
+            Trouble::Refuse { .. } | Trouble::NoAnswer | Trouble::Reply(_) => {
+                self.answer_wrongly(memory, call, trouble).into()
+            }
         }
     }
 

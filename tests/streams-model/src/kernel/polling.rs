@@ -39,6 +39,7 @@ impl Kernel {
 
     /// One look at every descriptor of a `pollfd` array; never sleeps.
     pub(super) fn poll(&mut self, memory: &mut dyn Memory, fds: u64, count: u64) -> Sys {
+        self.serve_before_waiting();
         let mut ready = 0;
         for at in entries(fds, count)? {
             let entry = copy_in_vec(memory, at, POLLFD_LEN)?;
@@ -70,9 +71,16 @@ impl Kernel {
         let fd = match *call {
             Call::Read { length: 0, .. } => return false,
             Call::Read { fd, .. } | Call::Readv { fd, .. } | Call::Getmsg { fd, .. } => fd,
+            Call::Write { fd, .. } | Call::Writev { fd, .. } | Call::Putmsg { fd, flags: 0, .. } => {
+                return self.waits_to_write(fd).unwrap_or(false);
+            }
             _ => return false,
         };
         self.sleeps_on(fd).unwrap_or(false)
+    }
+
+    fn waits_to_write(&self, fd: i32) -> Result<bool, Errno> {
+        Ok(self.is_stopped(self.stream_of(fd)?) && !self.is_nonblocking(fd)?)
     }
 
     fn sleeps_on(&self, fd: i32) -> Result<bool, Errno> {

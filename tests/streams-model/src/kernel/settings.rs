@@ -48,6 +48,8 @@ pub(super) struct Settings {
     pub(super) mac: [u8; 6],
     pub(super) muxid_all_allowed: bool,
     pub(super) transparent_arp_allowed: bool,
+    pub(super) datalink_hazards_allowed: bool,
+    pub(super) zone: u32,
 }
 
 impl Default for Settings {
@@ -60,6 +62,8 @@ impl Default for Settings {
             mac: DEFAULT_MAC,
             muxid_all_allowed: false,
             transparent_arp_allowed: false,
+            datalink_hazards_allowed: false,
+            zone: 0,
         }
     }
 }
@@ -99,6 +103,11 @@ impl Kernel {
     /// On a real machine it reads beyond an 8-byte block, so the answer is an accident.
     pub fn allow_transparent_arp_name(&mut self) {
         self.settings.transparent_arp_allowed = true;
+    }
+
+    /// Puts the process into a zone, or with 0 into the global one.
+    pub fn set_zone(&mut self, zone: u32) {
+        self.settings.zone = zone;
     }
 
     pub(super) fn require_ip_config(&self) -> Result<(), Errno> {

@@ -106,6 +106,7 @@ impl Kernel {
 
     /// The driver serves everything queued in it, and whoever waited goes on.
     pub fn serve(&mut self) {
+        self.serve_datalinks();
         for stream in std::mem::take(&mut self.sleepers.unserved) {
             self.unbind_now(stream);
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::abi::{IFF_UP, O_NONBLOCK};
 use crate::kernel::Kernel;
+use crate::kernel::datalink::DatalinkState;
 use crate::kernel::interface::{Family, Wedge};
 use crate::kernel::stream::{Driver, ReadMode};
 
@@ -22,6 +23,8 @@ pub struct Snapshot {
     pub streams: usize,
     /// How many of each module are pushed somewhere.
     pub modules: BTreeMap<&'static str, usize>,
+    /// Data links, in the order they were made.
+    pub datalinks: Vec<DatalinkState>,
 }
 
 /// One link.
@@ -82,6 +85,7 @@ impl Kernel {
             ppas: self.ppas.taken(),
             streams: self.streams.len(),
             modules,
+            datalinks: self.datalink_states(),
         }
     }
 

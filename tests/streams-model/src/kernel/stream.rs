@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::abi::{self, Errno};
+use crate::kernel::datalink::{Bufmod, DatalinkStream, LinkClass, is_datalink};
 use crate::kernel::interface::{Family, InterfaceId};
 
 /// A stream's number inside the model.
@@ -24,6 +25,10 @@ pub enum Driver {
     Udp6,
     /// `/dev/ip`
     Ip,
+    /// The driver of a vnic or an etherstub.
+    Vnic,
+    /// The driver of a NIC.
+    Nic,
     /// A datagram socket; no stream, but it takes the interface requests.
     Socket(Family),
 }
@@ -41,6 +46,15 @@ impl Driver {
         }
     }
 
+    /// Whether a path is a device of the model, whatever an open of it gives.
+    pub fn is_device(path: &[u8]) -> bool {
+        Self::of_path(path).is_some() || is_datalink(path)
+    }
+
+    pub(crate) fn of_class(class: LinkClass) -> Self {
+        if class == LinkClass::Nic { Self::Nic } else { Self::Vnic }
+    }
+
     /// The name `I_LIST` and `I_LOOK` give.
     pub fn name(self) -> &'static str {
         match self {
@@ -49,6 +63,8 @@ impl Driver {
             Self::Udp => "udp",
             Self::Udp6 => "udp6",
             Self::Ip => "ip",
+            Self::Vnic => "vnic",
+            Self::Nic => "simnet",
             Self::Socket(_) => "socket",
         }
     }
@@ -59,7 +75,7 @@ impl Driver {
             Self::Udp | Self::Ip => Some(Family::V4),
             Self::Udp6 => Some(Family::V6),
             Self::Socket(family) => Some(family),
-            Self::Tap | Self::Tun => None,
+            Self::Tap | Self::Tun | Self::Vnic | Self::Nic => None,
         }
     }
 
@@ -71,6 +87,11 @@ impl Driver {
     /// Whether it is one of the two builds of the tuntap driver.
     pub(crate) fn is_tuntap(self) -> bool {
         matches!(self, Self::Tap | Self::Tun)
+    }
+
+    /// Whether it is the driver of data links.
+    pub(crate) fn is_datalink(self) -> bool {
+        matches!(self, Self::Vnic | Self::Nic)
     }
 }
 
@@ -85,6 +106,8 @@ pub enum Module {
     Arp,
     /// What "arp" gives above ip or udp: passes everything through.
     Dummy,
+    /// bufmod: gathers what comes up.
+    Bufmod,
 }
 
 impl Module {
@@ -94,6 +117,7 @@ impl Module {
             Self::Ip | Self::StuckIp => "ip",
             Self::Arp => "arp",
             Self::Dummy => "dummymod",
+            Self::Bufmod => "bufmod",
         }
     }
 }
@@ -201,6 +225,10 @@ pub(crate) struct Stream {
     pub(crate) arp_ppa: u32,
     /// UDP port a TPI bind gave.
     pub(crate) port: Option<u16>,
+    /// What a data link's driver keeps.
+    pub(crate) datalink: Option<Box<DatalinkStream>>,
+    /// What each bufmod keeps, top first.
+    pub(crate) bufmods: Vec<Bufmod>,
 }
 
 impl Stream {
@@ -229,6 +257,8 @@ impl Stream {
             arp_named: false,
             arp_ppa: 0,
             port: None,
+            datalink: None,
+            bufmods: Vec::new(),
         }
     }
 
@@ -247,7 +277,12 @@ impl Stream {
         self.queued < self.high_water
     }
 
+    /// Queues a message. There is room for one of high priority: a second one is thrown away.
     pub(crate) fn put(&mut self, message: Message) {
+        let urgent = |message: &Message| message.kind == MessageKind::PcProto;
+        if self.datalink.is_some() && urgent(&message) && self.queue.front().is_some_and(urgent) {
+            return;
+        }
         self.queued += message.len();
         if message.kind == MessageKind::PcProto {
             let at = self.queue.iter().take_while(|queued| queued.kind == MessageKind::PcProto).count();
@@ -272,6 +307,7 @@ impl Stream {
     pub(crate) fn flush_read(&mut self) {
         self.queue.clear();
         self.queued = 0;
+        self.flush_bufmods();
     }
 
     /// What `poll(2)` answers for the events asked.
@@ -287,7 +323,9 @@ impl Stream {
             Some(_) => abi::POLLIN | abi::POLLRDNORM,
             None => 0,
         };
-        let rest = if self.hung_up { abi::POLLHUP } else { abi::POLLOUT & events };
+        let stopped = self.datalink.as_deref().is_some_and(DatalinkStream::is_stopped);
+        let writable = if stopped { 0 } else { abi::POLLOUT & events };
+        let rest = if self.hung_up { abi::POLLHUP } else { writable };
         (readable & events) | rest
     }
 }

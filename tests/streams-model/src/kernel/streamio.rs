@@ -4,6 +4,7 @@ use crate::abi::{self, Errno, FMNAMESZ};
 use crate::call::{Hang, Stop, Sys};
 use crate::image::{Bytes, STR_LIST_LEN, STR_MLIST_LEN, put};
 use crate::kernel::Kernel;
+use crate::kernel::datalink::Bufmod;
 use crate::kernel::sleep::Sleeper;
 use crate::kernel::stream::{MessageKind, Module, ProtoMode, ReadMode, StreamId};
 use crate::memory::{Memory, copy_in_string, copy_in_vec};
@@ -23,13 +24,20 @@ impl Kernel {
             Some(top) => top.name() == "ip",
         };
         let module = match name.as_slice() {
+            b"bufmod" if stream.driver.is_datalink() => Module::Bufmod,
+            // IP on a link is not modelled.
+            _ if stream.driver.is_datalink() => return Err(Errno::EINVAL.into()),
             b"ip" => Module::Ip,
             b"arp" if above_ip => Module::Dummy,
             b"arp" => Module::Arp,
             _ => return Err(Errno::EINVAL.into()),
         };
-        if module == Module::Dummy {
-            self.stream_mut(id)?.modules.insert(0, module);
+        if matches!(module, Module::Dummy | Module::Bufmod) {
+            let stream = self.stream_mut(id)?;
+            stream.modules.insert(0, module);
+            if module == Module::Bufmod {
+                stream.bufmods.insert(0, Bufmod::new());
+            }
             return Ok(0);
         }
         self.require_raw_access()?;
@@ -73,7 +81,7 @@ impl Kernel {
 
     pub(super) fn find(&mut self, memory: &dyn Memory, id: StreamId, argument: u64) -> Sys {
         let name = Self::module_name(memory, argument)?;
-        if !matches!(name.as_slice(), b"ip" | b"arp" | b"dummymod") {
+        if !matches!(name.as_slice(), b"ip" | b"arp" | b"dummymod" | b"bufmod") {
             return Err(Errno::EINVAL.into());
         }
         let present = self.stream(id)?.modules.iter().any(|module| module.name().as_bytes() == name);
@@ -168,6 +176,9 @@ impl Kernel {
         }
         if what & abi::FLUSHR != 0 {
             self.stream_mut(id)?.flush_read();
+        }
+        if what & abi::FLUSHW != 0 {
+            self.flush_write(id);
         }
         Ok(0)
     }

@@ -65,6 +65,15 @@ impl Timers {
         self.due.retain(|_, (owner, event)| *owner != interface || event.unit() != Some(unit));
     }
 
+    fn next_at(&self) -> Option<u64> {
+        self.due.first_key_value().map(|((at, _), _)| *at)
+    }
+
+    /// Moves the clock, never back.
+    pub(super) fn reach(&mut self, at: u64) {
+        self.now = self.now.max(at);
+    }
+
     fn next_until(&mut self, end: u64) -> Option<(InterfaceId, Event)> {
         let entry = self.due.first_entry().filter(|entry| entry.key().0 <= end)?;
         let ((at, _), event) = entry.remove_entry();
@@ -78,7 +87,9 @@ impl Kernel {
     pub fn advance(&mut self, duration: Duration) {
         self.serve();
         let end = self.timers.now + u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-        while let Some((interface, event)) = self.timers.next_until(end) {
+        loop {
+            self.advance_datalinks(self.timers.next_at().unwrap_or(end).min(end));
+            let Some((interface, event)) = self.timers.next_until(end) else { break };
             self.happen(interface, event);
         }
         self.timers.now = end;

@@ -79,7 +79,7 @@ impl Process {
 
     /// Whether a path is one of the model's devices.
     pub fn serves(&self, path: &[u8]) -> bool {
-        self.is_booted() && Driver::of_path(path).is_some()
+        self.is_booted() && Driver::is_device(path)
     }
 
     /// Whether a descriptor of the model is a stream, not one of its sockets.
@@ -260,7 +260,7 @@ impl Running {
     }
 
     /// Lets the kernel work; its panic is kept, and nothing works afterwards.
-    fn guarded<R>(&mut self, work: impl FnOnce(&mut Kernel) -> R) -> Option<R> {
+    pub(crate) fn guarded<R>(&mut self, work: impl FnOnce(&mut Kernel) -> R) -> Option<R> {
         if self.failure.is_some() {
             return None;
         }

@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use crate::abi::{POLLIN, POLLPRI, POLLRDNORM};
+use crate::abi::{POLLIN, POLLOUT, POLLPRI, POLLRDNORM};
 use crate::call::Call;
-use crate::process::{Answer, Process, host};
+use crate::kernel::Kernel;
+use crate::process::{Answer, Process, Running, host};
 
 /// How long to sleep where a stream is readable in a way its poller did not ask for: the host would not wake again.
 const SHORT_SLEEP: Duration = Duration::from_millis(5);
@@ -40,10 +41,16 @@ impl Process {
         let (mut model, _) = self.split(fds);
         let call = poll_call(&mut model);
         let ready = self.with(|running| {
-            let event = |entry: &libc::pollfd| {
+            let event = |running: &Running, entry: &libc::pollfd| {
                 entry.fd >= 0 && running.kernel.poll_events(entry.fd, entry.events) != 0
             };
-            running.failure.is_some() || model.iter().any(event) || running.fault_is_due(call)
+            // The caller waits: what it asked of a link's driver is served by then.
+            if !model.iter().any(|entry| event(running, entry)) {
+                running.guarded(Kernel::serve_before_waiting);
+            }
+            running.failure.is_some()
+                || model.iter().any(|entry| event(running, entry))
+                || running.fault_is_due(call)
         });
         ready.unwrap_or(true)
     }
@@ -55,8 +62,10 @@ impl Process {
             if self.owns(entry.fd) {
                 let says_something =
                     self.with(|running| running.kernel.poll_events(entry.fd, POLLIN | POLLPRI | POLLRDNORM));
-                entry.events = POLLIN;
-                if says_something != Some(0) {
+                let events = std::mem::replace(&mut entry.events, POLLIN);
+                // Nothing on the host tells when flow control ends.
+                let waits_to_write = events & POLLOUT != 0;
+                if says_something != Some(0) || waits_to_write {
                     entry.fd = -1;
                 }
             }
@@ -90,7 +99,7 @@ impl Process {
     }
 }
 
-impl super::Running {
+impl Running {
     fn fault_is_due(&self, call: Call) -> bool {
         self.kernel.fault_is_due(&super::host_memory(), &call)
     }

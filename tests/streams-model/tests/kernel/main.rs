@@ -6,6 +6,7 @@ mod caller;
 mod guest;
 
 mod closing;
+mod datalinks;
 mod detection;
 mod dlpi;
 mod driver;

@@ -45,6 +45,8 @@ fn without_ip_configuration_only_questions_are_answered() {
     request.set_address(AF_INET as u16, &crate::HOST);
     for setter in [abi::SIOCSLIFMUXID, abi::SIOCSLIFFLAGS, abi::SIOCSLIFADDR, abi::SIOCSLIFMTU] {
         assert_eq!(caller.lif(plumbed.mux, setter, &request).0, refused, "{setter:#x}");
+        let unknown = caller.lif(plumbed.mux, setter, &lifreq("tap7", 0, 0)).0;
+        assert_eq!(unknown, refused, "{setter:#x}: the privilege is looked at before the name");
     }
     for getter in [abi::SIOCGLIFFLAGS, abi::SIOCGLIFMUXID, abi::SIOCGLIFMTU, abi::SIOCGLIFADDR] {
         assert_eq!(caller.lif(plumbed.mux, getter, &request).0, done(0), "{getter:#x}");

@@ -37,7 +37,7 @@ impl Replay {
     }
 
     fn read_line(&mut self, line: &Line) -> Checked {
-        let (outcome, bytes) = self.caller.read(line.fd(0), line.last_number() as usize);
+        let (outcome, bytes) = self.caller.read(line.fd(0), line.bounded(line.last_number() as usize));
         let done = matches!(outcome, Outcome::Done(_));
         self.compare(line, outcome)?;
         let (noted, cut) = line.noted_bytes();
@@ -79,7 +79,7 @@ impl Replay {
         let target = words.next_back().and_then(|word| word.split_once(':'));
         let (address, port) = target.ok_or("no target")?;
         let address: Ipv4Addr = address.parse().map_err(|_| "no address")?;
-        let data: Vec<u8> = (0..length).map(|index| index as u8).collect();
+        let data: Vec<u8> = (0..line.bounded(length)).map(|index| index as u8).collect();
         let control = transport(&[UNITDATA, 16, 20, 0, 0], address.octets(), port.parse().unwrap_or(0));
         let outcome = self.caller.putmsg(line.fd(0), Some(&control), Some(&data));
         self.compare(line, outcome)
@@ -89,7 +89,7 @@ impl Replay {
 impl Line {
     /// The number in "fd4, 42 bytes".
     fn last_length(&self) -> usize {
-        self.last_number() as usize
+        self.bounded(self.last_number() as usize)
     }
 }
 

@@ -82,7 +82,7 @@ impl Replay {
         let asked = naming_request(line);
         let length = line.argument_number("ic_len").unwrap_or(0) as i32;
         let mut data = asked.0.to_vec();
-        data.resize(data.len().max(length as usize), 0);
+        data.resize(data.len().max(line.bounded(length as usize)), 0);
         let (outcome, length, data) = self.caller.str_ioctl(line.fd(0), abi::SIOCSLIFNAME, length, &data);
         self.lifreq = Lifreq::from_bytes(&data);
         self.compare(line, outcome)?;

@@ -3,6 +3,9 @@
 use serde_json::Value;
 use streams_model::{Errno, Outcome};
 
+/// The largest length or count a line may tell.
+const LARGEST: usize = 1 << 26;
+
 /// One observed call.
 #[derive(Clone, Debug)]
 pub(crate) struct Line {
@@ -25,19 +28,27 @@ pub(crate) enum Verdict {
 }
 
 impl Line {
-    pub(crate) fn parse(number: usize, text: &str) -> Self {
-        let value: Value = serde_json::from_str(text).expect("the record is well-formed");
-        let field = |name: &str| value[name].as_str().unwrap_or_default().to_owned();
-        Self {
+    /// Takes a line apart.
+    ///
+    /// # Errors
+    /// In words, when it is no line of a record.
+    pub(crate) fn parse(number: usize, text: &str) -> Result<Self, String> {
+        let value: Value =
+            serde_json::from_str(text).map_err(|error| format!("line {number} is no JSON: {error}"))?;
+        let field = |name: &str| match &value[name] {
+            Value::String(text) => Ok(text.clone()),
+            _ => Err(format!("line {number} has no text \"{name}\"")),
+        };
+        Ok(Self {
             number,
-            case: field("case"),
-            step: field("step"),
-            call: field("call"),
-            args: field("args"),
+            case: field("case")?,
+            step: field("step")?,
+            call: field("call")?,
+            args: field("args")?,
             ret: value["ret"].as_i64(),
             errno: value["errno"].as_str().map(ToOwned::to_owned),
-            note: field("note"),
-        }
+            note: field("note")?,
+        })
     }
 
     /// The nth descriptor in the arguments.
@@ -50,6 +61,12 @@ impl Line {
             .flatten()
             .nth(nth)
             .unwrap_or_else(|| panic!("line {}: no descriptor {nth} in {:?}", self.number, self.args))
+    }
+
+    /// A length or count that the replay can make.
+    pub(crate) fn bounded(&self, number: usize) -> usize {
+        assert!(number <= LARGEST, "line {}: {number} is more than any record has", self.number);
+        number
     }
 
     /// The value behind "key=" in the arguments, up to the next key.

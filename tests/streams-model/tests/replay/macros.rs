@@ -216,6 +216,7 @@ impl Replay {
 impl Line {
     /// The number the arguments begin with: milliseconds.
     fn first_number(&self) -> u64 {
-        self.args.split(' ').next().and_then(|word| word.parse().ok()).unwrap_or(0)
+        let number: u64 = self.args.split(' ').next().and_then(|word| word.parse().ok()).unwrap_or(0);
+        self.bounded(usize::try_from(number).unwrap_or(usize::MAX)) as u64
     }
 }

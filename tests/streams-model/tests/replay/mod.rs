@@ -2,11 +2,13 @@
 
 mod calls;
 mod data;
+mod datalink;
 mod hidden;
 mod interfaces;
 pub(crate) mod line;
 mod macros;
 mod rounds;
+pub(crate) mod run;
 mod threads;
 
 use std::collections::BTreeMap;

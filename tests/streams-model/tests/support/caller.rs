@@ -100,24 +100,66 @@ impl Caller {
         self.kernel.call(&mut arena, Call::Write { fd, buffer, length: bytes.len() as u64 })
     }
 
-    pub(crate) fn getmsg(&mut self, fd: i32, control_room: i32, data_room: i32) -> Got {
+    pub(crate) fn readv(&mut self, fd: i32, rooms: &[usize]) -> (Outcome, Vec<u8>) {
         let mut arena = Arena::new();
-        let buffers = [control_room, data_room].map(|room| arena.put(&vec![0; room.max(0) as usize]));
-        let image = |maxlen, buf| Strbuf { maxlen, len: 0, buf }.image();
-        let control = arena.put(&image(control_room, buffers[0]));
-        let data = arena.put(&image(data_room, buffers[1]));
-        let flags = arena.put(&[0; 4]);
+        let buffers: Vec<_> = rooms.iter().map(|room| (arena.put(&vec![0; *room]), *room)).collect();
+        let image: Vec<u8> = buffers.iter().flat_map(|(at, room)| iovec(*at, *room)).collect();
+        let vector = arena.put(&image);
+        let outcome = self.kernel.call(&mut arena, Call::Readv { fd, vector, count: rooms.len() as i32 });
+        let mut bytes: Vec<u8> =
+            buffers.iter().flat_map(|(at, room)| arena.get(*at, *room).to_vec()).collect();
+        bytes.truncate(outcome.result().unwrap_or(0) as usize);
+        (outcome, bytes)
+    }
+
+    pub(crate) fn writev(&mut self, fd: i32, pieces: &[&[u8]]) -> Outcome {
+        let mut arena = Arena::new();
+        let image: Vec<u8> = pieces.iter().flat_map(|piece| iovec(arena.put(piece), piece.len())).collect();
+        let vector = arena.put(&image);
+        self.kernel.call(&mut arena, Call::Writev { fd, vector, count: pieces.len() as i32 })
+    }
+
+    pub(crate) fn getmsg(&mut self, fd: i32, control_room: i32, data_room: i32) -> Got {
+        self.getmsg_with(fd, Some(control_room), Some(data_room), 0).0
+    }
+
+    /// A getmsg that may leave a part out, with its flags; they come back as the kernel left them.
+    pub(crate) fn getmsg_with(
+        &mut self,
+        fd: i32,
+        control_room: Option<i32>,
+        data_room: Option<i32>,
+        flags: i32,
+    ) -> (Got, i32) {
+        let mut arena = Arena::new();
+        let parts = [control_room, data_room].map(|room| {
+            let maxlen = room?;
+            let buf = arena.put(&vec![0; maxlen.max(0) as usize]);
+            Some((arena.put(&Strbuf { maxlen, len: 0, buf }.image()), buf))
+        });
+        let [control, data] = parts.map(|part| part.map_or(0, |(strbuf, _)| strbuf));
+        let flags = arena.put(&flags.to_le_bytes());
         let outcome = self.kernel.call(&mut arena, Call::Getmsg { fd, control, data, flags });
-        let part = |strbuf: u64, buffer: u64| {
-            let len = i32::from_le_bytes(
-                arena.get(strbuf + Strbuf::LENGTH as u64, 4).try_into().expect("four bytes"),
-            );
+        let int = |at: u64| i32::from_le_bytes(arena.get(at, 4).try_into().expect("four bytes"));
+        let [control, data] = parts.map(|part| {
+            let (strbuf, buffer) = part?;
+            let len = int(strbuf + Strbuf::LENGTH as u64);
             usize::try_from(len).ok().map(|len| arena.get(buffer, len).to_vec())
-        };
-        Got { control: part(control, buffers[0]), data: part(data, buffers[1]), outcome }
+        });
+        (Got { control, data, outcome }, int(flags))
     }
 
     pub(crate) fn putmsg(&mut self, fd: i32, control: Option<&[u8]>, data: Option<&[u8]>) -> Outcome {
+        self.putmsg_with(fd, control, data, 0)
+    }
+
+    pub(crate) fn putmsg_with(
+        &mut self,
+        fd: i32,
+        control: Option<&[u8]>,
+        data: Option<&[u8]>,
+        flags: i32,
+    ) -> Outcome {
         let mut arena = Arena::new();
         let [control, data] = [control, data].map(|part| {
             part.map_or(0, |part| {
@@ -125,7 +167,21 @@ impl Caller {
                 arena.put(&Strbuf { maxlen: 0, len: part.len() as i32, buf }.image())
             })
         });
-        self.kernel.call(&mut arena, Call::Putmsg { fd, control, data, flags: 0 })
+        self.kernel.call(&mut arena, Call::Putmsg { fd, control, data, flags })
+    }
+
+    /// `I_PEEK` with room for data alone.
+    pub(crate) fn peek(&mut self, fd: i32, room: i32) -> (Outcome, Option<Vec<u8>>) {
+        let mut arena = Arena::new();
+        let buf = arena.put(&vec![0; room.max(0) as usize]);
+        let none = Strbuf { maxlen: -1, len: 0, buf: 0 }.image();
+        let data = Strbuf { maxlen: room, len: 0, buf }.image();
+        let argument = arena.put(&[&none[..], &data, &[0; 8]].concat());
+        let outcome = self.kernel.call(&mut arena, Call::Ioctl { fd, request: abi::I_PEEK, argument });
+        let at = argument + (Strbuf::LEN + Strbuf::LENGTH) as u64;
+        let len = i32::from_le_bytes(arena.get(at, 4).try_into().expect("four bytes"));
+        let bytes = usize::try_from(len).ok().map(|len| arena.get(buf, len).to_vec());
+        (outcome, bytes)
     }
 
     /// `I_LIST`: module and driver names from the top.
@@ -217,6 +273,14 @@ impl Caller {
         let flags = if up { request.flags() | IFF_UP } else { request.flags() & !IFF_UP };
         self.lif(mux, abi::SIOCSLIFFLAGS, request.set_flags(flags)).0
     }
+}
+
+/// An `iovec` of a piece of memory.
+fn iovec(at: u64, length: usize) -> [u8; 16] {
+    let mut image = [0; 16];
+    image[..8].copy_from_slice(&at.to_le_bytes());
+    image[8..].copy_from_slice(&(length as u64).to_le_bytes());
+    image
 }
 
 /// The descriptor or mux id a call returned.

@@ -117,6 +117,12 @@ pub(crate) fn poll(fds: &[&dyn AsRawFd], timeout_ms: i32) -> (i32, Vec<i16>) {
     (ready, entries.iter().map(|entry| entry.revents).collect())
 }
 
+/// poll(2) of one descriptor.
+pub(crate) fn poll_entry(entry: &mut libc::pollfd, timeout_ms: i32) -> i32 {
+    // SAFETY: the entry is an initialised pollfd that lives until the call returns.
+    unsafe { libc::poll(entry, 1, timeout_ms) }
+}
+
 /// A `strbuf` of `stropts.h`.
 #[repr(C)]
 struct Strbuf {

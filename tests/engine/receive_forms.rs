@@ -1,7 +1,5 @@
-//! The straight way of a frame to the guest and the general way: the same frames, errors and counts come of both,
-//! whatever the form of the call and the shape of the room.
-//!
-//! Measuring the time of each call is unusual, so that it makes every frame take the general way.
+//! The same frames, errors and counts come of every form of the call, whatever the shape of the room, and whether its time
+//! is measured or not.
 
 // UNSAFETY: the raw forms are tested beside the others.
 #![expect(unsafe_code, reason = "the raw form of receive")]
@@ -30,12 +28,11 @@ enum Form {
     RawWithHeader,
 }
 
-/// A backend that takes the general way, or the straight one as far as it leads.
-fn backend(offload: Offload, general: bool) -> (Arc<Backend>, UnixDatagram) {
+fn backend(offload: Offload, measured: bool) -> (Arc<Backend>, UnixDatagram) {
     let (ours, host) = UnixDatagram::pair().unwrap();
     let tap = Config::new().inherited(ours.into()).offload(offload).attach().unwrap();
     let backend = Backend::new(tap);
-    backend.measure_time(general);
+    backend.measure_time(measured);
     (Arc::new(backend), host)
 }
 
@@ -74,12 +71,12 @@ fn ask(backend: &Backend, form: Form, room: usize, parts: usize) -> Outcome {
 /// What comes of one frame of `len` bytes, and of an empty queue after it.
 fn outcomes(
     (form, offload): (Form, Offload),
-    general: bool,
+    measured: bool,
     frame: &[u8],
     room: usize,
     parts: usize,
 ) -> ([Outcome; 2], ReceiveStatistics) {
-    let (backend, host) = backend(offload, general);
+    let (backend, host) = backend(offload, measured);
     host.send(frame).unwrap();
     let outcomes = [(); 2].map(|()| ask(&backend, form, room, parts));
     pair::assert_adds_up(&backend);
@@ -102,10 +99,11 @@ fn expected(form: Form, offload: Offload, sent: &[u8]) -> &[u8] {
     }
 }
 
-/// Asks in every form, both ways, into `rooms` cut into few parts and many.
+/// Asks in every form, with and without the clock, into `rooms` cut into few parts and many.
 fn compare(forms: &[(Form, Offload)], sent: &[u8], rooms: &[usize]) {
     for (room, parts) in rooms.iter().flat_map(|room| PARTS.map(|parts| (*room, parts))) {
-        let outcomes: Vec<_> = forms.iter().map(|form| both_ways(*form, sent, room, parts)).collect();
+        let outcomes: Vec<_> =
+            forms.iter().map(|form| with_and_without_clock(*form, sent, room, parts)).collect();
         // The raw form follows the other.
         for (pair, forms) in outcomes.chunks(2).zip(forms.chunks(2)) {
             assert!(pair[0] == pair[1], "{forms:?}, {} bytes into {room} in {parts}", sent.len());
@@ -113,12 +111,16 @@ fn compare(forms: &[(Form, Offload)], sent: &[u8], rooms: &[usize]) {
     }
 }
 
-fn both_ways((form, offload): (Form, Offload), sent: &[u8], room: usize, parts: usize) -> [Outcome; 2] {
+fn with_and_without_clock(
+    (form, offload): (Form, Offload),
+    sent: &[u8],
+    room: usize,
+    parts: usize,
+) -> [Outcome; 2] {
     let case = format!("{form:?} {offload:?}, {} bytes into {room} in {parts}", sent.len());
-    let [straight, general] =
-        [false, true].map(|general| outcomes((form, offload), general, sent, room, parts));
-    assert!(straight == general, "{case}:\n{:?}\n{:?}", straight.0[0].0, general.0[0].0);
-    let (outcomes, counted) = straight;
+    let [one, other] = [false, true].map(|measured| outcomes((form, offload), measured, sent, room, parts));
+    assert!(one == other, "{case}:\n{:?}\n{:?}", one.0[0].0, other.0[0].0);
+    let (outcomes, counted) = one;
     assert_eq!(counted.frames_received, 1, "{case}");
     if let (Ok(Some((len, _))), memory) = &outcomes[0] {
         assert!(memory[..*len] == *expected(form, offload, sent), "{case}: what was delivered");
@@ -133,7 +135,7 @@ fn around(sent: &[u8]) -> [usize; 5] {
 }
 
 #[test]
-fn b13_s8_both_ways_judge_a_plain_frame_alike() {
+fn a_plain_frame_is_judged_alike_in_every_form() {
     for len in [13, 14, 60, 1514, 9000, 65_000] {
         let sent = vec![7; len];
         compare(&PLAIN, &sent, &around(&sent));
@@ -141,7 +143,7 @@ fn b13_s8_both_ways_judge_a_plain_frame_alike() {
 }
 
 #[test]
-fn b16_both_ways_read_the_header_alike() {
+fn a_header_is_read_alike_in_every_form() {
     for header in [[0; HEADER], [1, 0, 0, 0, 0, 0, 34, 0, 16, 0, 0, 0], [0, 9, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]]
     {
         for len in [0, 13, 14, 60, 1514] {
@@ -152,10 +154,10 @@ fn b16_both_ways_read_the_header_alike() {
 }
 
 #[test]
-fn b16_an_oversized_frame_is_described_alike() {
+fn an_oversized_frame_is_described_alike_in_every_form() {
     let sent = [&[1, 1, 0xff, 0, 0xe8, 3, 34, 0, 16, 0, 1, 0][..], &oversized().0].concat();
     compare(&BEHIND_HEADER, &sent, &around(&sent));
-    let [(result, _), _] = both_ways(BEHIND_HEADER[1], &sent, SPARE, 5);
+    let [(result, _), _] = with_and_without_clock(BEHIND_HEADER[1], &sent, SPARE, 5);
     let (len, told) = result.unwrap().expect("a frame");
     assert!(len == sent.len() - HEADER && told.contains("segment_size: 1000"), "{told}");
 }
@@ -177,7 +179,7 @@ fn as_many_slices_as_a_call_takes_and_no_more() {
 }
 
 #[test]
-fn b13_s8_both_ways_tell_a_frame_that_fills_the_room_from_a_longer_one() {
+fn a_frame_that_fills_the_room_is_told_from_a_longer_one() {
     let largest = pair::backend().0.receive_buffer_len() - 1;
     for len in [largest, SPARE, SPARE + 100] {
         let sent = vec![0; len];
@@ -192,13 +194,13 @@ fn b13_s8_both_ways_tell_a_frame_that_fills_the_room_from_a_longer_one() {
 }
 
 #[test]
-fn the_straight_way_is_taken_only_while_nothing_is_measured() {
-    for general in [false, true] {
-        let (backend, host) = backend(Offload::NONE, general);
+fn time_is_measured_while_that_is_asked_for() {
+    for measured in [false, true] {
+        let (backend, host) = backend(Offload::NONE, measured);
         host.send(&pair::frame(60, 1)).unwrap();
         let (result, memory) = ask(&backend, Form::Slices, SPARE, 1);
         assert_eq!(result.unwrap().expect("a frame").0, 60);
         assert_eq!(memory[..60], pair::frame(60, 1));
-        assert_eq!(backend.statistics().receive_time.is_zero(), !general);
+        assert_eq!(backend.statistics().receive_time.is_zero(), !measured);
     }
 }
