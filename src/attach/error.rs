@@ -274,9 +274,8 @@ fn wrap(
 /// ```
 /// use tap_plumb::{AttachError, Config};
 ///
-/// let error = Config::new().name("no such name").attach().unwrap_err();
-/// let error = std::io::Error::from(error);
-/// assert!(error.to_string().contains("cannot name an interface") || cfg!(not(target_os = "linux")));
+/// let error = std::io::Error::from(Config::new().attach_queues(0).unwrap_err());
+/// assert_eq!(error.to_string(), "option queues: at least 1 is needed");
 /// let within = error.get_ref().and_then(|within| within.downcast_ref::<AttachError>());
 /// assert_eq!(within.and_then(AttachError::raw_os_error), None, "nothing was asked of the system");
 /// ```
