@@ -26,6 +26,7 @@ mod facts_requests;
 mod fewest;
 mod interface;
 mod jail;
+mod jail_traffic;
 mod names;
 mod offload;
 mod privilege;
@@ -112,6 +113,8 @@ pub(crate) fn run() -> std::process::ExitCode {
         interface::up_and_down_change_no_other_flag,
         jail::everything_works_without_proc,
         jail::what_is_ready_is_used_without_proc_and_without_a_right,
+        jail_traffic::frames_flow_and_a_removed_interface_comes_back_without_proc,
+        jail_traffic::frames_flow_without_proc_and_without_a_right,
         names::b30_names_the_kernel_keeps_for_itself,
         names::b30_the_rule_for_names_is_the_kernels,
         offload::a_failed_change_leaves_what_was_recorded,
