@@ -71,8 +71,8 @@ const LEAST_SLICES: usize = 16;
 /// |---|---|
 /// | `receive` gives a frame | hand it to the guest, call again |
 /// | `receive` gives `None` | wait until the descriptor is readable; level, edge and one-shot pollers all work |
-/// | [`ReceiveError::Truncated`](crate::ReceiveError::Truncated), `Runt` or `Rejected` | the frame was consumed and counted: call again |
-/// | [`TransmitError::WouldBlock`](crate::TransmitError::WouldBlock), `InterfaceDown` | keep the frame, end the session, wait until the descriptor is writable, resume |
+/// | [`ReceiveError::Truncated`], `Runt` or `Rejected` | the frame was consumed and counted: call again |
+/// | [`TransmitError::WouldBlock`], `InterfaceDown` | keep the frame, end the session, wait until the descriptor is writable, resume |
 /// | the same, with an edge-triggered poller | ask once by `poll` after the refusal, too: Linux gives an edge when the interface comes up only to who has |
 /// | `NoBufferSpace` | keep or drop the frame; retry after a pause, no event tells |
 /// | `LinkDown`, `Rejected`, `Runt`, `Oversize` | the frame is dropped and counted: complete it towards the guest |
