@@ -111,7 +111,7 @@ fn b40_the_errno_outlives_what_is_logged_on_the_way() {
     let source =
         error.source().and_then(|error| error.downcast_ref::<io::Error>()).and_then(io::Error::raw_os_error);
     assert_eq!(source, Some(libc::ENOENT));
-    assert_eq!(io::Error::from(error).raw_os_error(), Some(libc::ENOENT));
+    assert_eq!(error.raw_os_error(), Some(libc::ENOENT));
 }
 
 #[test]

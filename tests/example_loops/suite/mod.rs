@@ -2,6 +2,7 @@
 
 #[path = "../../support/example.rs"]
 mod example;
+#[expect(dead_code, reason = "used in parts here")]
 #[path = "../../support/host.rs"]
 mod host;
 #[path = "../../support/namespace.rs"]

@@ -34,6 +34,7 @@ mod queues;
 mod refusals;
 mod removal;
 mod roles;
+mod starting;
 mod state;
 
 use namespace::tests;
@@ -48,6 +49,7 @@ pub(crate) fn run() -> std::process::ExitCode {
         addresses::another_prefix_takes_the_place_of_the_old_one_alone,
         addresses::each_call_of_the_setter_adds_one,
         addresses::every_prefix_is_left_as_ip_leaves_it,
+        adopt::a_tap_that_takes_pages_only_is_named,
         adopt::b26_flags_are_kept_and_two_are_added,
         adopt::b27_a_filter_of_somebody_else_stays,
         adopt::b27_a_kernel_that_does_not_answer_is_not_trusted,
@@ -57,6 +59,7 @@ pub(crate) fn run() -> std::process::ExitCode {
         adopt::b27_the_check_of_packet_info_sends_no_frame,
         adopt::f31_a_tap_is_adopted_and_given_out_again,
         adopt::f32_the_descriptor_is_closed_once_and_only_by_its_owner,
+        adopt::the_limit_of_a_socket_is_its_send_buffers,
         adopt::headers_of_an_inherited_tap,
         attach::a_socket_pair_is_a_tap_without_a_name,
         attach::b30_the_descriptor_is_non_blocking_and_close_on_exec,
@@ -140,6 +143,8 @@ pub(crate) fn run() -> std::process::ExitCode {
         removal::a_socket_cannot_be_bound_again,
         removal::several_queues_come_back_as_one_interface,
         removal::the_same_descriptor_is_bound_again,
+        starting::threads_that_cannot_be_had_leave_nothing,
+        starting::a_pipe_that_cannot_be_had_leaves_nothing,
         state::a_spoilt_tap_gets_header_and_offloads_as_asked,
         state::an_inherited_taps_carrier_and_send_buffer_are_set,
         state::b08_short_write_is_an_error_and_no_second_frame,

@@ -10,6 +10,7 @@ mod namespace;
 
 mod edges;
 mod host;
+mod idle;
 mod link;
 mod loops;
 mod offload;
@@ -24,6 +25,7 @@ pub(crate) fn run() -> std::process::ExitCode {
         traffic::f06_f20_a_million_frames_each_way_arrive_equal_and_in_order,
         traffic::s2_frames_that_were_not_read_in_time_are_in_the_hosts_own_count,
         traffic::b13_s8_frame_of_a_raised_mtu_is_not_cut_to_the_old_buffer,
+        idle::threads_that_have_nothing_to_do_sleep_in_every_state,
         link::s2_b23_carrier_follows_the_guests_link_and_frames_stop,
         link::b06_interface_down_parks_transmission_until_it_is_up,
         link::s6_rename_and_another_namespace_do_not_disturb_traffic,
