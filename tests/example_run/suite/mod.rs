@@ -2,10 +2,12 @@
 
 #[path = "../../support/example.rs"]
 mod example;
+#[expect(dead_code, reason = "a part of it is for other tests")]
 #[path = "../../support/host.rs"]
 mod host;
 #[path = "../../support/namespace.rs"]
 mod namespace;
+#[expect(dead_code, reason = "a part of it is for other tests")]
 #[path = "../../support/process.rs"]
 mod process;
 #[path = "../../support/programs.rs"]

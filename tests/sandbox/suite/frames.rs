@@ -7,7 +7,7 @@ use std::io::{IoSlice, IoSliceMut};
 use std::sync::Arc;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 use tap_plumb::{
     Backend, Checksum, Config, Frame, GsoKind, LinkState, Offload, RawSlice, ReceiveError, TransmitError,
 };
@@ -175,7 +175,7 @@ fn free(sandbox: &Sandbox) {
         drop(backend.begin_transmit().unwrap());
         backend.measure_time(true);
         backend.use_host_offload(true);
-        (backend.as_fd(), backend.tap().offload(), backend.receive_buffer_len());
+        (backend.as_fd().as_raw_fd(), backend.tap().offload(), backend.receive_buffer_len())
     });
     let frame = host::frame(60, 0);
     // The clock is read without a system call, where the kernel lets it be.

@@ -1,6 +1,6 @@
 //! The list of tests.
 
-#[expect(dead_code, reason = "a part of it is for other tests")]
+#[expect(dead_code, unused_imports, reason = "a part of it is for other tests")]
 #[path = "../../tap/suite/host.rs"]
 mod host;
 #[expect(dead_code, reason = "a part of it is for other tests")]
@@ -8,6 +8,7 @@ mod host;
 mod host_side;
 #[path = "../../support/namespace.rs"]
 mod namespace;
+#[expect(dead_code, reason = "processes are started by the tracer")]
 #[path = "../../support/process.rs"]
 mod process;
 #[path = "../../support/frames.rs"]

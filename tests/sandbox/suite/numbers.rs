@@ -30,7 +30,7 @@ const CALLS: &[(&str, c_long)] = calls! {
     futex: SYS_futex, read: SYS_read, readv: SYS_readv, write: SYS_write, writev: SYS_writev, close: SYS_close,
     fcntl: SYS_fcntl, openat: SYS_openat, fstat: SYS_fstat, newfstatat: SYS_newfstatat, statx: SYS_statx,
     socket: SYS_socket, sendto: SYS_sendto, recvfrom: SYS_recvfrom, getsockopt: SYS_getsockopt,
-    getpeername: SYS_getpeername, readlinkat: SYS_readlinkat, getdents64: SYS_getdents64, lseek: SYS_lseek,
+    getpeername: SYS_getpeername, readlinkat: SYS_readlinkat, getdents64: SYS_getdents64, getpid: SYS_getpid,
     clock_nanosleep: SYS_clock_nanosleep, statfs: SYS_statfs,
 };
 

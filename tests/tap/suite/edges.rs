@@ -4,6 +4,7 @@
 use std::io::IoSlice;
 use std::os::fd::AsFd;
 
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use tap_plumb::{Backend, Config, Frame, TransmitError};
@@ -70,6 +71,7 @@ pub(crate) fn a_duplicate_takes_a_second_interest() {
     let backend = host::backend(Config::new());
     let wire = PacketSocket::new("tap0");
     let copy = backend.duplicate_fd().unwrap();
+    assert_eq!(fcntl(&copy, FcntlArg::F_GETFD), Ok(FdFlag::FD_CLOEXEC.bits()));
     let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).unwrap();
     epoll.add(backend.as_fd(), EpollEvent::new(EpollFlags::EPOLLIN, 1)).unwrap();
     epoll.add(&copy, EpollEvent::new(EpollFlags::EPOLLOUT, 2)).unwrap();
