@@ -55,6 +55,11 @@ impl Interface {
         Err(AttachError::Unsupported { what: "re-attaching" })
     }
 
+    /// A re-attach that fails leaves what there was.
+    pub(crate) fn is_lost(&self) -> bool {
+        false
+    }
+
     pub(crate) fn detach(self) -> Result<(), DetachError> {
         drop(self);
         Ok(())

@@ -10,6 +10,7 @@
 //! | `adopt(OwnedFd, &Config) -> Result<Self, AdoptError>` | says what a foreign character device is, and prepares it; it is open for reading and writing, non-blocking and close-on-exec already |
 //! | `socket(OwnedFd, Kind, Offload) -> Self` | takes a datagram socket whose peer stands at the other end of the cable; it has no interface to ask |
 //! | `reattach(&self, &Config) -> Result<(bool, Offload), AttachError>` | binds the interface again after its removal: `true` when a poller must register the descriptor anew, and the offloads granted |
+//! | `is_lost(&self) -> bool` | tells whether a `reattach` has failed after the interface was undone |
 //! | `detach(self) -> Result<(), DetachError>` | does what a drop does, and tells what failed |
 //! | `as_fd(&self)`, `into_fd(self) -> Result<OwnedFd, Self>` | lend the descriptor; give it out where it is all there is |
 //! | `kind(&self) -> Kind`, `offload(&self) -> Offload`, `host_can(&self) -> HostCan`, `limits(&self) -> FrameLimits`, `created(&self) -> bool` | what the descriptor is; what was granted at the attach; what the host cuts; the lengths of frame that it takes; whether the attach made the interface |

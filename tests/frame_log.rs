@@ -3,6 +3,9 @@
 // UNSAFETY: the raw form is logged, too.
 #![expect(unsafe_code, reason = "the raw form of receive")]
 
+#[path = "support/datagrams.rs"]
+mod datagrams;
+
 use std::io::{IoSlice, IoSliceMut};
 use std::os::unix::net::UnixDatagram;
 use std::sync::Mutex;
@@ -37,6 +40,7 @@ fn f45_frames_are_logged_with_the_time_since_the_last_one_and_a_dump() {
     let round = |buffer: &mut [u8]| {
         backend.begin_transmit().unwrap().send(&Frame::new(&[IoSlice::new(&frame)])).unwrap();
         host.send(&frame[..60]).unwrap();
+        datagrams::wait_readable(&backend);
         backend.receive(&mut [IoSliceMut::new(buffer)]).unwrap().expect("a frame");
     };
     let mut buffer = vec![0; 2000];
@@ -60,6 +64,7 @@ fn f45_frames_are_logged_with_the_time_since_the_last_one_and_a_dump() {
     host.send(&frame[..60]).unwrap();
     let (front, back) = buffer.split_at_mut(10);
     let slices = [front, back].map(|slice| RawSlice::new(slice.as_mut_ptr(), slice.len()));
+    datagrams::wait_readable(&backend);
     // SAFETY: the slices are `buffer`, which lives until the end and is not used during the call.
     unsafe { backend.receive_raw(&slices) }.unwrap().expect("a frame");
     let lines = LINES.0.lock().unwrap();

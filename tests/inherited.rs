@@ -38,8 +38,9 @@ fn b27_what_is_no_tap_is_called_by_its_name() {
         ("a pipe", refused(writer)),
         ("a regular file", refused(File::open(std::env::current_exe().unwrap()).unwrap())),
         ("a directory", refused(File::open("/").unwrap())),
-        // Linux knows what a TAP is, illumos what a stream is.
+        // Linux knows what a TAP is; illumos cannot tell this device from a stream that was hung up.
         (" no ", refused(device("/dev/null"))),
+        (" no ", refused(device("/dev/zero"))),
         ("does not keep frames apart", refused(UnixStream::pair().unwrap().0)),
     ] {
         assert!(text.contains(words), "{text}");
@@ -110,7 +111,10 @@ fn a_sockets_header_is_what_its_owner_says() {
 
 #[test]
 fn each_queue_is_a_descriptor_of_its_own() {
-    let pair = || OwnedFd::from(UnixDatagram::pair().unwrap().0);
+    // The other ends stay open: where that is told, an end whose other end is closed has no peer.
+    let (pairs, mut others) = ((0..5).map(|_| UnixDatagram::pair().unwrap()), Vec::new());
+    let mut ends: Vec<_> = pairs.map(|(ours, other)| (others.push(other), OwnedFd::from(ours)).1).collect();
+    let mut pair = || ends.pop().unwrap();
     let counts = [
         (Config::new().inherited(pair()).attach_queues(2).unwrap_err(), "2 asked for, and 1 inherited"),
         (

@@ -3,6 +3,9 @@
 // UNSAFETY: a global allocator is an unsafe trait.
 #![expect(unsafe_code, reason = "the allocator that counts")]
 
+#[path = "support/datagrams.rs"]
+mod datagrams;
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::io::{IoSlice, IoSliceMut};
@@ -106,6 +109,7 @@ fn no_frame_costs_an_allocation_either_way() {
     });
     let received = allocations(|| {
         host.send(&frame).unwrap();
+        datagrams::wait_readable(&backend);
         assert!(backend.receive(&mut [IoSliceMut::new(&mut buffer)]).unwrap().is_some());
         assert!(backend.receive(&mut [IoSliceMut::new(&mut buffer)]).unwrap().is_none());
     });

@@ -5,7 +5,7 @@ from steps import check, until
 
 # what becomes of a frame that is offered but not sent: the daemon offers it again, or it is lost
 AGAIN = ("would_block", "interface_down", "gone")
-LOST_IN_TRANSMIT = ("link_down", "no_buffer_space", "runt", "oversize", "rejected", "too_many_slices", "bad_resume",
+LOST_IN_TRANSMIT = ("link_down", "no_buffer_space", "runt", "oversize", "rejected", "too_many_slices",
                     "io_error")
 # what becomes of one that the crate is not offered
 BEFORE_THE_CRATE = ("bad_chains", "not_agreed")

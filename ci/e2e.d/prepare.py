@@ -27,9 +27,9 @@ def install_programs(programs=None):
         run(["apt-get", "update", "-qq"])
         run(install, env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"})
     elif QEMU in missing:
-        raise Skipped(f"QEMU is missing; install with: sudo {' '.join(install)}")
+        raise Skipped(f"QEMU is missing; install with: sudo apt-get update && sudo {' '.join(install)}")
     else:
-        raise Failed(f"missing: {' '.join(missing)}; install with: sudo {' '.join(install)}")
+        raise Failed(f"missing: {' '.join(missing)}; install with: sudo apt-get update && sudo {' '.join(install)}")
 
 
 def build_daemon():

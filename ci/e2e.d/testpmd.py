@@ -30,8 +30,8 @@ class Testpmd:
         self.log = directory / f"testpmd.{number}.log"
         self.process = Process("testpmd", [
             # else what it says waits in a buffer for more
-            "stdbuf", "-oL", PROGRAM, "--lcores", "(0,1)@(0-1)" if number_of_processors() > 1 else "(0,1)@0", "--no-pci", "--no-huge",
-            "-m", "128", "--single-file-segments", f"--file-prefix={directory.name}-{number}",
+            "stdbuf", "-oL", PROGRAM, "--lcores", "(0,1)@(0-1)" if number_of_processors() > 1 else "(0,1)@0",
+            "--no-pci", "--no-huge", "-m", "128", "--single-file-segments", f"--file-prefix={directory.name}-{number}",
             f"--vdev=net_virtio_user0,path={socket_path},queues=1,queue_size=256",
             "--", "-i", "--total-num-mbufs=4096",
         ], self.log, stdin=subprocess.PIPE)
@@ -211,7 +211,7 @@ def figure(daemon, tap):
     before = now()
     time.sleep(SECONDS)
     seconds, frames, cpu = (after - first for first, after in zip(before, now()))
-    return f"{frames / seconds:9.0f} frames a second, {cpu / frames * 1e6:.2f} us of the daemon's processor time a frame"
+    return f"{frames / seconds:9.0f} frames a second, {cpu / frames * 1e6:.2f} us of the daemon a frame"
 
 
 def figures(program, directory):

@@ -5,14 +5,15 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use super::super::tap::Refusal;
 use super::abi::{RMSGD, TUNGETPPA};
+use super::held::Held;
 use super::interface::Interface;
-use super::{refusal, streams};
+use super::{control, refusal, streams};
 use crate::attach::AdoptError;
 
 /// Adopts the control stream of a device, whoever plumbs IP over it. Anything else is refused with what it is.
 pub(super) fn adopt(fd: OwnedFd) -> Result<Interface, AdoptError> {
     match recognise(fd.as_fd()).and_then(|()| set_read_mode(fd.as_fd())) {
-        Ok(()) => Ok(Interface::of_stream(fd, None, false)),
+        Ok(()) => Ok(Interface::of_stream(fd, Held::default(), false)),
         Err(refusal) => Err(refusal.give_back(fd)),
     }
 }
@@ -39,6 +40,8 @@ fn recognise(fd: BorrowedFd<'_>) -> Result<(), Refusal> {
 fn recognise_control(fd: BorrowedFd<'_>) -> Result<(), Refusal> {
     match streams::ask_driver(fd, TUNGETPPA, 0) {
         Ok(_) => Ok(()),
+        // Whether there is a device cannot be told then; without one, the stream carries no frame either way.
+        Err(error) if control::is_older_driver(&error) => Ok(()),
         Err(error) if refusal::is(&error, libc::ENODEV) => {
             Err(refuse("a tap stream without a device", "make one with TUNNEWPPA first", Some(error)))
         }
@@ -50,7 +53,9 @@ fn recognise_control(fd: BorrowedFd<'_>) -> Result<(), Refusal> {
 fn not_a_stream(error: io::Error) -> Refusal {
     let found = match error.raw_os_error() {
         Some(libc::EINVAL) => "a stream that is linked below a multiplexor",
-        Some(libc::ENXIO | libc::EIO | libc::ENOSR) => "a stream that has failed or was hung up",
+        // `/dev/null` and `/dev/zero` answer so, too.
+        Some(libc::ENXIO) => "a device that is no stream, or a stream that was hung up",
+        Some(libc::EIO | libc::ENOSR) => "a stream that has failed",
         _ => "a device that is no stream",
     };
     refuse(found, "the control stream of a TAP is needed", Some(error))

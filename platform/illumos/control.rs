@@ -49,28 +49,47 @@ pub(super) fn open_device(
 
 /// Makes a stream on which nothing was done yet the control stream of a device, and sets what the frames' descriptor
 /// promises.
-pub(super) fn become_control(stream: BorrowedFd<'_>, wanted: Option<TapName>) -> Result<Ppa, AttachError> {
-    let ppa = new_ppa(stream, wanted)?;
-    // As it was opened, a stream is a byte stream: one read would run frames together.
-    streams::set_read_options(stream, RMSGD).map_err(refusal::of(I_SRDOPT, TAP))?;
-    set_non_blocking(stream)?;
+fn become_control(stream: BorrowedFd<'_>, wanted: Option<TapName>) -> Result<Ppa, AttachError> {
+    let ppa = make_device(stream, wanted)?;
+    prepare(stream)?;
     Ok(ppa)
 }
 
+/// Sets what the frames' descriptor promises: a message a read, and that none waits.
+pub(super) fn prepare(stream: BorrowedFd<'_>) -> Result<(), AttachError> {
+    // As it was opened, a stream is a byte stream: one read would run frames together.
+    streams::set_read_options(stream, RMSGD).map_err(refusal::of(I_SRDOPT, TAP))?;
+    set_non_blocking(stream)
+}
+
 /// Adds `O_NONBLOCK` to the status flags.
-pub(super) fn set_non_blocking(stream: BorrowedFd<'_>) -> Result<(), AttachError> {
+fn set_non_blocking(stream: BorrowedFd<'_>) -> Result<(), AttachError> {
     let flags = streams::status_flags(stream).map_err(refusal::request("fcntl F_GETFL", TAP))?;
     streams::set_status_flags(stream, flags | OFlag::O_NONBLOCK)
         .map_err(refusal::request("fcntl F_SETFL", TAP))
 }
 
-/// The device of a control stream. `ENODEV` when it has none.
+/// Why a stream that somebody else made a control stream has no name here.
+const NO_NUMBER: &str = "asking the tap driver for a stream's device: its version 1.3.3 does not tell";
+
+/// The device of a control stream. `ENODEV` when it has none; a version of the driver that does not tell is `Unsupported`.
 pub(super) fn ppa_of(stream: BorrowedFd<'_>) -> Result<Ppa, AttachError> {
-    let number = streams::ask_driver(stream, TUNGETPPA, 0).map_err(refusal::of(TUNGETPPA, TAP))?;
+    let number = streams::ask_driver(stream, TUNGETPPA, 0).map_err(|source| {
+        if is_older_driver(&source) {
+            return AttachError::Unsupported { what: NO_NUMBER };
+        }
+        refusal::of(TUNGETPPA, TAP)(source)
+    })?;
     Ppa::new(number).ok_or_else(|| refusal::mismatch("TUNGETPPA on /dev/tap: the PPA", "0 to 19", number))
 }
 
-fn new_ppa(stream: BorrowedFd<'_>, wanted: Option<TapName>) -> Result<Ppa, AttachError> {
+/// Is a refusal of `TUNGETPPA` that of a driver which does not know it?
+pub(super) fn is_older_driver(refusal: &io::Error) -> bool {
+    refusal::is(refusal, libc::EINVAL)
+}
+
+/// `TUNNEWPPA`, once in the life of a stream.
+pub(super) fn make_device(stream: BorrowedFd<'_>, wanted: Option<TapName>) -> Result<Ppa, AttachError> {
     let asked = wanted.map_or(ANY, |name| name.ppa().number().into());
     let number = streams::ask_driver(stream, TUNNEWPPA, asked).map_err(|source| refused(wanted, source))?;
     let ppa = Ppa::new(number).filter(|ppa| wanted.is_none_or(|name| name.ppa() == *ppa));

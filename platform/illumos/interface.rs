@@ -8,12 +8,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use nix::net::if_::if_nametoindex;
 
 use super::super::tap::{FrameLimits, HostCan, Kind};
+use super::held::Held;
 use super::ip::IpInterface;
 use super::mux_link::{Family, Mux};
 use super::name::{Ppa, TapName};
-use super::plumb::{self, Muxes};
-use super::plumbing::Plumbing;
-use super::{adopt, control, dlpi, options, refusal, streams};
+use super::{adopt, control, dlpi, options, plumb, refusal, streams};
 use crate::attach::{AdoptError, AttachError, Config, DetachError, InterfaceName, Owner, Source};
 use crate::wire::Offload;
 
@@ -23,8 +22,7 @@ const LIMITS: FrameLimits = FrameLimits { shortest: 21, longest: 2048 };
 /// Dropped in this order: the IP side must be undone before the control stream closes, which could hang the kernel.
 #[derive(Debug)]
 pub(crate) struct Interface {
-    /// `None` where somebody else plumbs, and for a socket.
-    plumbing: Mutex<Option<Plumbing>>,
+    held: Mutex<Box<Held>>,
     fd: OwnedFd,
     kind: Kind,
     /// As granted at the attach: none but those of a socket.
@@ -40,10 +38,10 @@ impl Interface {
         let wanted = name.map(TapName::parse).transpose()?;
         options::check(config, wanted, queues)?;
         if config.external_plumbing {
-            return Ok(vec![Self::of_stream(bare(wanted, config)?, None, true)]);
+            return Ok(vec![bare(wanted, config)?]);
         }
-        let (control, plumbing) = plumb::attach(wanted, config)?;
-        Ok(vec![Self::of_stream(control, Some(plumbing), true)])
+        let (control, held) = plumb::attach(wanted, config)?;
+        Ok(vec![Self::of_stream(control, held, true)])
     }
 
     /// The driver has no offload to grant, whatever is asked for.
@@ -51,56 +49,60 @@ impl Interface {
         adopt::adopt(fd)
     }
 
-    pub(super) fn of_stream(fd: OwnedFd, plumbing: Option<Plumbing>, created: bool) -> Self {
+    pub(super) fn of_stream(fd: OwnedFd, held: Held, created: bool) -> Self {
         let (kind, offload) = (Kind::Device, Offload::NONE);
-        Self { plumbing: Mutex::new(plumbing), fd, kind, offload, limits: LIMITS, created }
+        Self { held: Mutex::new(Box::new(held)), fd, kind, offload, limits: LIMITS, created }
     }
 
     pub(crate) fn socket(fd: OwnedFd, kind: Kind, offload: Offload) -> Self {
         let limits = FrameLimits::OF_SOCKET;
-        Self { plumbing: Mutex::new(None), fd, kind, offload, limits, created: false }
+        Self { held: Mutex::default(), fd, kind, offload, limits, created: false }
     }
 
     /// Plumbs anew over a new control stream, which takes the number of the old one: that one cannot be used again, a stream
     /// makes one device in its life. Always true, since to a poller it is another descriptor.
     ///
-    /// After a failure the number refers to a stream that carries no frame either way, and the same can be tried again.
+    /// After a failure the number refers to a stream that carries no frame either way and blocks nobody, the interface
+    /// [is lost](Self::is_lost), and the same can be tried again. What is refused before that leaves it as it was.
     pub(crate) fn reattach(&self, config: &Config) -> Result<(bool, Offload), AttachError> {
-        let mut plumbing = self.plumbing();
-        let wanted = self.wanted_name(plumbing.as_ref(), config)?;
+        let mut held = self.held();
+        let wanted = self.wanted_name(&held, config)?;
         options::check(config, wanted, 1)?;
         // The old interface's IP side goes before its control stream does, and the number of a multiplexor stays below it.
-        let muxes = match plumbing.take() {
-            Some(old) => Some(Muxes::renew(old, config)?),
-            None if config.external_plumbing => None,
-            None => Some(Muxes::open(config)?),
-        };
+        held.begin_again();
+        let muxes = held.renew_muxes(config)?;
         let ppa = self.renew_control(wanted)?;
         let name = wanted.map_or_else(|| TapName::of(ppa), Ok)?;
-        match muxes {
-            Some(muxes) => *plumbing = Some(plumb::plumb(&muxes, name, config, config.replace_stale)?),
-            None => config.hardware_address.map_or(Ok(()), |address| dlpi::set_address(ppa, address))?,
-        }
+        let plumbing = match muxes {
+            Some(muxes) => Some(plumb::plumb(&muxes, name, config, config.replace_stale)?),
+            None => {
+                config.hardware_address.map_or(Ok(None), |to| dlpi::set_address(ppa, to).map(|()| None))?
+            }
+        };
+        held.renewed(name, plumbing);
         Ok((true, Offload::NONE))
+    }
+
+    /// Has a re-attach failed after the interface was undone?
+    pub(crate) fn is_lost(&self) -> bool {
+        self.held().is_lost()
     }
 
     /// Puts a fresh stream under the descriptor's number and makes a device on it.
     fn renew_control(&self, wanted: Option<TapName>) -> Result<Ppa, AttachError> {
         let fresh = control::open()?;
+        // Before it takes the number: whoever reads meanwhile must not fall asleep.
+        control::prepare(fresh.as_fd())?;
         streams::replace(self.as_fd(), &fresh).map_err(refusal::request("dup3", control::TAP))?;
         drop(fresh);
-        control::become_control(self.as_fd(), wanted)
+        control::make_device(self.as_fd(), wanted)
     }
 
     /// The name that the interface had, or has to have. `None` lets the driver choose.
-    fn wanted_name(
-        &self,
-        plumbing: Option<&Plumbing>,
-        config: &Config,
-    ) -> Result<Option<TapName>, AttachError> {
-        match (&config.source, plumbing) {
+    fn wanted_name(&self, held: &Held, config: &Config) -> Result<Option<TapName>, AttachError> {
+        match (&config.source, held.name()) {
             (Source::Name(name), _) => TapName::parse(name).map(Some),
-            (Source::Any, Some(plumbing)) => Ok(Some(plumbing.name())),
+            (Source::Any, Some(name)) => Ok(Some(name)),
             (Source::Any, None) => control::ppa_of(self.as_fd()).ok().map(TapName::of).transpose(),
             (Source::Inherited(_), _) => {
                 Err(AttachError::Unsupported { what: "re-attaching a descriptor that was handed in" })
@@ -109,14 +111,14 @@ impl Interface {
     }
 
     pub(crate) fn detach(self) -> Result<(), DetachError> {
-        let plumbing = self.plumbing.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let undone = plumbing.map_or(Ok(()), Plumbing::undo);
+        let held = self.held.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let undone = held.undo();
         drop(self.fd);
         undone
     }
 
     pub(crate) fn into_fd(self) -> Result<OwnedFd, Self> {
-        if self.plumbing().is_some() { Err(self) } else { Ok(self.fd) }
+        if self.held().is_needed() { Err(self) } else { Ok(self.fd) }
     }
 
     pub(crate) fn kind(&self) -> Kind {
@@ -193,7 +195,7 @@ impl Interface {
 
     /// The name: what it was plumbed as, or what the device's number makes of it. It cannot be changed here.
     pub(crate) fn name(&self) -> io::Result<InterfaceName> {
-        Ok(self.tap_name()?.text())
+        Ok(self.tap_name(&self.held())?.text())
     }
 
     pub(crate) fn name_of(fd: BorrowedFd<'_>) -> io::Result<InterfaceName> {
@@ -201,40 +203,44 @@ impl Interface {
     }
 
     pub(crate) fn mtu(&self) -> io::Result<u32> {
-        match &*self.plumbing() {
+        let held = self.held();
+        match held.plumbing() {
             Some(plumbing) => errno_alone(plumbing.mtu()),
-            None => self.ask_foreign(Family::V4, |interface| interface.mtu()),
+            None => self.ask_foreign(&held, Family::V4, |interface| interface.mtu()),
         }
     }
 
     pub(crate) fn set_mtu(&self, mtu: u32) -> io::Result<()> {
-        match &*self.plumbing() {
+        let held = self.held();
+        match held.plumbing() {
             Some(plumbing) => errno_alone(plumbing.set_mtu(mtu)),
-            None => self.ask_foreign(Family::V4, |interface| interface.set_mtu(mtu)),
+            None => self.ask_foreign(&held, Family::V4, |interface| interface.set_mtu(mtu)),
         }
     }
 
     pub(crate) fn is_up(&self) -> io::Result<bool> {
-        match &*self.plumbing() {
+        let held = self.held();
+        match held.plumbing() {
             Some(plumbing) => errno_alone(plumbing.is_up()),
-            None => self.ask_foreign(Family::V4, |interface| interface.is_up()),
+            None => self.ask_foreign(&held, Family::V4, |interface| interface.is_up()),
         }
     }
 
     pub(crate) fn set_up(&self, up: bool) -> io::Result<()> {
-        match &*self.plumbing() {
+        let held = self.held();
+        match held.plumbing() {
             Some(plumbing) => errno_alone(plumbing.set_up(up)),
-            None => self.ask_foreign(Family::V4, |interface| interface.set_up(up)),
+            None => self.ask_foreign(&held, Family::V4, |interface| interface.set_up(up)),
         }
     }
 
     pub(crate) fn hardware_address(&self) -> io::Result<[u8; 6]> {
-        errno_alone(dlpi::address(self.tap_name()?.ppa()))
+        errno_alone(dlpi::address(self.tap_name(&self.held())?.ppa()))
     }
 
     /// Only where nobody has plumbed yet: IP reads the address then, and goes on announcing it after a change.
     pub(crate) fn set_hardware_address(&self, address: [u8; 6]) -> io::Result<()> {
-        let plumbed_by_us = self.plumbing().is_some();
+        let plumbed_by_us = self.held().plumbing().is_some();
         if plumbed_by_us || self.is_up().is_ok() {
             let why = "IP does not notice that a plumbed TAP's address changes: give it in Config::hardware_address";
             return Err(io::Error::new(io::ErrorKind::Unsupported, why));
@@ -242,16 +248,17 @@ impl Interface {
         if !options::is_station_address(address) {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, options::NO_STATION_ADDRESS));
         }
-        errno_alone(dlpi::set_address(self.tap_name()?.ppa(), address))
+        errno_alone(dlpi::set_address(self.tap_name(&self.held())?.ppa(), address))
     }
 
     /// Gives the interface an address. On one that somebody else plumbed, an IPv6 address needs its IPv6 side.
     pub(crate) fn set_address(&self, address: IpAddr, prefix: u8) -> io::Result<()> {
-        if let Some(plumbing) = &*self.plumbing() {
+        let held = self.held();
+        if let Some(plumbing) = held.plumbing() {
             return errno_alone(plumbing.set_address(address, prefix));
         }
         let family = if address.is_ipv4() { Family::V4 } else { Family::V6 };
-        self.ask_foreign(family, |interface| {
+        self.ask_foreign(&held, family, |interface| {
             if IpInterface::takes(address) {
                 interface.set_address(address, prefix)
             } else {
@@ -260,9 +267,9 @@ impl Interface {
         })
     }
 
-    fn tap_name(&self) -> io::Result<TapName> {
-        match &*self.plumbing() {
-            Some(plumbing) => Ok(plumbing.name()),
+    fn tap_name(&self, held: &Held) -> io::Result<TapName> {
+        match held.name() {
+            Some(name) => Ok(name),
             None => errno_alone(control::ppa_of(self.as_fd()).and_then(TapName::of)),
         }
     }
@@ -270,20 +277,18 @@ impl Interface {
     /// Asks about the interface that somebody else plumbed over the device.
     fn ask_foreign<T>(
         &self,
+        held: &Held,
         family: Family,
         ask: impl FnOnce(IpInterface<'_>) -> Result<T, AttachError>,
     ) -> io::Result<T> {
-        let asked = || {
-            let name = TapName::of(control::ppa_of(self.as_fd())?)?.text();
-            let mux = Mux::open(family)?;
-            ask(IpInterface { through: &mux, name })
-        };
+        let name = self.tap_name(held)?.text();
+        let asked = || ask(IpInterface { through: &Mux::open(family)?, name });
         errno_alone(asked())
     }
 
     /// Only a re-attach changes it; whoever asks about the interface meanwhile waits.
-    fn plumbing(&self) -> MutexGuard<'_, Option<Plumbing>> {
-        self.plumbing.lock().unwrap_or_else(PoisonError::into_inner)
+    fn held(&self) -> MutexGuard<'_, Box<Held>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -295,12 +300,12 @@ impl AsFd for Interface {
 }
 
 /// Makes the device alone. `ifconfig tap3 plumb` then finds it by its number.
-fn bare(wanted: Option<TapName>, config: &Config) -> Result<OwnedFd, AttachError> {
+fn bare(wanted: Option<TapName>, config: &Config) -> Result<Interface, AttachError> {
     let (control, ppa) = control::open_device(wanted, config.busy_timeout)?;
     if let Some(address) = config.hardware_address {
         dlpi::set_address(ppa, address)?;
     }
-    Ok(control)
+    Ok(Interface::of_stream(control, Held::of_device(ppa)?, true))
 }
 
 /// The bare errno, which a caller of `Tap` gets on every system.

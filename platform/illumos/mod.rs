@@ -1,12 +1,12 @@
 //! illumos and Solaris: STREAMS.
 //!
-//! The tap driver is kaizawa/tuntap, packaged by every illumos distribution. A stream of `/dev/tap` makes a device, whose
-//! number is its PPA; IP is plumbed over it from further streams, which are linked below `/dev/udp`. Facts: streamio(4I),
+//! The tap driver is kaizawa/tuntap, packaged by every illumos distribution as version 1.3.3, which lacks `TUNGETPPA`.
+//! A stream of `/dev/tap` makes a device, whose number is its PPA; IP is plumbed over it from further streams, which are linked below `/dev/udp`. Facts: streamio(4I),
 //! if_tcp(4P), dlpi(4P), ifconfig(8), and the sources of illumos (`uts/common/os/streamio.c`, `uts/common/inet/ip`,
 //! `lib/libipadm/common/ipadm_if.c`) and of the driver (`tun.c`).
 //!
 //! - `interface` is what the other folders see; `adopt` takes one from somebody else.
-//! - `plumb` is the sequence; `plumbing` what it leaves; `mux_link` the guard of one link; `stale` what others left.
+//! - `plumb` is the sequence; `plumbing` what it leaves; `held` what a re-attach keeps of it; `mux_link` the guard of one link; `stale` what others left.
 //! - `control` is the frames' stream; `dlpi` its MAC address; `ip` what IP is asked about.
 //! - `streams` is one safe wrapper a system call; `abi` numbers and layouts.
 
@@ -15,6 +15,7 @@ mod adopt;
 mod control;
 mod dlpi;
 mod fault;
+mod held;
 mod interface;
 mod ip;
 mod mux_link;

@@ -14,9 +14,8 @@
 use std::io;
 use std::os::fd::OwnedFd;
 
-use log::warn;
-
 use super::abi::{I_PUSH, IFF_IPV4, IFF_IPV6, LifReq, Request, SIOCSLIFMUXID, SIOCSLIFNAME};
+use super::held::Held;
 use super::mux_link::{Family, Mux};
 use super::name::{Ppa, TapName};
 use super::plumbing::{Plumbing, Side};
@@ -24,7 +23,7 @@ use super::{control, dlpi, refusal, stale, streams};
 use crate::attach::{AttachError, Config};
 
 /// Makes a device and plumbs IP over it.
-pub(super) fn attach(wanted: Option<TapName>, config: &Config) -> Result<(OwnedFd, Plumbing), AttachError> {
+pub(super) fn attach(wanted: Option<TapName>, config: &Config) -> Result<(OwnedFd, Held), AttachError> {
     let muxes = Muxes::open(config)?;
     let (control, ppa) = control::open_device(wanted, config.busy_timeout)?;
     let attempt = Attempt { muxes, control, rejected: Vec::new() };
@@ -36,6 +35,7 @@ pub(super) fn attach(wanted: Option<TapName>, config: &Config) -> Result<(OwnedF
 
 /// The multiplexors an interface needs. Opened before the control stream: a process that dies closes its descriptors in
 /// ascending order, and this way the kernel, too, unplumbs before the control stream closes.
+#[derive(Clone, Debug)]
 pub(super) struct Muxes {
     v6: Option<Mux>,
     v4: Mux,
@@ -50,23 +50,15 @@ impl Muxes {
         Ok(Self { v6, v4 })
     }
 
-    /// Unplumbs `old` and opens its multiplexors anew under the numbers they have, below that of the control stream.
-    /// Their close undoes whatever link the kernel refused to undo before.
-    pub(super) fn renew(old: Plumbing, config: &Config) -> Result<Self, AttachError> {
-        let (v4, v6) = old.muxes();
-        if let Err(error) = old.undo() {
-            warn!("{error}");
+    /// Opens them anew under the numbers they have, below that of the control stream. What fails leaves all that is open.
+    pub(super) fn renew(&mut self, config: &Config) -> Result<(), AttachError> {
+        self.v4.renew()?;
+        match &self.v6 {
+            _ if !wants_v6(config) => self.v6 = None,
+            Some(v6) => v6.renew()?,
+            None => self.v6 = Some(Mux::open(Family::V6)?),
         }
-        v4.renew()?;
-        let v6 = match v6.filter(|_| wants_v6(config)) {
-            Some(v6) => v6.renew().map(|()| Some(v6))?,
-            None if wants_v6(config) => Some(Mux::open(Family::V6)?),
-            None => None,
-        };
-        for mux in [Some(&v4), v6.as_ref()].into_iter().flatten() {
-            mux.prepare()?;
-        }
-        Ok(Self { v6, v4 })
+        [Some(&self.v4), self.v6.as_ref()].into_iter().flatten().try_for_each(Mux::prepare)
     }
 }
 
@@ -84,17 +76,17 @@ struct Attempt {
 
 impl Attempt {
     /// Plumbs the interface `name` over the device of the control stream.
-    fn plumb(self, name: TapName, config: &Config) -> Result<(OwnedFd, Plumbing), AttachError> {
+    fn plumb(self, name: TapName, config: &Config) -> Result<(OwnedFd, Held), AttachError> {
         let plumbing = plumb(&self.muxes, name, config, config.replace_stale)?;
-        Ok((self.control, plumbing))
+        Ok((self.control, Held::of_interface(plumbing, self.muxes)))
     }
 
     /// Plumbs the device that the driver chose, or another one where somebody has an interface of that name: where any
     /// will do, nobody's need be replaced.
-    fn plumb_any(mut self, mut ppa: Ppa, config: &Config) -> Result<(OwnedFd, Plumbing), AttachError> {
+    fn plumb_any(mut self, mut ppa: Ppa, config: &Config) -> Result<(OwnedFd, Held), AttachError> {
         loop {
             let error = match plumb(&self.muxes, TapName::of(ppa)?, config, false) {
-                Ok(plumbing) => return Ok((self.control, plumbing)),
+                Ok(plumbing) => return Ok((self.control, Held::of_interface(plumbing, self.muxes))),
                 Err(error) => error,
             };
             if !matches!(error, AttachError::WrongKind { .. }) || self.rejected.len() >= Ppa::COUNT.into() {

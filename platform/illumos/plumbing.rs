@@ -82,11 +82,6 @@ impl Plumbing {
         side.ok_or(AttachError::Unsupported { what: NO_V6 })
     }
 
-    /// The multiplexors, to be used again after [`undo`](Self::undo).
-    pub(super) fn muxes(&self) -> (Mux, Option<Mux>) {
-        (self.v4.mux.clone(), self.v6.as_ref().map(|side| side.mux.clone()))
-    }
-
     fn sides(&self) -> impl Iterator<Item = &Side> {
         self.v6.iter().chain([&self.v4]).map(Box::as_ref)
     }

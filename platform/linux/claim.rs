@@ -27,13 +27,19 @@ pub(super) fn claim(fd: BorrowedFd<'_>, name: &[u8], flags: u16, config: &Config
     loop {
         match ioctl::SET_IFF.call(fd, request) {
             Ok(_) => return Ok(()),
-            Err(error) if error.raw_os_error() == Some(libc::EBUSY) && start.elapsed() < timeout => {
+            Err(error) if is_passing(&error) && start.elapsed() < timeout => {
                 sleep(wait.min(timeout.saturating_sub(start.elapsed())));
                 wait = LONGEST_WAIT.min(wait * 2);
             }
             Err(error) => return Err(explain(error, name, flags, config)),
         }
     }
+}
+
+/// Whether the name may be free a moment later: its owner lets go (`EBUSY`), or its place in sysfs is still taken (`EEXIST`,
+/// seen on Linux 7.3).
+fn is_passing(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EBUSY | libc::EEXIST))
 }
 
 fn explain(source: io::Error, name: &[u8], flags: u16, config: &Config) -> AttachError {

@@ -62,6 +62,11 @@ impl Interface {
         Ok((false, granted))
     }
 
+    /// A re-attach that fails leaves what there was.
+    pub(crate) fn is_lost(&self) -> bool {
+        false
+    }
+
     pub(crate) fn detach(self) -> Result<(), DetachError> {
         drop(self);
         Ok(())

@@ -1,8 +1,10 @@
 //! Descriptors that somebody else opened.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixDatagram;
 
+use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 use nix::sys::socket::sockopt::SockType as SocketType;
 use nix::sys::socket::{AddressFamily, SockType, SockaddrLike, SockaddrStorage, getpeername, getsockopt};
@@ -74,17 +76,25 @@ fn kind_of_socket(fd: BorrowedFd<'_>) -> Result<Kind, Refusal> {
     if !matches!(kind, SockType::Datagram | SockType::SeqPacket) {
         return Err(Refusal::new("a socket that does not keep frames apart", "use a datagram socket"));
     }
-    let peer =
-        getpeername::<SockaddrStorage>(std::os::fd::AsRawFd::as_raw_fd(&fd)).map_err(|errno| Refusal {
-            found: "a datagram socket without a peer".to_owned(),
-            remedy: "connect it first",
-            source: Some(errno.into()),
-        })?;
-    match peer.family() {
-        // Some systems give the unnamed end of a socket pair no address, hence no family.
+    let family = peer_family(fd).map_err(|source| Refusal {
+        found: "a datagram socket without a peer".to_owned(),
+        remedy: "connect it first",
+        source: Some(source),
+    })?;
+    match family {
         None | Some(AddressFamily::Unix) => Ok(Kind::Local { ends: kind == SockType::SeqPacket }),
         Some(AddressFamily::Inet | AddressFamily::Inet6) if kind == SockType::Datagram => Ok(Kind::Internet),
         _ => Err(Refusal::new("a socket that carries no frames", "use a datagram socket pair")),
+    }
+}
+
+/// The address family of the peer; `None` for a peer without an address, such as an end of a socket pair on some systems.
+fn peer_family(fd: BorrowedFd<'_>) -> io::Result<Option<AddressFamily>> {
+    match getpeername::<SockaddrStorage>(fd.as_raw_fd()) {
+        Ok(peer) => Ok(peer.family()),
+        // nix takes an address of no bytes for an error, the standard library for a peer without a name.
+        Err(Errno::EINVAL) => UnixDatagram::from(fd.try_clone_to_owned()?).peer_addr().map(|_| None),
+        Err(errno) => Err(errno.into()),
     }
 }
 

@@ -345,6 +345,11 @@ impl Tap {
         settings::check(config)?;
         self.offload.change(|| self.interface.reattach(config))
     }
+
+    /// Has a re-attach failed in such a way that there is no interface any more?
+    pub(crate) fn is_lost(&self) -> bool {
+        self.interface.is_lost()
+    }
 }
 
 impl AsFd for Tap {

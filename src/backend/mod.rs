@@ -2,9 +2,8 @@
 
 use std::fmt;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use log::{debug, info};
@@ -18,10 +17,12 @@ use crate::wire::{Offload, RejectReason};
 
 mod buffer;
 mod capabilities;
+mod descriptor;
 mod error;
 mod frame_log;
 mod generation;
 mod link;
+mod listeners;
 mod raw;
 mod receive;
 mod session;
@@ -36,6 +37,7 @@ use capabilities::Capabilities;
 use frame_log::FrameLog;
 use generation::Generations;
 use link::LinkCell;
+use listeners::Listeners;
 use statistics::Counters;
 use transmit_lock::TransmitLock;
 
@@ -43,6 +45,7 @@ pub use buffer::TransmitBuffer;
 pub use error::{ReceiveError, TransmitError};
 pub(crate) use generation::Generation;
 pub use link::LinkState;
+pub(crate) use listeners::Watcher;
 pub use receive::Received;
 pub use session::{OwnedTransmitter, Session, Transmitter};
 pub(crate) use statistics::{Counter, ReceiveCounters};
@@ -56,27 +59,10 @@ pub(crate) const LARGEST_FRAME: usize = 65535 + LINK_HEADERS;
 /// POSIX promises this many slices a call everywhere (`_XOPEN_IOV_MAX`).
 const LEAST_SLICES: usize = 16;
 
-/// What a backend tells the threads that drive it, where there are any.
-pub(crate) trait Watcher: Send + Sync {
-    /// A transmit session ended with debts.
-    fn transmit_owed(&self, debt: Debt);
-    /// The link state changed, or the interface was bound again.
-    fn wake(&self);
-    /// The interface was bound again.
-    fn reattached(&self);
-}
-
-/// Who is told that transmitting is possible again.
-#[derive(Default)]
-struct Listeners {
-    callback: Option<Arc<dyn Fn() + Send + Sync>>,
-    watcher: Option<Arc<dyn Watcher>>,
-}
-
 /// Moves frames between a TAP and a guest's network device.
 ///
 /// All methods take `&self`; none blocks and none spawns. One thread may receive while another one transmits; transmit
-/// sessions exclude each other by a try-flag. Poll the descriptor ([`AsFd`]) in a loop of your own, or let
+/// sessions exclude each other by a try-flag. Poll the descriptor ([`AsFd`](std::os::fd::AsFd)) in a loop of your own, or let
 /// [`Threads`](crate::Threads) do it.
 ///
 /// # What to do on each outcome, in a loop of your own
@@ -85,8 +71,8 @@ struct Listeners {
 /// |---|---|
 /// | `receive` gives a frame | hand it to the guest, call again |
 /// | `receive` gives `None` | wait until the descriptor is readable; level, edge and one-shot pollers all work |
-/// | [`ReceiveError::Truncated`](crate::ReceiveError::Truncated), `Runt` or `Rejected` | the frame was consumed and counted: call again |
-/// | [`TransmitError::WouldBlock`](crate::TransmitError::WouldBlock), `InterfaceDown` | keep the frame, end the session, wait until the descriptor is writable, resume |
+/// | [`ReceiveError::Truncated`], `Runt` or `Rejected` | the frame was consumed and counted: call again |
+/// | [`TransmitError::WouldBlock`], `InterfaceDown` | keep the frame, end the session, wait until the descriptor is writable, resume |
 /// | the same, with an edge-triggered poller | ask once by `poll` after the refusal, too: Linux gives an edge when the interface comes up only to who has |
 /// | `NoBufferSpace` | keep or drop the frame; retry after a pause, no event tells |
 /// | `LinkDown`, `Rejected`, `Runt`, `Oversize` | the frame is dropped and counted: complete it towards the guest |
@@ -111,7 +97,7 @@ pub struct Backend {
     capabilities: Capabilities,
     log: FrameLog,
     pool: Arc<Pool>,
-    listeners: Mutex<Listeners>,
+    listeners: Listeners,
 }
 
 impl Backend {
@@ -125,14 +111,14 @@ impl Backend {
             largest: AtomicUsize::new(LARGEST_FRAME),
             by_mtu: AtomicUsize::new(LARGEST_FRAME),
             lock: TransmitLock::new(),
-            link: LinkCell::default(),
+            link: LinkCell::new(),
             generations: Generations::default(),
             counters: Counters::default(),
             timed: AtomicBool::new(false),
             capabilities: Capabilities::new(),
             log: FrameLog::new(),
             pool: Arc::default(),
-            listeners: Mutex::default(),
+            listeners: Listeners::default(),
             tap,
         };
         backend.refresh_mtu();
@@ -183,28 +169,34 @@ impl Backend {
 
     /// Plugs the guest's virtual cable in or out. While it is out, frames are dropped both ways and counted; when it
     /// goes in, what the host queued meanwhile is dropped first. The host sees it as carrier, where it can.
+    ///
+    /// A thread that receives at the same moment can end that drop early on an illumos socket, which gives nothing to the
+    /// second of two readers; what is left there is delivered.
     pub fn set_link_state(&self, state: LinkState) {
-        let up = state == LinkState::Up;
-        if up && !self.link.is_up() {
+        let drain = || {
             self.discard(&self.counters.receive.link_down);
-        }
-        if self.link.set(state) != up {
+        };
+        if self.link.set(state, drain) {
             info!("guest's link is {state:?}");
-            // The guest's link is ours to cut; that the host cannot show it is no failure.
-            if let Err(error) = self.tap.set_carrier(up) {
-                debug!("carrier of {:?} left alone: {error}", self.tap);
-            }
+            self.show_carrier();
         }
         if let Some(watcher) = self.watcher() {
             watcher.wake();
         }
     }
 
-    /// Calls `callback` whenever a session ends during which [`begin_transmit`](Self::begin_transmit) turned somebody
-    /// away. It runs on the thread that ended the session, with no lock held, and may begin a session itself. While
-    /// [`Threads`](crate::Threads) drive the backend they answer instead, by `transmit_pending`.
-    pub fn on_transmit_ready(&self, callback: impl Fn() + Send + Sync + 'static) {
-        self.lock_listeners().callback = Some(Arc::new(callback));
+    /// Shows the host the guest's link as carrier; again, where another thread changes the link meanwhile.
+    fn show_carrier(&self) {
+        loop {
+            let up = self.link.is_up();
+            // The guest's link is ours to cut; that the host cannot show it is no failure.
+            if let Err(error) = self.tap.set_carrier(up) {
+                debug!("carrier of {:?} left alone: {error}", self.tap);
+            }
+            if self.link.is_up() == up {
+                return;
+            }
+        }
     }
 
     /// Binds the interface again after its removal, as `config` describes it; counters, link state and registrations
@@ -213,9 +205,15 @@ impl Backend {
     /// `true` when a poller must register the descriptor anew (its number stays the same; never so on Linux).
     ///
     /// # Errors
-    /// As [`Config::attach`]; the backend stays as it was.
+    /// As [`Config::attach`]. What is wrong with `config` leaves the backend as it was. Where the old interface had to be
+    /// undone first (illumos), any other failure leaves it gone; the same can be tried again.
     pub fn reattach(&self, config: &Config) -> Result<bool, AttachError> {
-        let changed = self.tap.reattach(config)?;
+        let generation = self.generations.current();
+        let changed = self.tap.reattach(config).inspect_err(|_| {
+            if let Some(generation) = generation.filter(|_| self.tap.is_lost()) {
+                self.mark_gone(generation);
+            }
+        })?;
         self.refresh_mtu();
         self.generations.renew();
         self.capabilities.forget_refusals();
@@ -260,11 +258,15 @@ impl Backend {
         self.largest.store(LARGEST_FRAME, Ordering::Relaxed);
     }
 
-    /// Notes that the interface is gone of `generation`; says so in the log the first time.
+    /// Notes that the interface is gone of `generation`; the first time it says so in the log, and to the threads, which
+    /// may have nothing else to learn it from.
     #[cold]
     pub(crate) fn mark_gone(&self, generation: Generation) {
         if self.generations.lost(generation) {
             info!("the interface of {:?} is gone", self.tap);
+            if let Some(watcher) = self.watcher() {
+                watcher.wake();
+            }
         }
     }
 
@@ -326,56 +328,6 @@ impl Backend {
         if let Some(start) = start {
             self.count_time(&self.counters.receive_nanos, start);
         }
-    }
-
-    /// Lets `watcher` answer debts from now on; `false` when somebody does so already.
-    pub(crate) fn add_watcher(&self, watcher: Arc<dyn Watcher>) -> bool {
-        let mut listeners = self.lock_listeners();
-        let free = listeners.watcher.is_none();
-        if free {
-            listeners.watcher = Some(watcher);
-        }
-        free
-    }
-
-    pub(crate) fn remove_watcher(&self) {
-        self.lock_listeners().watcher = None;
-    }
-
-    /// Ends a session and answers its debts, with no lock of ours held.
-    #[inline]
-    pub(crate) fn end_transmit(&self) {
-        let debt = self.lock.end();
-        if !debt.is_empty() {
-            self.answer(debt);
-        }
-    }
-
-    #[cold]
-    fn answer(&self, debt: Debt) {
-        let listeners = self.lock_listeners();
-        let (watcher, callback) = (listeners.watcher.clone(), listeners.callback.clone());
-        drop(listeners);
-        match (watcher, callback) {
-            (Some(watcher), _) => watcher.transmit_owed(debt),
-            (None, Some(callback)) if debt.has(Debt::TURNED_AWAY) => callback(),
-            _ => {}
-        }
-    }
-
-    fn watcher(&self) -> Option<Arc<dyn Watcher>> {
-        self.lock_listeners().watcher.clone()
-    }
-
-    fn lock_listeners(&self) -> MutexGuard<'_, Listeners> {
-        self.listeners.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl AsFd for Backend {
-    #[inline]
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.tap.as_fd()
     }
 }
 

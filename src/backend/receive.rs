@@ -63,9 +63,9 @@ impl Backend {
     }
 
     /// Drops what the host has queued, counts it as stale and says how many frames it was. For a loop of your own,
-    /// after a pause.
+    /// after a pause; to be called by the thread that receives, or while none does.
     pub fn discard_queued(&self) -> u64 {
-        self.discard(&self.counters.receive.stale)
+        self.link.drain(|| self.discard(&self.counters.receive.stale))
     }
 
     /// Takes a frame and counts it as delivered.
@@ -126,7 +126,13 @@ impl Backend {
         let (ahead, bytes) = (header.len() + inside, header.len() + room.len());
         let spare = bytes > self.vnet_len + self.largest.load(Ordering::Relaxed);
         let count = room.count() + usize::from(!header.is_empty()) + usize::from(!spare);
-        let Some(generation) = self.ready() else { return self.cannot_receive() };
+        let generation = match self.ready() {
+            Some(generation) => generation,
+            None => match self.ready_after_all()? {
+                Some(generation) => generation,
+                None => return Ok(None),
+            },
+        };
         if count > self.most_slices {
             return Err(ReceiveError::TooManySlices { slices: count, limit: self.most_slices });
         }
@@ -182,13 +188,17 @@ impl Backend {
         frame_io::read(self.tap.as_fd(), list.slices().unwrap_or_default())
     }
 
+    /// Drops what is queued while the guest's link is down. The link may come up meanwhile, after which the caller reads on:
+    /// a poller that is told once of a frame may have been told already.
     #[cold]
-    fn cannot_receive<T>(&self) -> Result<Option<T>, ReceiveError> {
+    fn ready_after_all(&self) -> Result<Option<Generation>, ReceiveError> {
         if self.is_gone() {
             return Err(ReceiveError::Gone);
         }
-        self.discard(&self.counters.receive.link_down);
-        Ok(None)
+        self.link.drain_while_down(|| {
+            self.discard(&self.counters.receive.link_down);
+        });
+        if self.is_gone() { Err(ReceiveError::Gone) } else { Ok(self.ready()) }
     }
 
     /// Says what a read came to that gave no frame, or none that is to be delivered; makes it again after a signal.
@@ -247,13 +257,14 @@ impl Backend {
         ReceiveError::Gone
     }
 
-    /// Reads and drops what is queued. The kernel cuts each frame to the small buffer and forgets the rest.
+    /// Reads and drops what is queued. The kernel cuts each frame to the small buffer and forgets the rest. The caller sees
+    /// to it that no two threads do this at once.
     #[cold]
     pub(super) fn discard(&self, cause: &Counter) -> u64 {
-        let mut scratch = [0; 64];
+        let Some(generation) = self.generation() else { return 0 };
         let mut count = 0;
         while count < MOST_DISCARDED
-            && let Ok(len @ 1..) = read(&self.tap, &mut scratch)
+            && let Some(len) = self.read_to_discard(generation)
         {
             self.count_received(len.saturating_sub(self.vnet_len));
             cause.one();
@@ -263,6 +274,22 @@ impl Backend {
             debug!("dropped {count} queued frames of {:?}", self.tap);
         }
         count
+    }
+
+    /// Gives the bytes that were read, or `None` when nothing more comes. That the interface is gone is noted: some
+    /// systems tell it once, and then that nothing is queued.
+    fn read_to_discard(&self, generation: Generation) -> Option<usize> {
+        let mut scratch = [0; 64];
+        loop {
+            match read(&self.tap, &mut scratch).map_err(|errno| self.tap.read_fault(errno as i32)) {
+                Ok(0) if self.tap.nothing_is_the_end() => self.mark_gone(generation),
+                Ok(len) => return Some(len),
+                Err(ReadFault::Gone) => self.mark_gone(generation),
+                Err(ReadFault::Interrupted) => continue,
+                Err(_) => {}
+            }
+            return None;
+        }
     }
 
     /// Counts a frame whose fate is still open, or was a drop.

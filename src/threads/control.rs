@@ -1,6 +1,7 @@
 //! What the threads are to do, and what they have done about it: the state machine behind
 //! [`Threads`](crate::Threads), without the threads.
 
+use std::mem::replace;
 use std::sync::PoisonError;
 use std::time::Duration;
 
@@ -29,6 +30,8 @@ pub(super) const RESET: u8 = 2;
 pub(super) const CHANGED: u8 = 4;
 /// The interface was bound again.
 pub(super) const REATTACHED: u8 = 8;
+/// The guest's link is to be dropped briefly.
+pub(super) const FLAP: u8 = 16;
 
 #[derive(Debug)]
 struct State {
@@ -43,15 +46,27 @@ struct State {
 #[derive(Debug)]
 pub(super) struct Control {
     state: Mutex<State>,
-    changed: Condvar,
+    /// The threads wait for a command here, and nobody else: a thread's report must not wake the other thread.
+    commanded: Condvar,
+    /// Commanders wait for the threads' reports here.
+    reported: Condvar,
+    /// Held while stale frames are dropped, so that two that resume at once do it once.
+    resuming: Mutex<()>,
     /// Read by the receive thread between any two frames, so that it looks at the state only when there is a reason.
     attention: AtomicU8,
 }
 
 impl Control {
+    /// Threads that start now stand still until they are wanted to run.
     pub fn new() -> Self {
-        let state = State { wanted: Wanted::Run, still: [false; 2], ended: [false; 2], panicked: None };
-        Self { state: Mutex::new(state), changed: Condvar::new(), attention: AtomicU8::new(0) }
+        let state = State { wanted: Wanted::Suspend, still: [false; 2], ended: [false; 2], panicked: None };
+        Self {
+            state: Mutex::new(state),
+            commanded: Condvar::new(),
+            reported: Condvar::new(),
+            resuming: Mutex::new(()),
+            attention: AtomicU8::new(HALT),
+        }
     }
 
     /// Asks for `wanted`; `false` when it is so already, or everything has been stopped for good.
@@ -68,23 +83,38 @@ impl Control {
         } else {
             self.attention.fetch_or(HALT, Ordering::AcqRel);
         }
-        self.changed.notify_all();
+        self.commanded.notify_all();
+        self.reported.notify_all();
         true
+    }
+
+    /// Lets suspended threads run after `drain`, which nobody does at the same time; `reason` draws the receive thread's
+    /// attention before its first frame. `false` when they run already, or everything has been stopped for good.
+    pub(super) fn resume(&self, reason: u8, drain: impl FnOnce()) -> bool {
+        let _resuming = self.resuming.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.lock().wanted != Wanted::Suspend {
+            return false;
+        }
+        drain();
+        self.draw_attention(reason);
+        self.want(Wanted::Run)
     }
 
     /// Called by a thread before each turn: stands still while suspended; `false` at the end.
     pub fn enter(&self, worker: Worker) -> bool {
         let mut state = self.lock();
         while state.wanted == Wanted::Suspend {
-            state.still[worker as usize] = true;
-            self.changed.notify_all();
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            if !replace(&mut state.still[worker as usize], true) {
+                self.reported.notify_all();
+            }
+            state = self.commanded.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         state.wanted == Wanted::Run
     }
 
-    /// Called by a thread at its end, or by its guard when it panicked; a panic stops the other thread, too.
-    pub fn leave(&self, worker: Worker, panicked: bool) {
+    /// Called once for each thread, at its end or when it could not be had; a panic stops the other thread, too. `true` for
+    /// the last one.
+    pub fn leave(&self, worker: Worker, panicked: bool) -> bool {
         let mut state = self.lock();
         state.still[worker as usize] = true;
         state.ended[worker as usize] = true;
@@ -92,8 +122,10 @@ impl Control {
             state.panicked = state.panicked.or(Some(worker));
             state.wanted = Wanted::Stop;
             self.attention.fetch_or(HALT, Ordering::AcqRel);
+            self.commanded.notify_all();
         }
-        self.changed.notify_all();
+        self.reported.notify_all();
+        state.ended == [true; 2]
     }
 
     /// Waits, at most for `timeout`, until both threads stand still (or, for a stop, have ended).
@@ -102,12 +134,8 @@ impl Control {
         if settled(&state) {
             return true;
         }
-        let (state, _) = self.changed.wait_timeout(state, timeout).unwrap_or_else(PoisonError::into_inner);
+        let (state, _) = self.reported.wait_timeout(state, timeout).unwrap_or_else(PoisonError::into_inner);
         settled(&state)
-    }
-
-    pub fn wanted(&self) -> Wanted {
-        self.lock().wanted
     }
 
     pub fn panicked(&self) -> Option<Worker> {

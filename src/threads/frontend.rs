@@ -23,8 +23,8 @@ pub struct Refused;
 /// The guest-facing network device, as [`Threads`](crate::Threads) see it.
 ///
 /// The calls come from two threads: `transmit_pending` from the transmit thread, everything else but
-/// `interrupt_wait` from the receive thread (`flap_link` also from the one that calls `resume`). No lock of this crate is
-/// held during any of them. A panic ends the threads and is reported by `Threads::stop`.
+/// `interrupt_wait` from the receive thread. No lock of this crate is held during any of them. A panic on one of the two
+/// threads ends both, and `Threads::stop` reports it.
 pub trait Frontend: Send + Sync + 'static {
     /// Waits until the guest has a receive buffer, at most for `timeout`. It need not have room for a whole frame.
     fn wait_receive_available(&self, timeout: Duration) -> Wait;

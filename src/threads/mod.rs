@@ -1,14 +1,13 @@
 //! The receive and the transmit thread, for devices without an event loop of their own.
 
-use std::os::fd::AsFd;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle, ThreadId};
 use std::time::{Duration, Instant};
 
 use log::warn;
 
-use crate::backend::{Backend, Debt, Watcher, sync};
+use crate::backend::{Backend, Watcher, sync};
 
 mod announcement;
 mod control;
@@ -16,16 +15,16 @@ mod error;
 mod frontend;
 mod handover;
 mod receive_thread;
+mod shared;
 mod transmit_thread;
 mod wake;
 
-use control::{CHANGED, Control, REATTACHED, RESET, Wanted, Worker};
+use control::{FLAP, RESET, Wanted, Worker};
 pub use error::ThreadsError;
 pub use frontend::{Frontend, Refused, Wait};
 use receive_thread::ReceiveThread;
-use sync::{AtomicU8, Ordering};
+use shared::Shared;
 use transmit_thread::TransmitThread;
-use wake::Wake;
 
 /// A frontend that holds a thread longer than this makes `suspend` give up.
 const SUSPEND_LIMIT: Duration = Duration::from_secs(60);
@@ -65,71 +64,44 @@ pub enum Resume {
 #[derive(Debug)]
 pub struct Threads {
     shared: Arc<Shared>,
-    /// Taken by whoever stops them: what is done at the end is done once.
-    running: Mutex<Option<Vec<JoinHandle<()>>>>,
+    /// Taken by whoever stops them; held until they have been joined, so that everybody who stops them waits for that.
+    running: Mutex<Vec<JoinHandle<()>>>,
     ids: Vec<ThreadId>,
 }
 
-/// What the two threads and their commander share.
-struct Shared {
-    backend: Arc<Backend>,
-    frontend: Arc<dyn Frontend>,
-    control: Control,
-    receive_wake: Wake,
-    transmit_wake: Wake,
-    /// Debts of ended sessions, as the bits of a [`Debt`].
-    owed: AtomicU8,
-}
+/// A thread's name, and what it does.
+type Role = (&'static str, Worker, fn(&Shared));
+
+const ROLES: [Role; 2] = [
+    ("tap-receive", Worker::Receive, |shared| ReceiveThread::new(shared).run()),
+    ("tap-transmit", Worker::Transmit, |shared| TransmitThread::new(shared).run()),
+];
 
 impl Threads {
-    /// Starts both threads.
+    /// Starts both threads. Neither does anything before both are there.
     ///
     /// # Errors
     /// [`ThreadsError::AlreadyDriven`]; [`ThreadsError::Start`]: a pipe or a thread could not be had. Nothing was started.
     pub fn spawn(backend: Arc<Backend>, frontend: Arc<dyn Frontend>) -> Result<Self, ThreadsError> {
-        let start = |source| ThreadsError::Start { source };
-        let shared = Arc::new(Shared {
-            backend,
-            frontend,
-            control: Control::new(),
-            receive_wake: Wake::new().map_err(start)?,
-            transmit_wake: Wake::new().map_err(start)?,
-            owed: AtomicU8::new(0),
-        });
-        if !shared.backend.add_watcher(Arc::clone(&shared) as Arc<dyn Watcher>) {
-            return Err(ThreadsError::AlreadyDriven);
+        let shared = Shared::new(backend, frontend)?;
+        let mut threads = Self { shared, running: Mutex::default(), ids: Vec::new() };
+        for (at, role) in ROLES.iter().enumerate() {
+            if let Err(source) = threads.start(*role) {
+                // The drop of `threads` waits for those that were started.
+                ROLES[at..].iter().for_each(|(_, worker, _)| threads.shared.leave(*worker, false));
+                return Err(ThreadsError::Start { source });
+            }
         }
-        let mut threads = Self { shared, running: Mutex::new(Some(Vec::new())), ids: Vec::new() };
-        // When the second one cannot be had, the drop of `threads` ends the first.
-        threads.start("tap-receive", Worker::Receive, |shared| ReceiveThread::new(shared).run())?;
-        threads.start("tap-transmit", Worker::Transmit, |shared| TransmitThread::new(shared).run())?;
+        threads.shared.control.want(Wanted::Run);
         Ok(threads)
     }
 
-    fn start(
-        &mut self,
-        name: &str,
-        worker: Worker,
-        body: impl FnOnce(&Shared) + Send + 'static,
-    ) -> Result<(), ThreadsError> {
+    fn start(&mut self, (name, worker, body): Role) -> io::Result<()> {
         let shared = Arc::clone(&self.shared);
-        let main = move || {
-            let panicked = catch_unwind(AssertUnwindSafe(|| body(&shared))).is_err();
-            shared.control.leave(worker, panicked);
-            shared.wake();
-        };
-        match thread::Builder::new().name(name.into()).spawn(main) {
-            Ok(handle) => {
-                self.ids.push(handle.thread().id());
-                let running = self.running.get_mut().unwrap_or_else(PoisonError::into_inner);
-                running.get_or_insert_default().push(handle);
-                Ok(())
-            }
-            Err(source) => {
-                self.shared.control.leave(worker, false);
-                Err(ThreadsError::Start { source })
-            }
-        }
+        let handle = thread::Builder::new().name(name.into()).spawn(move || shared.work(worker, body))?;
+        self.ids.push(handle.thread().id());
+        self.running.get_mut().unwrap_or_else(PoisonError::into_inner).push(handle);
+        Ok(())
     }
 
     /// Makes both threads stand still: when it returns, nothing is being read or delivered. A frame that waits for
@@ -144,20 +116,19 @@ impl Threads {
         self.outcome()
     }
 
-    /// Starts delivery again, after dropping what the host queued meanwhile.
+    /// Starts delivery again, after dropping what the host queued meanwhile. Of two that resume at once, one does it, and
+    /// the other one waits for that.
     ///
     /// # Errors
     /// [`ThreadsError::Panicked`].
     pub fn resume(&self, resume: Resume) -> Result<(), ThreadsError> {
-        let shared = &self.shared;
-        if shared.control.wanted() == Wanted::Suspend {
-            shared.backend.discard_queued();
-            match resume {
-                Resume::Normal => {}
-                Resume::HostSleep => shared.frontend.flap_link(),
-                Resume::Migrated => announcement::send(&shared.backend),
-            }
-            shared.control.want(Wanted::Run);
+        let backend = &self.shared.backend;
+        let reason = if resume == Resume::HostSleep { FLAP } else { 0 };
+        let drain = || {
+            backend.discard_queued();
+        };
+        if self.shared.control.resume(reason, drain) && resume == Resume::Migrated {
+            announcement::send(backend);
         }
         self.outcome()
     }
@@ -166,7 +137,7 @@ impl Threads {
     pub fn reset(&self) {
         self.shared.control.draw_attention(RESET);
         self.shared.receive_wake.wake();
-        self.shared.frontend.interrupt_wait();
+        self.shared.interrupt();
     }
 
     /// Ends both threads and waits for them. From a callback of the frontend they end when that returns.
@@ -177,13 +148,9 @@ impl Threads {
         self.shared.control.want(Wanted::Stop);
         self.settle(None)?;
         if !self.on_own_thread() {
-            let handles = self.running.lock().unwrap_or_else(PoisonError::into_inner).take();
-            if let Some(handles) = handles {
-                for handle in handles {
-                    // Its panic, if any, was caught and noted inside.
-                    let _ = handle.join();
-                }
-                self.shared.backend.remove_watcher();
+            for handle in self.lock_running().drain(..) {
+                // Its panic, if any, was caught and noted inside.
+                let _ = handle.join();
             }
         }
         self.outcome()
@@ -194,7 +161,7 @@ impl Threads {
         let start = Instant::now();
         loop {
             self.shared.wake();
-            self.shared.frontend.interrupt_wait();
+            self.shared.interrupt();
             if self.on_own_thread() || self.shared.control.settled(NUDGE) {
                 return Ok(());
             }
@@ -215,6 +182,10 @@ impl Threads {
     fn on_own_thread(&self) -> bool {
         self.ids.contains(&thread::current().id())
     }
+
+    fn lock_running(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Drop for Threads {
@@ -222,33 +193,5 @@ impl Drop for Threads {
         if let Err(error) = self.stop() {
             warn!("{:?}: {error}", self.shared.backend);
         }
-    }
-}
-
-impl Watcher for Shared {
-    fn transmit_owed(&self, debt: Debt) {
-        self.owed.fetch_or(debt.bits(), Ordering::AcqRel);
-        self.transmit_wake.wake();
-    }
-
-    fn wake(&self) {
-        self.control.draw_attention(CHANGED);
-        self.receive_wake.wake();
-        self.transmit_wake.wake();
-    }
-
-    fn reattached(&self) {
-        self.control.draw_attention(REATTACHED);
-        self.wake();
-    }
-}
-
-impl std::fmt::Debug for Shared {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Shared")
-            .field("backend", &self.backend)
-            .field("control", &self.control)
-            .field("fd", &self.backend.as_fd())
-            .finish_non_exhaustive()
     }
 }

@@ -8,10 +8,10 @@ use log::warn;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use super::Shared;
-use super::control::{HALT, REATTACHED, RESET, Worker};
+use super::control::{FLAP, HALT, REATTACHED, RESET, Worker};
 use super::frontend::Wait;
 use super::handover::{self, Loss};
+use super::shared::Shared;
 use crate::backend::{Counter, LARGEST_FRAME, ReceiveError, Received};
 use crate::memory::ReceiveMemory;
 
@@ -45,6 +45,8 @@ impl<'a> ReceiveThread<'a> {
         let reasons = self.shared.control.take_attention();
         if reasons & REATTACHED != 0 {
             self.gone_told = false;
+        }
+        if reasons & (REATTACHED | FLAP) != 0 {
             self.shared.frontend.flap_link();
         }
         let generation = self.shared.backend.generation();

@@ -7,8 +7,8 @@ use log::warn;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use super::Shared;
 use super::control::Worker;
+use super::shared::Shared;
 use super::sync::Ordering;
 use crate::backend::{Debt, Generation};
 
@@ -92,7 +92,6 @@ impl<'a> TransmitThread<'a> {
         if let Some(generation) = generation.filter(|_| !events.is_empty()) {
             self.blocked = false;
             self.shared.backend.mark_gone(generation);
-            self.shared.receive_wake.wake();
         }
     }
 }

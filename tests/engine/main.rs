@@ -1,5 +1,9 @@
 //! The engine over a socket pair: one datagram a frame, and the test holds the host's end.
 
+#[path = "../support/datagrams.rs"]
+mod datagrams;
+
+mod closed_end;
 mod device;
 mod observed;
 mod pair;
@@ -8,6 +12,8 @@ mod receive_frame;
 mod segments;
 mod straight;
 mod stress;
+mod threads_callbacks;
+mod threads_gone;
 mod threads_receive;
 mod transmit_buffer;
 mod transmit_frame;

@@ -28,7 +28,7 @@ fn b22_time_is_measured_only_when_asked_for() {
         backend.begin_transmit().unwrap().send(&Frame::new(&[IoSlice::new(&pair::frame(60, 0))])).unwrap();
         pair::host_receive(&host);
         host.send(&pair::frame(60, 0)).unwrap();
-        backend.receive(&mut [IoSliceMut::new(&mut buffer)]).unwrap().expect("a frame");
+        pair::take(&backend, &mut [IoSliceMut::new(&mut buffer)]).unwrap().expect("a frame");
         let all = backend.statistics();
         (all.transmit_time, all.receive_time)
     };

@@ -1,10 +1,13 @@
 //! A datagram socket pair is a TAP: one datagram a frame, and the test holds the host's end.
 
+use std::io::IoSliceMut;
 use std::os::unix::net::UnixDatagram;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tap_plumb::{Backend, Tap};
+use tap_plumb::{Backend, ReceiveError, Received, Tap};
+
+pub(crate) use crate::datagrams::{can_carry, drain, most_slices, wait_readable, wait_writable};
 
 /// A backend, and the host's end of its wire.
 pub(crate) fn backend() -> (Arc<Backend>, UnixDatagram) {
@@ -25,9 +28,20 @@ pub(crate) fn frame(len: usize, mark: u8) -> Vec<u8> {
 /// Takes one frame on the host's side.
 pub(crate) fn host_receive(host: &UnixDatagram) -> Vec<u8> {
     let mut buffer = vec![0; 70_000];
+    // Not every system looks at a socket's own time limit.
+    wait_readable(host);
     let len = host.recv(&mut buffer).expect("a frame within 5 s");
     buffer.truncate(len);
     buffer
+}
+
+/// Takes a frame that the host has sent, and which may still be on its way.
+pub(crate) fn take(
+    backend: &Backend,
+    slices: &mut [IoSliceMut<'_>],
+) -> Result<Option<Received>, ReceiveError> {
+    wait_readable(backend);
+    backend.receive(slices)
 }
 
 /// Waits until `condition` holds; panics after 5 s.

@@ -61,11 +61,13 @@ fn f08_b07_train_stops_at_the_first_refusal_and_the_rest_can_be_resumed() {
     let frame = Frame::new(&slices).gso(gso);
     let mut session = backend.begin_transmit().unwrap();
     // Whole trains until the queue is full in the middle of one.
+    let mut taken = 0;
     let sent = loop {
         match session.send(&frame) {
             Ok(()) => {}
             Err(TransmitError::WouldBlock { sent: 0 }) => {
                 pair::host_receive(&host);
+                taken += 1;
             }
             Err(TransmitError::WouldBlock { sent }) => break sent,
             Err(error) => panic!("{error}"),
@@ -73,18 +75,13 @@ fn f08_b07_train_stops_at_the_first_refusal_and_the_rest_can_be_resumed() {
     };
     assert!((1..4).contains(&sent));
     let before = backend.statistics().transmit.segments_sent;
-    let mut last = Vec::new();
-    host.set_nonblocking(true).unwrap();
-    let mut buffer = [0; 2000];
-    while let Ok(len) = host.recv(&mut buffer) {
-        last = buffer[..len].to_vec();
-    }
+    let last = pair::drain(&host, before - taken).pop().unwrap();
     assert_eq!(sequence(&last), 1 + (sent - 1) * u32::from(SIZE));
+    pair::wait_writable(&backend);
     session.resume(&frame, sent).unwrap();
     assert_eq!(backend.statistics().transmit.segments_sent, before + u64::from(4 - sent));
-    for index in sent..4 {
-        let len = host.recv(&mut buffer).unwrap();
-        assert_eq!(sequence(&buffer[..len]), 1 + index * u32::from(SIZE));
+    for (segment, index) in pair::drain(&host, (4 - sent).into()).iter().zip(sent..4) {
+        assert_eq!(sequence(segment), 1 + index * u32::from(SIZE));
     }
     drop(session);
     pair::assert_adds_up(&backend);
@@ -154,11 +151,13 @@ mod raw {
             assert_eq!(sequence(&pair::host_receive(&host)), 1 + index * 1000);
         }
         host.send(&pair::frame(1000, 9)).unwrap();
+        pair::wait_readable(&backend);
         // SAFETY: as above; the call may write to it.
         let received = unsafe { backend.receive_raw(&slices) }.unwrap().expect("a frame");
         assert_eq!(received.len, 1000);
         assert_eq!(frame[..1000], pair::frame(1000, 9));
         host.send(&pair::frame(4060, 9)).unwrap();
+        pair::wait_readable(&backend);
         // SAFETY: as above.
         let result = unsafe { backend.receive_raw(&slices) };
         assert!(matches!(result, Err(tap_plumb::ReceiveError::Truncated { room: 4054 })), "{result:?}");
@@ -167,6 +166,7 @@ mod raw {
         let start = large.as_mut_ptr();
         let slices = [RawSlice::new(start, 100), RawSlice::new(start.wrapping_add(100), 69_900)];
         host.send(&pair::frame(4060, 9)).unwrap();
+        pair::wait_readable(&backend);
         // SAFETY: as above, with `large` in the place of `frame`.
         let received = unsafe { backend.receive_raw(&slices) }.unwrap().expect("a frame");
         assert_eq!(received.len, 4060);

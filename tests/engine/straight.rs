@@ -55,14 +55,9 @@ fn send_all_forms(backend: &Backend, header: &[u8], frame: &[u8], place: usize, 
     4
 }
 
-fn received(host: &UnixDatagram) -> Vec<Vec<u8>> {
-    host.set_nonblocking(true).unwrap();
-    let mut frames = Vec::new();
-    let mut buffer = vec![0; 70_000];
-    while let Ok(len) = host.recv(&mut buffer) {
-        frames.push(buffer[..len].to_vec());
-    }
-    frames
+/// What the backend has sent.
+fn received(backend: &Backend, host: &UnixDatagram) -> Vec<Vec<u8>> {
+    pair::drain(host, backend.statistics().transmit.segments_sent)
 }
 
 /// What the host got, and what was counted.
@@ -77,7 +72,7 @@ fn outcome(
     let (backend, host) = backend(offload);
     backend.measure_time(measured);
     let sent = send_all_forms(&backend, header, frame, place, parts);
-    let (frames, counted) = (received(&host), backend.statistics().transmit);
+    let (frames, counted) = (received(&backend, &host), backend.statistics().transmit);
     let each = frames.len() / sent;
     assert!(frames.chunks(each).all(|form| form == &frames[..each]), "each form gives the same");
     assert_eq!(counted.frames_sent, sent as u64);
@@ -97,7 +92,9 @@ fn all_forms_give_the_host_the_same_bytes() {
         for (header, len) in [(CUT, frame.len()), (COMPLETE, frame.len()), (NOTHING, 400)] {
             for header_len in [12, 10] {
                 for place in [0, 5, 12, 20, 54, 66, 300] {
-                    for parts in [1, 2, 3, 18, 19, 20, 40] {
+                    // With a slice in front of them, and one for the header.
+                    let most = pair::most_slices() - 2;
+                    for parts in [1, 2, 3, 18, 19, 20, 40].into_iter().filter(|parts| *parts <= most) {
                         let [one, other] = [false, true].map(|measured| {
                             outcome(offload, measured, &header[..header_len], &frame[..len], place, parts)
                         });
@@ -121,7 +118,7 @@ fn b03_one_frame_for_the_host_and_segments_without_it() {
         let (backend, host) = backend(offload);
         backend.use_host_offload(false);
         send_all_forms(&backend, &CUT, &frame, 54, 1);
-        let all = received(&host);
+        let all = received(&backend, &host);
         let all = all.iter().map(|segment| &segment[header_len..]);
         assert!(all.eq(segments.iter().map(|segment| &segment[..])), "{offload:?}");
     }
@@ -136,9 +133,9 @@ fn a_link_that_is_down_stops_every_frame_measured_or_not() {
         let frame = pair::frame(60, 1);
         let result = backend.begin_transmit().unwrap().send(&Frame::new(&[IoSlice::new(&frame)]));
         assert!(matches!(result, Err(TransmitError::LinkDown)), "{result:?}");
-        assert!(received(&host).is_empty());
+        assert!(received(&backend, &host).is_empty());
         host.send(&frame).unwrap();
-        let taken = backend.receive(&mut [IoSliceMut::new(&mut vec![0; 70_000])]).unwrap();
+        let taken = pair::take(&backend, &mut [IoSliceMut::new(&mut vec![0; 70_000])]).unwrap();
         assert_eq!((taken, backend.statistics().receive.link_down), (None, 1));
     }
 }

@@ -147,6 +147,7 @@ fn f15_f17_suspended_threads_neither_read_nor_deliver() {
     for round in 1..=20 {
         threads.suspend().unwrap();
         host.send(&pair::frame(60, 0)).unwrap();
+        pair::wait_readable(&backend);
         std::thread::sleep(Duration::from_millis(2));
         let all = backend.statistics().receive;
         assert_eq!(all.frames_received, 2 * (round - 1), "read while suspended");

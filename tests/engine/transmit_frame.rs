@@ -1,7 +1,6 @@
 //! What goes out is one write of exactly the frame; what cannot go out is refused, dropped and counted.
 
 use std::io::{self, IoSlice};
-use std::os::unix::net::UnixDatagram;
 use std::sync::Arc;
 
 use crate::pair;
@@ -26,12 +25,15 @@ fn f06_frame_goes_out_in_one_write_of_exactly_its_bytes() {
 fn f06_scattered_frame_is_one_frame() {
     let (backend, host) = pair::backend();
     let frame = pair::frame(1514, 9);
-    for parts in [2, 3, 19, 20, 21, 200, 1000] {
+    let counts = [2, 3, 16, 19, 20, 21, 200, 1000].into_iter().filter(|parts| *parts <= pair::most_slices());
+    let mut sent = 0;
+    for parts in counts {
+        sent += 1514;
         let slices: Vec<IoSlice<'_>> = frame.chunks(frame.len().div_ceil(parts)).map(IoSlice::new).collect();
         backend.begin_transmit().unwrap().send(&Frame::new(&slices)).unwrap();
         assert_eq!(pair::host_receive(&host), frame);
     }
-    assert_eq!(backend.statistics().transmit.bytes_sent, 7 * 1514);
+    assert_eq!(backend.statistics().transmit.bytes_sent, sent);
 }
 
 #[test]
@@ -51,12 +53,13 @@ fn b10_runt_and_oversize_are_refused_before_the_kernel_is_asked() {
 #[test]
 fn too_many_slices_are_an_error_that_names_the_limit() {
     let (backend, _host) = pair::backend();
+    let limit = pair::most_slices();
     // The second is too long besides.
     for slice in [&[1; 14][..], &[1; 100]] {
-        let slices = vec![IoSlice::new(slice); 1025];
+        let slices = vec![IoSlice::new(slice); limit + 1];
         let result = backend.begin_transmit().unwrap().send(&Frame::new(&slices));
         assert!(
-            matches!(result, Err(TransmitError::TooManySlices { slices: 1025, limit: 1024 })),
+            matches!(result, Err(TransmitError::TooManySlices { slices, limit: told }) if (slices, told) == (limit + 1, limit)),
             "{result:?}"
         );
     }
@@ -80,17 +83,12 @@ fn f10_b05_b06_full_device_is_would_block_and_consumes_nothing() {
     let (count, error) = fill(&backend);
     assert!(matches!(error, TransmitError::WouldBlock { sent: 0 }), "{error:?}");
     assert_eq!(io::Error::from(error).kind(), io::ErrorKind::WouldBlock);
-    let drained = drain(&host);
-    assert_eq!(drained, count);
+    pair::drain(&host, count);
+    pair::wait_writable(&backend);
     send(&backend, &pair::frame(60, 2)).expect("room again");
     let all = backend.statistics().transmit;
     assert_eq!((all.frames_sent, all.would_block), (count + 1, 1));
     pair::assert_adds_up(&backend);
-}
-
-fn drain(host: &UnixDatagram) -> u64 {
-    host.set_nonblocking(true).unwrap();
-    (0..).take_while(|_| host.recv(&mut [0; 100]).is_ok()).count() as u64
 }
 
 #[test]
@@ -98,13 +96,12 @@ fn b11_counters_count_what_happened() {
     let (backend, host) = pair::backend();
     send(&backend, &pair::frame(60, 0)).unwrap();
     drop(host);
-    let error = send(&backend, &pair::frame(60, 0)).unwrap_err();
+    // Some systems tell of the closed end by the call after.
+    let error = (0..100).find_map(|_| send(&backend, &pair::frame(60, 0)).err()).expect("an error");
     let all = backend.statistics().transmit;
-    assert_eq!(
-        (all.frames_offered, all.frames_sent, all.bytes_sent, all.segments_sent),
-        (2, 1, 60, 1),
-        "{error:?}"
-    );
+    let sent = all.frames_offered - 1;
+    assert!(sent >= 1, "{error:?}");
+    assert_eq!((all.frames_sent, all.bytes_sent, all.segments_sent), (sent, 60 * sent, sent), "{error:?}");
     assert_eq!(all.dropped(), 1);
     pair::assert_adds_up(&backend);
 }
@@ -117,9 +114,10 @@ fn f14_s2_link_down_drops_and_counts_in_both_ways() {
         assert!(matches!(send(&backend, &pair::frame(60, 0)), Err(TransmitError::LinkDown)));
         host.send(&pair::frame(60, 0)).unwrap();
         let mut buffer = [0; 2000];
-        assert_eq!(backend.receive(&mut [io::IoSliceMut::new(&mut buffer)]).unwrap(), None);
+        assert_eq!(pair::take(&backend, &mut [io::IoSliceMut::new(&mut buffer)]).unwrap(), None);
     }
     host.send(&pair::frame(60, 0)).unwrap();
+    pair::wait_readable(&backend);
     backend.set_link_state(LinkState::Up);
     send(&backend, &pair::frame(60, 0)).unwrap();
     let all = backend.statistics();

@@ -111,6 +111,35 @@ fn on_a_machine_where_all_is_well_every_step_is_ok() {
     assert_eq!(steps(&output, "ok"), STEPS, "{output:?}");
     assert_eq!((output.status.code(), output.stderr.len()), (Some(0), 0), "{output:?}");
     machine.assert_clean();
+    // A second run in the same boot finds what the first one has left.
+    let output = machine.script("").output().unwrap();
+    assert_eq!((output.status.code(), steps(&output, "ok")), (Some(0), STEPS.map(str::to_owned).into()));
+    machine.assert_clean();
+}
+
+#[test]
+fn a_step_whose_tool_is_not_installed_is_skipped_with_what_installs_it() {
+    let machine = Machine::new("snoopless");
+    // The commands but one, in a folder of their own; a real snoop of this machine must not be found either.
+    let commands = machine.0.join("bin");
+    fs::create_dir(&commands).unwrap();
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/omnios/bin");
+    for tool in fs::read_dir(&own).unwrap().map(|entry| entry.unwrap()) {
+        if tool.file_name() != "snoop" {
+            std::os::unix::fs::symlink(tool.path(), commands.join(tool.file_name())).unwrap();
+        }
+    }
+    let path = format!("{}:/usr/bin:/bin", commands.display());
+    let output = machine.script("").env("PATH", &path).output().unwrap();
+    assert_eq!(
+        (output.status.code(), steps(&output, "skipped")),
+        (Some(0), vec!["snoop".into()]),
+        "{output:?}"
+    );
+    assert!(verdicts(&output)["snoop"].1.contains("pkg install network/snoop"), "{output:?}");
+    let output = machine.script("").env("PATH", &path).env("CI", "true").output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    machine.assert_clean();
 }
 
 /// The step that is broken must fail, and the machine be left as it was.
@@ -195,7 +224,11 @@ fn what_is_missing_is_named_with_what_installs_it() {
     let output = Command::new("ci/omnios").env("PATH", "/usr/bin:/bin").output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{output:?}");
-    for expected in ["this is Linux", "ppriv: pkg install", "/dev/tap: pkg install driver/tuntap"] {
+    for expected in [
+        "this is Linux",
+        "ppriv: pkg install $(pkg search -H -o pkg.name -r basename:ppriv)",
+        "/dev/tap: pkg install driver/tuntap",
+    ] {
         assert!(said.contains(expected), "{said}");
     }
 }

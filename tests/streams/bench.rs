@@ -4,11 +4,25 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use streams_model::interpose::numbers::errno_to_host;
-use streams_model::{Errno, Machine, Record, Snapshot};
+use streams_model::{Errno, Machine, Record, Snapshot, Tuntap};
 
 use crate::AttachError;
 use crate::Config;
 use crate::Tap;
+
+/// A machine whose driver tells a stream's device, whatever the environment asks for.
+pub(crate) fn newer_driver() -> Machine {
+    let machine = Machine::boot();
+    machine.kernel(|kernel| kernel.set_tuntap(Tuntap::Newer));
+    machine
+}
+
+/// A machine with the driver that illumos distributions package.
+pub(crate) fn older_driver() -> Machine {
+    let machine = Machine::boot();
+    machine.kernel(|kernel| kernel.set_tuntap(Tuntap::V1_3_3));
+    machine
+}
 
 /// A configuration that asks a taken device once only.
 pub(crate) fn impatient() -> Config {

@@ -55,8 +55,10 @@ mod invariants;
 mod killed;
 mod lifecycle;
 mod names;
+mod older_driver;
 mod reader;
 mod reattach;
+mod reattach_faults;
 mod settings;
 mod stale;
 

@@ -6,9 +6,10 @@ use streams_model::{DEFAULT_MAC, Errno, Family, InterfaceState, Machine, Moment,
 
 use crate::AttachError;
 use crate::Offload;
+use crate::Tap;
 use crate::bench::{
     address, assert_nothing_wrong, assert_unchanged, attach, calls, errno_of, everything, everything_v6,
-    host, named, refused,
+    host, named, newer_driver, refused,
 };
 
 const IFF_UP: u64 = 1;
@@ -223,8 +224,9 @@ fn a_dlpi_refusal_keeps_its_errno() {
 
 #[test]
 fn a_device_that_the_driver_does_not_know_is_told() {
-    let machine = Machine::boot();
-    let tap = attach(named("tap3").external_plumbing());
+    let machine = newer_driver();
+    let device = attach(named("tap3").external_plumbing()).into_fd().unwrap();
+    let tap = Tap::from_fd(device).unwrap();
     machine.fail_nth(1, |record| record.is_about("I_STR", "TUNGETPPA"), Trouble::Answer(7), Moment::Before);
     assert_eq!(tap.hardware_address().unwrap_err().raw_os_error(), host(Errno::ENXIO));
     machine.fail_nth(1, |record| record.is_about("I_STR", "TUNGETPPA"), Trouble::Answer(20), Moment::Before);

@@ -18,14 +18,14 @@ pub(crate) fn everything_works_without_proc() {
 }
 
 pub(crate) fn what_is_ready_is_used_without_proc_and_without_a_right() {
-    ip("tuntap add ready0 mode tap");
+    ip("tuntap add ready0 mode tap user 0");
     ip("addr add 10.3.0.1/24 dev ready0");
     ip("link set ready0 mtu 1400 up");
     process::run("jailed-unprivileged", "");
 }
 
 /// Makes the root and enters it, with the rights over the network or without any.
-fn enter(rights: bool) {
+pub(super) fn enter(rights: bool) {
     unshare(CloneFlags::CLONE_NEWNS).unwrap();
     let none = None::<&str>;
     mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).unwrap();

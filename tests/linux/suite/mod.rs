@@ -26,6 +26,7 @@ mod facts_requests;
 mod fewest;
 mod interface;
 mod jail;
+mod jail_traffic;
 mod names;
 mod offload;
 mod privilege;
@@ -33,6 +34,7 @@ mod queues;
 mod refusals;
 mod removal;
 mod roles;
+mod starting;
 mod state;
 
 use namespace::tests;
@@ -111,6 +113,8 @@ pub(crate) fn run() -> std::process::ExitCode {
         interface::up_and_down_change_no_other_flag,
         jail::everything_works_without_proc,
         jail::what_is_ready_is_used_without_proc_and_without_a_right,
+        jail_traffic::frames_flow_and_a_removed_interface_comes_back_without_proc,
+        jail_traffic::frames_flow_without_proc_and_without_a_right,
         names::b30_names_the_kernel_keeps_for_itself,
         names::b30_the_rule_for_names_is_the_kernels,
         offload::a_failed_change_leaves_what_was_recorded,
@@ -139,6 +143,8 @@ pub(crate) fn run() -> std::process::ExitCode {
         removal::a_socket_cannot_be_bound_again,
         removal::several_queues_come_back_as_one_interface,
         removal::the_same_descriptor_is_bound_again,
+        starting::threads_that_cannot_be_had_leave_nothing,
+        starting::a_pipe_that_cannot_be_had_leaves_nothing,
         state::a_spoilt_tap_gets_header_and_offloads_as_asked,
         state::an_inherited_taps_carrier_and_send_buffer_are_set,
         state::b08_short_write_is_an_error_and_no_second_frame,

@@ -48,7 +48,9 @@ pub use image::{Lifreq, Strbuf, Strioctl};
 pub use kernel::datalink::{DatalinkState, LinkClass, Mac, Offload, Offloads};
 pub use kernel::interface::Family;
 pub use kernel::stream::{Driver, Message, MessageKind, Module, ReadMode};
-pub use kernel::{DEFAULT_MAC, InterfaceState, Kernel, LinkState, Privileges, Service, Snapshot, Traffic};
+pub use kernel::{
+    DEFAULT_MAC, InterfaceState, Kernel, LinkState, Privileges, Service, Snapshot, Traffic, Tuntap,
+};
 pub use machine::Machine;
 pub use memory::{Arena, Memory};
 pub use process::{Answer, Process, process};

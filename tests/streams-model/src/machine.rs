@@ -21,7 +21,8 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// Boots a machine, after waiting for the one before to end.
+    /// Boots a machine, after waiting for the one before to end. The environment says which tuntap driver it has
+    /// ([`Tuntap::VARIABLE`](crate::Tuntap::VARIABLE)).
     pub fn boot() -> Self {
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         process().boot();

@@ -8,7 +8,9 @@ mod host_side;
 #[path = "../../support/namespace.rs"]
 mod namespace;
 
+mod edges;
 mod host;
+mod idle;
 mod link;
 mod loops;
 mod offload;
@@ -23,6 +25,7 @@ pub(crate) fn run() -> std::process::ExitCode {
         traffic::f06_f20_a_million_frames_each_way_arrive_equal_and_in_order,
         traffic::s2_frames_that_were_not_read_in_time_are_in_the_hosts_own_count,
         traffic::b13_s8_frame_of_a_raised_mtu_is_not_cut_to_the_old_buffer,
+        idle::threads_that_have_nothing_to_do_sleep_in_every_state,
         link::s2_b23_carrier_follows_the_guests_link_and_frames_stop,
         link::b06_interface_down_parks_transmission_until_it_is_up,
         link::s6_rename_and_another_namespace_do_not_disturb_traffic,
@@ -42,5 +45,8 @@ pub(crate) fn run() -> std::process::ExitCode {
         loops::level_edge_and_one_shot_pollers_see_every_frame,
         loops::f27_sixty_four_taps_on_one_thread,
         loops::sixty_four_quiet_taps_do_not_wake_anybody,
+        edges::an_edge_poller_is_told_of_an_interface_that_comes_up_once_it_has_asked_by_poll,
+        edges::a_frame_that_comes_in_tells_an_edge_poller_of_writability_too,
+        edges::a_duplicate_takes_a_second_interest,
     ])
 }

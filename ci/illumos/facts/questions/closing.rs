@@ -30,7 +30,8 @@ fn orders(facts: &mut Facts<'_>) -> Result<(), Stopped> {
     let ppa = control.ppa;
     drop(mux);
     facts.is("interface_when_the_mux_is_closed", value(interface::flags(&interface::mux()?, &name)));
-    facts.is("device_when_the_mux_is_closed", control.stream.ppa() == Ok(ppa));
+    let still_taken = Control::new(ppa).err() == Some(Errno::EEXIST);
+    facts.is("device_when_the_mux_is_closed", still_taken);
     drop(control);
     after(facts, "mux_device", &name, ppa)
 }

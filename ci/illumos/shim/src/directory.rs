@@ -35,6 +35,10 @@ impl Directory {
 #[unsafe(export_name = "illumos_opendir")]
 unsafe extern "C" fn opendir(path: *const c_char) -> *mut Directory {
     // SAFETY: the caller's path is a NUL-terminated string that lives through the call.
+    if unsafe { crate::path::is_too_long(path) } {
+        return errno::fail(errno::ENAMETOOLONG);
+    }
+    // SAFETY: the caller's path is a NUL-terminated string that lives through the call.
     Directory::wrap(unsafe { libc::opendir(path) })
 }
 

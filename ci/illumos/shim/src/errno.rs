@@ -8,11 +8,19 @@ use std::cell::Cell;
 use std::ffi::c_int;
 use std::io;
 
-/// What an error becomes that illumos has no number for (`EUCLEAN`, say).
+pub(crate) const EINTR: c_int = 4;
+/// What an error becomes, too, that illumos has no number for (`EUCLEAN`, say).
 pub(crate) const EIO: c_int = 5;
+pub(crate) const ENXIO: c_int = 6;
+pub(crate) const EAGAIN: c_int = 11;
 pub(crate) const EINVAL: c_int = 22;
 pub(crate) const ENOTTY: c_int = 25;
 pub(crate) const ERANGE: c_int = 34;
+pub(crate) const ENAMETOOLONG: c_int = 78;
+pub(crate) const EDESTADDRREQ: c_int = 96;
+pub(crate) const EMSGSIZE: c_int = 97;
+pub(crate) const ECONNRESET: c_int = 131;
+pub(crate) const ENOTCONN: c_int = 134;
 
 /// `sys/errno.h`. The first 34 agree by descent from one Unix, the others do not.
 const ERRNOS: Numbers = Numbers {
@@ -148,7 +156,7 @@ thread_local! {
 }
 
 #[unsafe(export_name = "illumos____errno")]
-extern "C" fn location() -> *mut c_int {
+pub(crate) extern "C" fn location() -> *mut c_int {
     ERRNO.with(Cell::as_ptr)
 }
 

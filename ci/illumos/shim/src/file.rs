@@ -5,7 +5,8 @@
 // UNSAFETY: C functions with raw arguments, each passed on to the host or read as its illumos prototype says.
 #![expect(unsafe_code, reason = "exported to the generated libraries")]
 
-use crate::errno::{EINVAL, ENOTTY, errno, fail};
+use crate::datagram::{self, Mark};
+use crate::errno::{EINVAL, EMSGSIZE, ENAMETOOLONG, ENOTTY, ENXIO, errno, fail};
 use crate::path::directory;
 use crate::solaris::illumos_fcntl_request;
 use crate::streams;
@@ -83,6 +84,10 @@ fn host_open_flags(illumos: c_int) -> c_int {
 #[unsafe(export_name = "illumos_open")]
 unsafe extern "C" fn open(path: *const c_char, flags: c_int, mode: mode_t) -> c_int {
     // SAFETY: the caller's path is a NUL-terminated string that lives through the call.
+    if unsafe { crate::path::is_too_long(path) } {
+        return fail(ENAMETOOLONG);
+    }
+    // SAFETY: the caller's path is a NUL-terminated string that lives through the call.
     if let Some(fd) = unsafe { streams::open(path, flags) } {
         return fd;
     }
@@ -92,6 +97,10 @@ unsafe extern "C" fn open(path: *const c_char, flags: c_int, mode: mode_t) -> c_
 
 #[unsafe(export_name = "illumos_openat")]
 unsafe extern "C" fn openat(at: c_int, path: *const c_char, flags: c_int, mode: mode_t) -> c_int {
+    // SAFETY: the caller's path is a NUL-terminated string that lives through the call.
+    if unsafe { crate::path::is_too_long(path) } {
+        return fail(ENAMETOOLONG);
+    }
     // SAFETY: the caller's path is a NUL-terminated string that lives through the call.
     errno(unsafe { libc::openat(directory(at), path, host_open_flags(flags), mode) })
 }
@@ -111,6 +120,11 @@ unsafe extern "C" fn read(fd: c_int, buffer: *mut c_void, length: usize) -> isiz
         // SAFETY: the caller's buffer has `length` writable bytes.
         return unsafe { streams::read(fd, buffer.cast(), length) };
     }
+    if let Some(mark) = Mark::of(fd) {
+        let slice = datagram::slice(buffer, length);
+        // SAFETY: one slice, of the caller's buffer.
+        return unsafe { datagram::receive(fd, mark, &mut datagram::message(&raw const slice, 1), 0) };
+    }
     // SAFETY: as above.
     errno(unsafe { libc::read(fd, buffer, length) })
 }
@@ -121,8 +135,16 @@ unsafe extern "C" fn write(fd: c_int, buffer: *const c_void, length: usize) -> i
         // SAFETY: the caller's buffer has `length` readable bytes.
         return unsafe { streams::write(fd, buffer.cast(), length) };
     }
+    if let Some(mark) = Mark::of(fd) {
+        let slice = datagram::slice(buffer, length);
+        // SAFETY: one slice, of the caller's buffer.
+        return unsafe { datagram::send(fd, mark, &datagram::message(&raw const slice, 1), 0, length) };
+    }
+    if datagram::is_too_long(fd, length) {
+        return fail(EMSGSIZE);
+    }
     // SAFETY: as above.
-    errno(unsafe { libc::write(fd, buffer, length) })
+    datagram::sent(fd, unsafe { libc::write(fd, buffer, length) }, length)
 }
 
 #[unsafe(export_name = "illumos_readv")]
@@ -133,6 +155,11 @@ unsafe extern "C" fn readv(fd: c_int, slices: *const iovec, count: c_int) -> isi
     if streams::owns(fd) {
         // SAFETY: the caller's array has `count` entries, each of a writable buffer; `struct iovec` is the host's.
         return unsafe { streams::readv(fd, slices, count) };
+    }
+    if let Some(mark) = Mark::of(fd) {
+        let mut message = datagram::message(slices, usize::try_from(count).unwrap_or(0));
+        // SAFETY: the caller's slices.
+        return unsafe { datagram::receive(fd, mark, &mut message, 0) };
     }
     // SAFETY: as above.
     errno(unsafe { libc::readv(fd, slices, count) })
@@ -147,8 +174,18 @@ unsafe extern "C" fn writev(fd: c_int, slices: *const iovec, count: c_int) -> is
         // SAFETY: the caller's array has `count` entries, each of a readable buffer; `struct iovec` is the host's.
         return unsafe { streams::writev(fd, slices, count) };
     }
+    let entries = usize::try_from(count).unwrap_or(0);
+    // SAFETY: the caller's slices.
+    let length = unsafe { datagram::total(slices, entries) };
+    if let Some(mark) = Mark::of(fd) {
+        // SAFETY: the caller's slices.
+        return unsafe { datagram::send(fd, mark, &datagram::message(slices, entries), 0, length) };
+    }
+    if datagram::is_too_long(fd, length) {
+        return fail(EMSGSIZE);
+    }
     // SAFETY: as above.
-    errno(unsafe { libc::writev(fd, slices, count) })
+    datagram::sent(fd, unsafe { libc::writev(fd, slices, count) }, length)
 }
 
 #[unsafe(export_name = "illumos_fcntl")]
@@ -231,8 +268,20 @@ unsafe extern "C" fn ioctl(fd: c_int, request: c_int, argument: *mut c_void) -> 
         Some(&(_, host)) => errno(unsafe { libc::ioctl(fd, host, argument) }),
         // SAFETY: takes numbers; asks whether the descriptor is one at all, so that a bad one gets EBADF.
         None if errno(unsafe { libc::fcntl(fd, libc::F_GETFD) }) < 0 => -1,
-        None => fail(ENOTTY),
+        None => fail(if is_memory(fd) { ENXIO } else { ENOTTY }),
     }
+}
+
+/// `/dev/null` and `/dev/zero` refuse every request in the way of `mmioctl` of `mem.c`.
+fn is_memory(fd: c_int) -> bool {
+    /// The host's numbers of the two: its first device, and the minors of `mem(4)`.
+    const DEVICES: [libc::dev_t; 2] = [libc::makedev(1, 3), libc::makedev(1, 5)];
+    let mut status = std::mem::MaybeUninit::<libc::stat>::zeroed();
+    // SAFETY: room for a `struct stat` on this stack.
+    unsafe { libc::fstat(fd, status.as_mut_ptr()) };
+    // SAFETY: numbers, for which zero is a value; the host has filled them, or left zero.
+    let status = unsafe { status.assume_init() };
+    status.st_mode & libc::S_IFMT == libc::S_IFCHR && DEVICES.contains(&status.st_rdev)
 }
 
 #[cfg(test)]
@@ -257,5 +306,18 @@ mod tests {
     #[test]
     fn standard_input_has_status_flags() {
         assert!(status_flags(0) >= 0);
+    }
+
+    #[test]
+    fn a_memory_device_refuses_a_request_in_its_own_way() {
+        const I_LIST: i32 = 0x5315;
+        for (path, errno) in [("/dev/null", 6), ("/dev/zero", 6), ("/proc/self/exe", 25)] {
+            let file = std::fs::File::open(path).unwrap();
+            // SAFETY: the request is refused, and what its argument points to not looked at.
+            let result =
+                unsafe { super::ioctl(std::os::fd::AsRawFd::as_raw_fd(&file), I_LIST, std::ptr::null_mut()) };
+            // SAFETY: this thread's number.
+            assert_eq!((result, unsafe { crate::errno::location().read() }), (-1, errno), "{path}");
+        }
     }
 }

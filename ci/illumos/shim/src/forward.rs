@@ -15,3 +15,19 @@ macro_rules! forward {
         }
     )*};
 }
+
+/// Exports functions of files' names in the same way: `errno` tells of an error, and a name that is too long is one.
+macro_rules! forward_paths {
+    ($(fn $name:ident($($argument:ident: $type:ty),* $(,)?) -> $return:ty;)*) => {$(
+        #[unsafe(export_name = concat!("illumos_", stringify!($name)))]
+        unsafe extern "C" fn $name($($argument: $type),*) -> $return {
+            // SAFETY: a name is null or a NUL-terminated string, by the prototype.
+            if false $(|| unsafe { crate::path::Argument::is_too_long($argument) })* {
+                return crate::errno::fail(crate::errno::ENAMETOOLONG);
+            }
+            // SAFETY: the host's function has the very prototype and contract of illumos'.
+            let result = unsafe { libc::$name($($argument),*) };
+            crate::errno::errno(result)
+        }
+    )*};
+}

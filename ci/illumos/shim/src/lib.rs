@@ -20,6 +20,8 @@
 #[macro_use]
 mod forward;
 
+mod datagram;
+mod delivery;
 mod directory;
 mod errno;
 mod exec;

@@ -3,7 +3,8 @@
 // UNSAFETY: C functions with raw arguments, each passed on to the host or read as its illumos prototype says.
 #![expect(unsafe_code, reason = "exported to the generated libraries")]
 
-use crate::errno::{EINVAL, errno, fail};
+use crate::datagram::{self, CREDENTIALS_ROOM, Mark};
+use crate::errno::{EINVAL, EMSGSIZE, errno, fail};
 use crate::socket::MESSAGE_FLAGS;
 use crate::socket_address::Address;
 use crate::unknown::unknown;
@@ -33,7 +34,7 @@ const SCM_RIGHTS: c_int = 0x1010;
 /// The host passes no more descriptors in one message (SCM_MAX_FD of the Linux kernel).
 const MOST_DESCRIPTORS: usize = 253;
 /// Room for the host's header and that many descriptors.
-const CONTROL_ROOM: usize = 16 + 4 * MOST_DESCRIPTORS + 4;
+const CONTROL_ROOM: usize = CREDENTIALS_ROOM + 16 + 4 * MOST_DESCRIPTORS + 4;
 
 /// Ancillary data in the host's form, aligned as its header.
 #[repr(C, align(8))]
@@ -80,15 +81,20 @@ impl Control {
         this
     }
 
-    /// The descriptors in the host's ancillary data; it sends one record of them at most.
+    /// The descriptors in the host's ancillary data; it sends one record of them at most. The sender's credentials, which
+    /// a pair of datagram sockets has besides, are left out.
     fn descriptors(&self) -> Vec<c_int> {
-        let used = usize::from_ne_bytes(self.bytes[..8].try_into().unwrap_or_default()).min(self.length);
-        let is_rights = read_number(&self.bytes, 8) == Some(libc::SOL_SOCKET)
-            && read_number(&self.bytes, 12) == Some(libc::SCM_RIGHTS);
-        if self.length < 16 || !is_rights {
-            return Vec::new();
+        let mut rest = &self.bytes[..self.length.min(CONTROL_ROOM)];
+        while rest.len() >= 16 {
+            let used = usize::from_ne_bytes(rest[..8].try_into().unwrap_or_default()).clamp(16, rest.len());
+            let is_rights = read_number(rest, 8) == Some(libc::SOL_SOCKET)
+                && read_number(rest, 12) == Some(libc::SCM_RIGHTS);
+            if is_rights {
+                return rest[16..used].chunks_exact(4).filter_map(|number| read_number(number, 0)).collect();
+            }
+            rest = rest.get(used.next_multiple_of(8)..).unwrap_or_default();
         }
-        self.bytes[16..used.max(16)].chunks_exact(4).filter_map(|number| read_number(number, 0)).collect()
+        Vec::new()
     }
 }
 
@@ -133,8 +139,18 @@ unsafe extern "C" fn sendmsg(fd: c_int, message: *const Message, flags: c_int) -
         host.msg_control = ptr::from_mut(&mut control.bytes).cast();
         host.msg_controllen = control.length;
     }
+    // SAFETY: the caller's slices.
+    let length = unsafe { datagram::total(host.msg_iov, host.msg_iovlen) };
+    let flags = MESSAGE_FLAGS.to_host(flags);
+    if let Some(mark) = Mark::of(fd).filter(|_| host.msg_name.is_null()) {
+        // SAFETY: a message of this stack, with the caller's slices.
+        return unsafe { datagram::send(fd, mark, &host, flags, length) };
+    }
+    if datagram::is_too_long(fd, length) {
+        return fail(EMSGSIZE);
+    }
     // SAFETY: a message of this stack, with the caller's slices.
-    errno(unsafe { libc::sendmsg(fd, &raw const host, MESSAGE_FLAGS.to_host(flags)) })
+    datagram::sent(fd, unsafe { libc::sendmsg(fd, &raw const host, flags) }, length)
 }
 
 #[unsafe(export_name = "illumos___xnet_recvmsg")]
@@ -147,8 +163,17 @@ unsafe extern "C" fn recvmsg(fd: c_int, message: *mut Message, flags: c_int) -> 
     host.msg_name = address.as_mut_ptr().cast();
     host.msg_control = ptr::from_mut(&mut control.bytes).cast();
     host.msg_controllen = host_control_length(message);
-    // SAFETY: a message of this stack, with the caller's slices.
-    let result = errno(unsafe { libc::recvmsg(fd, &raw mut host, MESSAGE_FLAGS.to_host(flags)) });
+    let flags = MESSAGE_FLAGS.to_host(flags) & !libc::MSG_TRUNC;
+    let mark = Mark::of(fd);
+    let result = match mark {
+        Some(mark) => {
+            host.msg_controllen += CREDENTIALS_ROOM;
+            // SAFETY: a message of this stack, with the caller's slices.
+            unsafe { datagram::receive(fd, mark, &mut host, flags) }
+        }
+        // SAFETY: a message of this stack, with the caller's slices.
+        None => errno(unsafe { libc::recvmsg(fd, &raw mut host, flags) }),
+    };
     if result < 0 {
         return result;
     }

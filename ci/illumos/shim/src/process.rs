@@ -23,6 +23,7 @@ forward! { errno:
 
 #[unsafe(export_name = "illumos_exit")]
 extern "C" fn exit(status: c_int) -> ! {
+    crate::delivery::finish();
     crate::streams::end();
     // SAFETY: takes a number; runs what was registered to run.
     unsafe { libc::exit(status) }

@@ -3,6 +3,7 @@
 // UNSAFETY: C functions with raw arguments, each passed on to the host or read as its illumos prototype says.
 #![expect(unsafe_code, reason = "exported to the generated libraries")]
 
+use crate::datagram::{self, Mark};
 use crate::errno::{errno, to_illumos};
 use crate::socket::TYPES;
 use crate::socket_address::FAMILIES;
@@ -13,6 +14,7 @@ use std::ffi::{c_int, c_void};
 const SOL_SOCKET: c_int = 0xffff;
 const SO_SNDBUF: c_int = 0x1001;
 const SO_RCVBUF: c_int = 0x1002;
+const SO_RCVTIMEO: c_int = 0x1006;
 const SO_ERROR: c_int = 0x1007;
 const SO_TYPE: c_int = 0x1008;
 const SO_DOMAIN: c_int = 0x100c;
@@ -34,7 +36,7 @@ const SOCKET: Numbers = Numbers {
         (0x1003, libc::SO_SNDLOWAT),
         (0x1004, libc::SO_RCVLOWAT),
         (0x1005, libc::SO_SNDTIMEO),
-        (0x1006, libc::SO_RCVTIMEO),
+        (SO_RCVTIMEO, libc::SO_RCVTIMEO),
         (SO_ERROR, libc::SO_ERROR),
         (SO_TYPE, libc::SO_TYPE),
         (0x1009, libc::SO_PROTOCOL),
@@ -118,6 +120,9 @@ unsafe extern "C" fn setsockopt(
     value: *const c_void,
     length: socklen_t,
 ) -> c_int {
+    if level == SOL_SOCKET && option == SO_RCVTIMEO && datagram::ignores_receive_timeout(fd) {
+        return 0;
+    }
     let (level, option) = host_option(level, option);
     // SAFETY: the caller's value of `length` readable bytes.
     errno(unsafe { libc::setsockopt(fd, level, option, value, length) })
@@ -131,6 +136,12 @@ unsafe extern "C" fn getsockopt(
     value: *mut c_void,
     length: *mut socklen_t,
 ) -> c_int {
+    if level == SOL_SOCKET
+        // SAFETY: the caller's number and place.
+        && unsafe { of_a_pair(fd, option, value, length) }
+    {
+        return 0;
+    }
     let (host_level, host_option) = host_option(level, option);
     // SAFETY: the caller's value, with room for as many bytes as the length says.
     let result = errno(unsafe { libc::getsockopt(fd, host_level, host_option, value, length) });
@@ -143,6 +154,27 @@ unsafe extern "C" fn getsockopt(
         unsafe { number.write_unaligned(illumos_value(level, option, filled)) };
     }
     result
+}
+
+/// What the host would say wrong of a pair of datagram sockets.
+///
+/// # Safety
+/// `value` has as many writable bytes as `length` says.
+unsafe fn of_a_pair(fd: c_int, option: c_int, value: *mut c_void, length: *mut socklen_t) -> bool {
+    const SOCK_DGRAM: c_int = 1;
+    // SAFETY: the caller's number.
+    let room = unsafe { length.read() };
+    let Some(mark) = Mark::of(fd).filter(|_| room >= 4) else { return false };
+    let found = match option {
+        SO_TYPE if matches!(mark, Mark::Pair | Mark::Broken) => SOCK_DGRAM,
+        SO_ERROR => datagram::take_error(fd).unwrap_or(0),
+        _ => return false,
+    };
+    // SAFETY: four bytes of the caller's, perhaps not aligned.
+    unsafe { value.cast::<c_int>().write_unaligned(found) };
+    // SAFETY: the caller's number.
+    unsafe { length.write(4) };
+    true
 }
 
 #[unsafe(export_name = "illumos_getsockopt")]

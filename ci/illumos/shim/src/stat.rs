@@ -3,7 +3,7 @@
 // UNSAFETY: C functions with raw arguments, each passed on to the host or read as its illumos prototype says.
 #![expect(unsafe_code, reason = "exported to the generated libraries")]
 
-use crate::errno::errno;
+use crate::errno::{ENAMETOOLONG, errno, fail};
 use crate::path::{AT_FLAGS, directory};
 use crate::streams;
 use std::ffi::{CStr, c_char, c_int};
@@ -101,6 +101,10 @@ unsafe fn translated(out: *mut Stat, call: impl FnOnce(*mut libc::stat) -> c_int
 
 #[unsafe(export_name = "illumos_stat")]
 unsafe extern "C" fn stat(path: *const c_char, out: *mut Stat) -> c_int {
+    // SAFETY: the caller's path is a NUL-terminated string that lives through the call.
+    if unsafe { crate::path::is_too_long(path) } {
+        return fail(ENAMETOOLONG);
+    }
     // SAFETY: the path is the caller's NUL-terminated string.
     if streams::serves(unsafe { CStr::from_ptr(path) }) {
         // SAFETY: the caller's structure, writable, perhaps uninitialised.
@@ -115,6 +119,10 @@ unsafe extern "C" fn stat(path: *const c_char, out: *mut Stat) -> c_int {
 
 #[unsafe(export_name = "illumos_lstat")]
 unsafe extern "C" fn lstat(path: *const c_char, out: *mut Stat) -> c_int {
+    // SAFETY: the caller's path is a NUL-terminated string that lives through the call.
+    if unsafe { crate::path::is_too_long(path) } {
+        return fail(ENAMETOOLONG);
+    }
     // SAFETY: the path is the caller's NUL-terminated string, the structure the host's.
     let call = |host| unsafe { libc::lstat(path, host) };
     // SAFETY: `out` is as the caller promises by the prototype, and the host fills on 0.
@@ -136,6 +144,10 @@ unsafe extern "C" fn fstat(fd: c_int, out: *mut Stat) -> c_int {
 
 #[unsafe(export_name = "illumos_fstatat")]
 unsafe extern "C" fn fstatat(at: c_int, path: *const c_char, out: *mut Stat, flags: c_int) -> c_int {
+    // SAFETY: the caller's path is a NUL-terminated string that lives through the call.
+    if unsafe { crate::path::is_too_long(path) } {
+        return fail(ENAMETOOLONG);
+    }
     // SAFETY: the path is the caller's NUL-terminated string, the structure the host's.
     let call = |host| unsafe { libc::fstatat(directory(at), path, host, AT_FLAGS.to_host(flags)) };
     // SAFETY: `out` is as the caller promises by the prototype, and the host fills on 0.

@@ -1,8 +1,10 @@
 //! ARP as the host does it: duplicate address detection, announcements, resolution and answers.
 
+use std::net::{Ipv4Addr, Ipv6Addr};
+
 use crate::abi::{IFF_DUPLICATE, IFF_UP};
 use crate::kernel::Kernel;
-use crate::kernel::interface::{Family, InterfaceId, Neighbour};
+use crate::kernel::interface::{Family, InterfaceId, Neighbour, Unit};
 use crate::kernel::packet::{ArpPacket, BROADCAST};
 use crate::kernel::timers::Event;
 
@@ -60,6 +62,7 @@ impl Kernel {
     }
 
     pub(super) fn send_announcement(&mut self, id: InterfaceId, unit: u32, repeats: bool) {
+        self.note_recovery(id, unit);
         if let Some((_, address)) = self.ipv4_of(id, unit) {
             self.send_arp_request(id, address, address);
         }
@@ -145,33 +148,49 @@ impl Kernel {
         true
     }
 
+    /// Takes an address away that somebody else has; in five minutes it is tried again (`ip_arp_excl`).
     pub(super) fn give_up_address(&mut self, id: InterfaceId, unit: u32, owner: [u8; 6]) {
-        let Some(interface) = self.interfaces.get(&id) else { return };
-        let owner = owner.map(|byte| format!("{byte:02x}")).join(":");
-        let name = interface.unit_name(unit);
-        self.log(format!("{name}: the address is a duplicate, {owner} has it; disabled"));
+        let Some(name) = self.interfaces.get(&id).map(|interface| interface.unit_name(unit)) else { return };
+        // A trial that fails is not told of again.
+        if let Some(own) = self.unit_mut(id, unit).filter(|own| !own.was_duplicate) {
+            let (address, owner) = (printed(&own.address), owner.map(|byte| format!("{byte:02x}")).join(":"));
+            self.log(format!("{name} has duplicate address {address} (in use by {owner}); disabled"));
+        }
         self.bring_down(id, unit);
         self.serve();
-        if let Some(unit) = self.interfaces.get_mut(&id).and_then(|interface| interface.units.get_mut(&unit))
-        {
-            unit.flags |= IFF_DUPLICATE;
+        if let Some(own) = self.unit_mut(id, unit) {
+            own.flags |= IFF_DUPLICATE;
         }
         self.timers.after(RECOVERY_INTERVAL, id, Event::Recover { unit });
     }
 
+    pub(super) fn unit_mut(&mut self, id: InterfaceId, unit: u32) -> Option<&mut Unit> {
+        self.interfaces.get_mut(&id)?.units.get_mut(&unit)
+    }
+
     pub(super) fn recover(&mut self, id: InterfaceId, unit: u32) {
-        let Some(own) = self.interfaces.get_mut(&id).and_then(|interface| interface.units.get_mut(&unit))
-        else {
-            return;
-        };
+        let Some(own) = self.unit_mut(id, unit) else { return };
         own.flags &= !IFF_DUPLICATE;
+        own.was_duplicate = true;
         let flags = own.flags | IFF_UP;
         if self.complete_up(id, unit, flags).is_err()
-            && let Some(own) =
-                self.interfaces.get_mut(&id).and_then(|interface| interface.units.get_mut(&unit))
+            && let Some(own) = self.unit_mut(id, unit)
         {
             own.flags |= IFF_DUPLICATE;
         }
+    }
+
+    /// Detection has ended without a conflict: an address that was a duplicate is told of.
+    pub(super) fn note_recovery(&mut self, id: InterfaceId, unit: u32) {
+        let Some(name) = self.interfaces.get(&id).map(|interface| interface.unit_name(unit)) else { return };
+        let Some(own) = self.unit_mut(id, unit).filter(|own| own.was_duplicate) else { return };
+        own.was_duplicate = false;
+        // IP keeps IPv4 addresses in the form of IPv6.
+        let address = match <[u8; 4]>::try_from(own.address.as_slice()) {
+            Ok(octets) => Ipv4Addr::from(octets).to_ipv6_mapped().to_string(),
+            Err(_) => printed(&own.address),
+        };
+        self.log(format!("recovered address {address} on {name}"));
     }
 
     /// Notes a neighbour's hardware address and sends what waited for it.
@@ -238,5 +257,14 @@ impl Kernel {
         if !self.frame_to_user(stream, destination, packet) {
             self.log(format!("received unsolicited ack for DL_UNITDATA_REQ on {name}"));
         }
+    }
+}
+
+/// An address of either family in its usual form.
+fn printed(address: &[u8]) -> String {
+    match (<[u8; 4]>::try_from(address), <[u8; 16]>::try_from(address)) {
+        (Ok(octets), _) => Ipv4Addr::from(octets).to_string(),
+        (_, Ok(octets)) => Ipv6Addr::from(octets).to_string(),
+        _ => String::new(),
     }
 }

@@ -22,6 +22,9 @@ impl Kernel {
             return Err(Errno::EINVAL.into());
         }
         let ip_stream = interface.ip_stream;
+        if let Some(own) = self.unit_mut(id, unit) {
+            own.was_duplicate = false;
+        }
         self.wait_for_driver();
         self.sleep_if_held(ip_stream, Step::Up { interface: id, unit, flags })?;
         self.complete_up(id, unit, flags).map(|_| ())

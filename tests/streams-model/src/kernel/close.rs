@@ -1,5 +1,6 @@
 //! close(2) in every order, and the end of the process.
 
+use crate::abi::Errno;
 use crate::call::{Call, Outcome, Stop, Sys};
 use crate::kernel::Kernel;
 use crate::kernel::sleep::lost_answer;
@@ -42,7 +43,10 @@ impl Kernel {
     fn close_links(&mut self, upper: StreamId) -> Sys<()> {
         while let Some(link) = self.newest_link_of(upper) {
             if !self.settings.privileges.sys_ip_config {
-                self.log("could not perform unlink ioctl, closing anyway".to_owned());
+                let errno = Errno::EPERM.0;
+                self.log(format!(
+                    "KERNEL: munlink: could not perform unlink ioctl, closing anyway ({errno})"
+                ));
             }
             match self.remove_link(link.id, link.lower) {
                 Err(Stop::Asleep(ticket)) => {

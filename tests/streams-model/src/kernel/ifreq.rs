@@ -73,6 +73,9 @@ impl Kernel {
         if request == abi::SIOCSLIFNAME {
             return Err(Errno::ENXIO.into());
         }
+        if request == abi::SIOCSLIFMUXID {
+            self.require_ip_config()?;
+        }
         let (interface, unit) = self.look_up(family, &lifreq.name())?;
         if self.answer(request, interface, unit, &mut lifreq)? {
             return Ok(Self::give_lifreq(memory, carrier, &lifreq)?);

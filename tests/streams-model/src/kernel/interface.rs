@@ -60,12 +60,20 @@ pub(crate) struct Unit {
     pub(crate) flags: u64,
     /// Virtual time from which address resolution answers for it, once it is up.
     pub(crate) usable_from: Option<u64>,
+    /// Somebody else had the address, and it is tried again by itself (`ipif_was_dup`).
+    pub(crate) was_duplicate: bool,
 }
 
 impl Unit {
     fn new(family: Family) -> Self {
         let length = if family == Family::V4 { 4 } else { 16 };
-        Self { address: vec![0; length], mask: vec![0; length], flags: 0, usable_from: None }
+        Self {
+            address: vec![0; length],
+            mask: vec![0; length],
+            flags: 0,
+            usable_from: None,
+            was_duplicate: false,
+        }
     }
 
     pub(crate) fn is_up(&self) -> bool {

@@ -36,7 +36,7 @@ mod watch;
 use std::collections::BTreeMap;
 
 pub use host::Traffic;
-pub use settings::{DEFAULT_MAC, Privileges, Service};
+pub use settings::{DEFAULT_MAC, Privileges, Service, Tuntap};
 pub use snapshot::{InterfaceState, LinkState, Snapshot};
 
 use crate::abi::Errno;

@@ -78,6 +78,7 @@ impl Kernel {
     }
 
     pub(super) fn send_advertisement(&mut self, id: InterfaceId, unit: u32) {
+        self.note_recovery(id, unit);
         let Some((mac, address)) = self.ipv6_of(id, unit) else { return };
         let message = advertisement(OVERRIDE, &address, mac);
         self.send_icmpv6(id, &address, &ALL_NODES, message);

@@ -39,8 +39,38 @@ pub enum Service {
     Held,
 }
 
+/// The version of the tuntap driver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Tuntap {
+    /// 1.3.3 of 2013, which illumos distributions package: it does not know `TUNGETPPA`.
+    V1_3_3,
+    /// The sources of 2023, without a number of their own.
+    #[default]
+    Newer,
+}
+
+impl Tuntap {
+    /// The variable that says which version a machine has: `1.3.3`, or none.
+    pub const VARIABLE: &str = "STREAMS_TUNTAP";
+
+    /// The version that the environment asks for.
+    ///
+    /// # Panics
+    /// For a version that there is not.
+    pub fn of_environment() -> Self {
+        match std::env::var(Self::VARIABLE).as_deref() {
+            Ok("1.3.3") => Self::V1_3_3,
+            Err(_) | Ok("") => Self::Newer,
+            Ok(other) => {
+                panic!("{}={other}: there is 1.3.3, and without a value the newer one", Self::VARIABLE)
+            }
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Settings {
+    pub(super) tuntap: Tuntap,
     pub(super) privileges: Privileges,
     pub(super) service: Service,
     pub(super) missing: BTreeSet<Driver>,
@@ -55,6 +85,7 @@ pub(super) struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
+            tuntap: Tuntap::default(),
             privileges: Privileges::default(),
             service: Service::default(),
             missing: BTreeSet::new(),
@@ -69,6 +100,16 @@ impl Default for Settings {
 }
 
 impl Kernel {
+    /// Sets the version of the tuntap driver.
+    pub fn set_tuntap(&mut self, version: Tuntap) {
+        self.settings.tuntap = version;
+    }
+
+    /// The version of the tuntap driver.
+    pub fn tuntap(&self) -> Tuntap {
+        self.settings.tuntap
+    }
+
     /// Sets the privileges of the process.
     pub fn set_privileges(&mut self, privileges: Privileges) {
         self.settings.privileges = privileges;

@@ -2,8 +2,8 @@
 
 use crate::abi::{self, Errno};
 use crate::call::Sys;
-use crate::kernel::Kernel;
 use crate::kernel::stream::{DlState, StreamId};
+use crate::kernel::{Kernel, Tuntap};
 
 /// PPAs the driver's table has room for; its own range check is one too wide.
 pub(super) const PPA_COUNT: usize = 20;
@@ -62,6 +62,7 @@ impl Kernel {
                 let wanted = self.int_argument("TUNSETPPA", argument);
                 self.set_ppa(id, wanted)
             }
+            abi::TUNGETPPA if self.settings.tuntap == Tuntap::V1_3_3 => Err(Errno::EINVAL.into()),
             abi::TUNGETPPA => Ok(self.stream(id)?.dl.ppa.ok_or(Errno::ENODEV)? as i64),
             abi::DLIOCRAW => {
                 self.stream_mut(id)?.dl.raw = true;

@@ -17,9 +17,9 @@ use backing::Backing;
 use crate::abi::{self, Errno};
 use crate::call::{Call, Outcome, Place};
 use crate::host_memory::HostMemory;
-use crate::kernel::Kernel;
 use crate::kernel::interface::Family;
 use crate::kernel::stream::Driver;
+use crate::kernel::{Kernel, Tuntap};
 
 pub(crate) use backing::host;
 
@@ -88,7 +88,9 @@ impl Process {
     }
 
     pub(crate) fn boot(&self) {
-        *self.lock() = Some(Running { kernel: Kernel::new(), backing: Backing::default(), failure: None });
+        let mut kernel = Kernel::new();
+        kernel.set_tuntap(Tuntap::of_environment());
+        *self.lock() = Some(Running { kernel, backing: Backing::default(), failure: None });
         self.booted_by.store(host::process_id(), Ordering::Release);
     }
 

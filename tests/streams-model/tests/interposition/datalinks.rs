@@ -6,7 +6,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use streams_model::{Errno, Machine, Moment, Trouble, abi};
 
@@ -115,6 +115,7 @@ fn a_writer_that_was_stopped_goes_on_when_time_has_passed() {
     assert_eq!((written, link.write(&sent).unwrap_err().kind()), (1004, ErrorKind::WouldBlock));
     let mut entry = libc::pollfd { fd: link.as_raw_fd(), events: libc::POLLOUT, revents: 0 };
     assert_eq!(host::poll_entry(&mut entry, 0), 0);
+    let started = Instant::now();
     thread::scope(|scope| {
         let waiting = scope.spawn(move || (host::poll_entry(&mut entry, 5000), entry.revents));
         // By now it sleeps.
@@ -122,6 +123,7 @@ fn a_writer_that_was_stopped_goes_on_when_time_has_passed() {
         machine.advance(Duration::from_secs(10));
         assert_eq!(waiting.join().expect("polls"), (1, libc::POLLOUT));
     });
+    assert!(started.elapsed() < Duration::from_secs(4), "it was woken");
     assert_eq!(link.write(&sent).expect("writes"), 1514);
     assert_eq!(machine.kernel(|kernel| kernel.take_arrived_frames("vnic1")).expect("a link").len(), 1005);
 }

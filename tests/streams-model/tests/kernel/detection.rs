@@ -78,6 +78,78 @@ fn a_conflict_takes_the_address_away_and_it_comes_back() {
     assert_eq!(caller.close(plumbed.mux), done(0));
 }
 
+/// The reply of a guest that has the host's own address.
+fn claim() -> Vec<u8> {
+    let mut reply = arp_request(HOST, [0; 4]);
+    reply[..6].copy_from_slice(&DEFAULT_MAC);
+    reply[21] = 2;
+    reply
+}
+
+fn is_duplicate(caller: &Caller) -> bool {
+    let state = &caller.kernel.interface_states()[0];
+    let marked = state.flags.is_some_and(|flags| flags & IFF_DUPLICATE != 0);
+    assert_ne!(state.is_up(), marked);
+    marked
+}
+
+const DUPLICATE: &str = "tap0 has duplicate address 10.77.0.1 (in use by 02:00:00:00:00:02); disabled";
+const RECOVERED: &str = "recovered address ::ffff:10.77.0.1 on tap0";
+
+#[test]
+fn a_reply_takes_the_address_away_at_any_time_of_detection() {
+    assert_eq!(IFF_DUPLICATE, 0x40_0000_0000);
+    for at in [0, 200, 1000, 3000, 5249] {
+        let (mut caller, plumbed) = just_up();
+        caller.kernel.advance(Duration::from_millis(at));
+        caller.drain(plumbed.control);
+        caller.write(plumbed.control, &claim());
+        assert!(is_duplicate(&caller), "after {at} ms");
+        assert_eq!(caller.kernel.take_console(), [DUPLICATE]);
+        // Nothing is sent, and nothing answers, for five minutes.
+        caller.write(plumbed.control, &arp_request(GUEST, HOST));
+        caller.write(plumbed.control, &echo_request(DEFAULT_MAC, GUEST, HOST, 98));
+        assert_eq!(times(&mut caller, plumbed.control, 299), []);
+        assert!(is_duplicate(&caller));
+        // Then it is tried again, with all that belongs to it; the end of that is told.
+        assert_eq!(times(&mut caller, plumbed.control, 20).len(), 8);
+        assert_eq!(
+            (is_duplicate(&caller), caller.kernel.take_console()),
+            (false, vec![RECOVERED.to_owned()])
+        );
+        caller.write(plumbed.control, &arp_request(GUEST, HOST));
+        assert_eq!(caller.drain(plumbed.control).len(), 1);
+        assert_eq!(caller.close(plumbed.mux), done(0));
+    }
+}
+
+#[test]
+fn a_trial_that_fails_is_not_told_of_and_made_again() {
+    let (mut caller, plumbed) = just_up();
+    caller.write(plumbed.control, &claim());
+    assert_eq!(caller.kernel.take_console(), [DUPLICATE]);
+    for _ in 0..3 {
+        caller.kernel.advance(Duration::from_secs(301));
+        assert!(!is_duplicate(&caller), "it is being tried");
+        caller.write(plumbed.control, &claim());
+        assert!(is_duplicate(&caller));
+        assert_eq!(caller.kernel.take_console(), [""; 0]);
+    }
+    // Who brings it up by hand begins anew.
+    assert_eq!(caller.set_up(plumbed.mux, "tap0", true), done(0));
+    caller.write(plumbed.control, &claim());
+    assert_eq!(caller.kernel.take_console(), [DUPLICATE]);
+    assert_eq!(caller.close(plumbed.mux), done(0));
+}
+
+#[test]
+fn an_address_that_is_ours_is_not_taken_away() {
+    let (mut caller, plumbed) = up_and_quiet();
+    caller.write(plumbed.control, &claim());
+    assert!(!is_duplicate(&caller));
+    assert_eq!(caller.kernel.take_console(), [""; 0]);
+}
+
 #[test]
 fn a_silent_neighbour_is_asked_three_times() {
     let (mut caller, plumbed) = up_and_quiet();

@@ -1,5 +1,6 @@
 //! The tuntap driver's own requests and its write limits.
 
+use streams_model::Tuntap;
 use streams_model::abi::{self, DLIOCRAW, TUNGETPPA, TUNNEWPPA, TUNSETPPA};
 use streams_model::{Errno, Outcome};
 
@@ -135,4 +136,17 @@ fn opening_fails_as_the_machine_is() {
     caller.kernel.set_descriptor_limit(2);
     let outcomes: Vec<Outcome> = (0..3).map(|_| open(&mut caller)).collect();
     assert_eq!(outcomes, [done(3), done(4), failed(Errno::EMFILE)]);
+}
+
+#[test]
+fn the_older_driver_refuses_the_number_of_a_device_and_differs_in_nothing_else() {
+    let mut caller = Caller::default();
+    caller.kernel.set_tuntap(Tuntap::V1_3_3);
+    let control = caller.control(4);
+    let other = caller.must_open("/dev/tap");
+    for fd in [control, other] {
+        assert_eq!(caller.str_ioctl(fd, TUNGETPPA, 0, &[]).0, failed(Errno::EINVAL));
+    }
+    assert_eq!(caller.str_ioctl(other, TUNNEWPPA, 4, &4_i32.to_le_bytes()).0, failed(Errno::EEXIST));
+    assert_eq!(caller.str_ioctl(other, TUNSETPPA, 4, &4_i32.to_le_bytes()).0, done(4));
 }

@@ -1,0 +1,118 @@
+//! What the two threads and whoever commands them share.
+
+use std::cell::Cell;
+use std::mem::forget;
+use std::os::fd::AsFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use super::control::{CHANGED, Control, REATTACHED, Worker};
+use super::error::ThreadsError;
+use super::frontend::Frontend;
+use super::sync::{AtomicU8, Ordering};
+use super::wake::Wake;
+use crate::backend::{Backend, Debt, Watcher};
+
+pub(super) struct Shared {
+    pub(super) backend: Arc<Backend>,
+    pub(super) frontend: Arc<dyn Frontend>,
+    pub(super) control: Control,
+    pub(super) receive_wake: Wake,
+    pub(super) transmit_wake: Wake,
+    /// Debts of ended sessions, as the bits of a [`Debt`].
+    pub(super) owed: AtomicU8,
+}
+
+impl Shared {
+    /// Begins to answer the backend's debts; that ends when the last thread leaves.
+    pub(super) fn new(backend: Arc<Backend>, frontend: Arc<dyn Frontend>) -> Result<Arc<Self>, ThreadsError> {
+        let start = |source| ThreadsError::Start { source };
+        let shared = Arc::new(Self {
+            backend,
+            frontend,
+            control: Control::new(),
+            receive_wake: Wake::new().map_err(start)?,
+            transmit_wake: Wake::new().map_err(start)?,
+            owed: AtomicU8::new(0),
+        });
+        if shared.backend.add_watcher(Arc::clone(&shared) as Arc<dyn Watcher>) {
+            Ok(shared)
+        } else {
+            Err(ThreadsError::AlreadyDriven)
+        }
+    }
+
+    /// Runs a thread to its end, whatever the frontend does.
+    pub(super) fn work(&self, worker: Worker, body: fn(&Self)) {
+        let result = catch_unwind(AssertUnwindSafe(|| body(self)));
+        let panicked = result.is_err();
+        // What the frontend panicked with may panic in turn when it is dropped; that second panic is left undropped.
+        if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(result))) {
+            forget(second);
+        }
+        self.leave(worker, panicked);
+        self.wake();
+    }
+
+    /// Counts a thread as ended. The backend refers to what is shared, which refers to the backend: the last thread ends that,
+    /// since nobody else may be left to.
+    pub(super) fn leave(&self, worker: Worker, panicked: bool) {
+        if self.control.leave(worker, panicked) {
+            self.backend.remove_watcher();
+        }
+    }
+
+    /// Calls the frontend's `interrupt_wait`, but not from within that call: it may command the threads.
+    pub(super) fn interrupt(&self) {
+        if let Some(_interrupting) = Interrupting::begin() {
+            self.frontend.interrupt_wait();
+        }
+    }
+}
+
+thread_local! {
+    static INTERRUPTING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// This thread is in a frontend's `interrupt_wait`, until it is dropped.
+struct Interrupting;
+
+impl Interrupting {
+    fn begin() -> Option<Self> {
+        (!INTERRUPTING.replace(true)).then_some(Self)
+    }
+}
+
+impl Drop for Interrupting {
+    fn drop(&mut self) {
+        INTERRUPTING.set(false);
+    }
+}
+
+impl Watcher for Shared {
+    fn transmit_owed(&self, debt: Debt) {
+        self.owed.fetch_or(debt.bits(), Ordering::AcqRel);
+        self.transmit_wake.wake();
+    }
+
+    fn wake(&self) {
+        self.control.draw_attention(CHANGED);
+        self.receive_wake.wake();
+        self.transmit_wake.wake();
+    }
+
+    fn reattached(&self) {
+        self.control.draw_attention(REATTACHED);
+        self.wake();
+    }
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared")
+            .field("backend", &self.backend)
+            .field("control", &self.control)
+            .field("fd", &self.backend.as_fd())
+            .finish_non_exhaustive()
+    }
+}
