@@ -12,10 +12,11 @@
 //! | `reattach(&self, &Config) -> Result<(bool, Offload), AttachError>` | binds the interface again after its removal: `true` when a poller must register the descriptor anew, and the offloads granted |
 //! | `detach(self) -> Result<(), DetachError>` | does what a drop does, and tells what failed |
 //! | `as_fd(&self)`, `into_fd(self) -> Result<OwnedFd, Self>` | lend the descriptor; give it out where it is all there is |
-//! | `offload(&self) -> Offload`, `limits(&self) -> FrameLimits` | what was granted at the attach; the lengths of frame that the host takes |
+//! | `offload(&self) -> Offload`, `limits(&self) -> FrameLimits` | what was granted at the attach; the lengths of frame that the host takes, and how its descriptor answers |
 //! | `set_offload(&self, Offload) -> io::Result<Offload>` | changes the offloads, and says what was granted |
 //! | `set_queue_enabled(&self, bool) -> io::Result<()>` | attaches or detaches one queue of several |
 //! | `name`, `mtu`, `set_mtu`, `hardware_address`, `set_hardware_address`, `is_up`, `set_up`, `set_address`, `set_carrier`, `dropped_by_host` | what a `Tap` asks of its interface, each time anew, since an interface can be renamed |
+//! | `is_removed(&self) -> bool` | tells whether the interface was removed, where neither read, write nor poll does |
 //! | `name_of(BorrowedFd) -> io::Result<InterfaceName>` | the name of the interface behind a descriptor that is not adopted yet |
 //!
 //! Beside it stand:
@@ -66,4 +67,4 @@ cfg_if::cfg_if! {
 
 pub(crate) use sys::{read_fault, write_fault};
 pub use tap::Tap;
-pub(crate) use tap::{FrameLimits, ReadFault, WriteFault, is_refusal};
+pub(crate) use tap::{FrameLimits, ReadFault, WriteFault, is_old_refusal, is_refusal};

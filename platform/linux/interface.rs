@@ -9,9 +9,15 @@ use super::{adopt, bound, netdev, state, tun};
 use crate::attach::{AdoptError, AttachError, Config, DetachError, InterfaceName};
 use crate::wire::Offload;
 
-/// A frame needs its Ethernet header; the kernel knows no longest one, so the limit is the largest IP packet with an
-/// Ethernet header and two VLAN tags.
-const LIMITS: FrameLimits = FrameLimits { shortest: 14, longest: 65535 + 14 + 8 };
+/// A frame needs its Ethernet header; the kernel knows no longest one, so the limit is the largest IP packet (of IPv6, which
+/// does not count its header) with an Ethernet header and two VLAN tags.
+const LIMITS: FrameLimits = FrameLimits {
+    shortest: 14,
+    longest: 40 + 65535 + 14 + 8,
+    zero_is_end: false,
+    refusal_passes: false,
+    ends_silently: false,
+};
 
 #[derive(Debug)]
 pub(crate) struct Interface {
@@ -26,6 +32,11 @@ pub(crate) struct Interface {
 impl Interface {
     pub(super) fn new(fd: OwnedFd, offload: Offload, multi_queue: bool) -> Self {
         Self { fd, offload, limits: LIMITS, multi_queue }
+    }
+
+    /// Makes a queue of an interface whose end neither read, write nor poll tells.
+    pub(super) fn ending_silently(self) -> Self {
+        Self { limits: FrameLimits { ends_silently: true, ..self.limits }, ..self }
     }
 
     pub(crate) fn attach(name: Option<&str>, config: &Config, queues: u16) -> Result<Vec<Self>, AttachError> {
@@ -111,6 +122,10 @@ impl Interface {
 
     pub(crate) fn set_address(&self, address: IpAddr, prefix: u8) -> io::Result<()> {
         netdev::set_address(self.as_fd(), address, prefix)
+    }
+
+    pub(crate) fn is_removed(&self) -> bool {
+        bound::is_removed(self.as_fd())
     }
 
     pub(crate) fn dropped_by_host(&self) -> Option<u64> {

@@ -32,6 +32,11 @@ pub(crate) enum WriteFault {
     Other,
 }
 
+/// Tells whether the errno is the fate of an earlier frame, on a descriptor that says so (`refusal_passes`).
+pub(crate) fn is_old_refusal(errno: i32) -> bool {
+    errno == libc::ECONNREFUSED
+}
+
 /// Tells whether the host refused what the header before a frame asks for, and not the frame.
 pub(crate) fn is_refusal(error: &std::io::Error) -> bool {
     error.raw_os_error() == Some(libc::EINVAL)

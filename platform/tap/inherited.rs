@@ -26,7 +26,7 @@ pub(super) fn adopt(fd: OwnedFd, offload: &Offload) -> Result<Interface, AdoptEr
     };
     let adopted = match kind {
         // Nobody but the peer can say whether headers precede the frames, so what was asked for is believed.
-        Kind::Socket => Ok(Interface::socket(fd, *offload, SOCKET_LIMITS)),
+        Kind::Socket(limits) => Ok(Interface::socket(fd, *offload, limits)),
         Kind::Device => Interface::adopt(fd, offload),
     };
     adopted.inspect_err(|refused| before.restore(refused.fd.as_fd()))
@@ -57,7 +57,7 @@ impl Refusal {
 /// What can carry frames at all. Which device it is, only the system can say.
 enum Kind {
     Device,
-    Socket,
+    Socket(FrameLimits),
 }
 
 impl Kind {
@@ -65,7 +65,7 @@ impl Kind {
         let status = fstat(fd).map_err(|errno| Refusal::failed("fstat", errno.into()))?;
         let found = match SFlag::from_bits_truncate(status.st_mode) & SFlag::S_IFMT {
             SFlag::S_IFCHR => return Ok(Self::Device),
-            SFlag::S_IFSOCK => return check_socket(fd).map(|()| Self::Socket),
+            SFlag::S_IFSOCK => return check_socket(fd).map(Self::Socket),
             SFlag::S_IFIFO => "a pipe",
             SFlag::S_IFREG => "a regular file",
             SFlag::S_IFDIR => "a directory",
@@ -77,7 +77,7 @@ impl Kind {
 }
 
 /// A socket whose peer is the other end of the cable: it must keep the borders of frames, and have a peer.
-fn check_socket(fd: BorrowedFd<'_>) -> Result<(), Refusal> {
+fn check_socket(fd: BorrowedFd<'_>) -> Result<FrameLimits, Refusal> {
     let kind = getsockopt(&fd, SocketType).map_err(|errno| Refusal::failed("SO_TYPE", errno.into()))?;
     if !matches!(kind, SockType::Datagram | SockType::SeqPacket) {
         return Err(Refusal::new("a socket that does not keep frames apart", "use a datagram socket"));
@@ -89,15 +89,25 @@ fn check_socket(fd: BorrowedFd<'_>) -> Result<(), Refusal> {
             source: Some(errno.into()),
         })?;
     // Some systems give the unnamed end of a socket pair no address, hence no family.
-    let carries = peer.family().is_none_or(|family| {
-        matches!(family, AddressFamily::Unix | AddressFamily::Inet | AddressFamily::Inet6)
-    });
-    let refusal = Refusal::new("a socket that carries no frames", "use a datagram socket pair");
-    if carries { Ok(()) } else { Err(refusal) }
+    let refusal_passes = match peer.family() {
+        None | Some(AddressFamily::Unix) => false,
+        // The peer may start later than we do: a refusal says that an earlier frame found nobody.
+        Some(AddressFamily::Inet | AddressFamily::Inet6) => true,
+        Some(_) => {
+            return Err(Refusal::new("a socket that carries no frames", "use a datagram socket pair"));
+        }
+    };
+    Ok(FrameLimits { zero_is_end: kind == SockType::SeqPacket, refusal_passes, ..SOCKET_LIMITS })
 }
 
 /// The limits of a TAP, so that a socket pair can stand in for one.
-const SOCKET_LIMITS: FrameLimits = FrameLimits { shortest: 14, longest: 65535 + 14 + 8 };
+const SOCKET_LIMITS: FrameLimits = FrameLimits {
+    shortest: 14,
+    longest: 40 + 65535 + 14 + 8,
+    zero_is_end: false,
+    refusal_passes: false,
+    ends_silently: false,
+};
 
 /// The flags of a descriptor as they were handed in.
 #[derive(Clone, Copy)]

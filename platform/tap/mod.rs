@@ -21,15 +21,22 @@ use crate::attach::{AdoptError, AttachError, Config, DetachError, InterfaceName,
 use crate::wire::Offload;
 
 pub(crate) use self::descriptors::above_standard_streams;
-pub(crate) use self::fault::{ReadFault, WriteFault, is_refusal};
+pub(crate) use self::fault::{ReadFault, WriteFault, is_old_refusal, is_refusal};
 pub(crate) use self::inherited::Refusal;
 pub(crate) use self::settings::Setting;
 
-/// The lengths of frame a host takes, in bytes with the Ethernet header, without FCS and without virtio-net header.
+/// The lengths of frame a host takes, in bytes with the Ethernet header, without FCS and without virtio-net header, and what
+/// the kind of its descriptor says of its answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FrameLimits {
     pub(crate) shortest: usize,
     pub(crate) longest: usize,
+    /// A read of 0 bytes is the end, and no empty frame.
+    pub(crate) zero_is_end: bool,
+    /// A refusal (`ECONNREFUSED`) tells the fate of an earlier frame, and no end.
+    pub(crate) refusal_passes: bool,
+    /// Neither a read nor a write nor a poll tells the end of the interface; [`Tap::is_removed`] does.
+    pub(crate) ends_silently: bool,
 }
 
 /// An attached TAP device.
@@ -188,6 +195,16 @@ impl Tap {
 
     pub(crate) fn limits(&self) -> FrameLimits {
         self.interface.limits()
+    }
+
+    /// What the host does itself with a frame that asks for it by its header.
+    pub(crate) fn can_do(&self) -> Offload {
+        Offload::ALL
+    }
+
+    /// Asks the host whether the interface was removed.
+    pub(crate) fn is_removed(&self) -> bool {
+        self.interface.is_removed()
     }
 
     pub(crate) fn guest_address(&self) -> Option<[u8; 6]> {

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use crate::segmentation::HostCapabilities;
 
-/// What the host is known to do, less what it turned out to refuse.
+/// What the host does by what the attach found, less what it turned out to refuse.
 #[derive(Debug)]
 pub(super) struct Capabilities {
     bits: AtomicU8,
@@ -13,8 +13,8 @@ pub(super) struct Capabilities {
 }
 
 impl Capabilities {
-    pub(super) fn new() -> Self {
-        Self { bits: AtomicU8::new(HostCapabilities::ALL.bits()), used: AtomicBool::new(true) }
+    pub(super) fn new(found: HostCapabilities) -> Self {
+        Self { bits: AtomicU8::new(found.bits()), used: AtomicBool::new(true) }
     }
 
     /// What the host is to do now. Relaxed: it orders nothing else.
@@ -36,8 +36,8 @@ impl Capabilities {
         self.bits.fetch_and(!work.bits(), Ordering::Relaxed) & work.bits() != 0
     }
 
-    /// Another interface may do what the last one refused.
-    pub(super) fn forget_refusals(&self) {
-        self.bits.store(HostCapabilities::ALL.bits(), Ordering::Relaxed);
+    /// Another interface does what its attach found, also what the last one refused.
+    pub(super) fn renew(&self, found: HostCapabilities) {
+        self.bits.store(found.bits(), Ordering::Relaxed);
     }
 }

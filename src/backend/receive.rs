@@ -4,16 +4,14 @@ use std::io::{self, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::ops::Range;
 use std::os::fd::AsFd;
-use std::sync::atomic::Ordering;
 
 use log::debug;
-use nix::unistd::read;
 
 use super::Backend;
 use super::error::ReceiveError;
 use super::generation::Generation;
 use super::statistics::Counter;
-use crate::memory::{COMMON_SLICES, List, MOST_SLICES, ReceiveMemory, Slots};
+use crate::memory::{COMMON_SLICES, List, MOST_SLICES, NOWHERE_LEN, ReceiveMemory, Slots, nowhere};
 use crate::platform::{self, ReadFault, frame_io};
 use crate::wire::{Checksum, Gso, RejectReason, virtio};
 
@@ -53,7 +51,9 @@ impl Backend {
         self.receive_into(&ReceiveMemory::borrowed(slices))
     }
 
-    /// Takes one frame with its virtio-net header, untouched, into `slices`; gives the bytes of both together.
+    /// Takes one frame with its virtio-net header into `slices`; gives the bytes of both together. The header is the host's, but
+    /// for the number of buffers in bytes 10 and 11, where it has them: kernels leave there what they like, and virtio wants 1
+    /// for a frame in one chain (virtio 1.2, 5.1.6.4). Who spreads a frame over several writes his own number.
     ///
     /// # Errors
     /// As [`receive`](Self::receive); [`ReceiveError::Unsupported`] when the TAP has no header.
@@ -87,6 +87,9 @@ impl Backend {
             return Err(ReceiveError::Unsupported { what: "a virtio-net header on this TAP" });
         }
         let Some(len) = self.read(room, &mut [], self.vnet_len)? else { return Ok(None) };
+        if self.vnet_len == virtio::LONGEST {
+            room.put(virtio::FIELDS, 1_u16.to_le_bytes());
+        }
         self.counters.direct.one(len);
         Ok(Some(len + self.vnet_len))
     }
@@ -124,7 +127,7 @@ impl Backend {
         inside: usize,
     ) -> Result<Option<usize>, ReceiveError> {
         let (ahead, bytes) = (header.len() + inside, header.len() + room.len());
-        let spare = bytes > self.vnet_len + self.largest.load(Ordering::Relaxed);
+        let spare = bytes > self.vnet_len + self.longest.usual();
         let count = room.count() + usize::from(!header.is_empty()) + usize::from(!spare);
         let Some(generation) = self.ready() else { return self.cannot_receive() };
         if count > self.most_slices {
@@ -203,12 +206,12 @@ impl Backend {
         generation: Generation,
     ) -> Result<Option<usize>, ReceiveError> {
         while let Err(errno) = outcome
-            && platform::read_fault(errno) == ReadFault::Interrupted
+            && (platform::read_fault(errno) == ReadFault::Interrupted || self.is_old_refusal(errno))
         {
             outcome = self.read_once(room, header, spare);
         }
         match outcome {
-            Ok(0) => Err(self.found_gone(generation)),
+            Ok(0) if self.limits.zero_is_end => Err(self.found_gone(generation)),
             Ok(taken) => self.check_length(taken, place).map(Some),
             Err(errno) => self.read_failed(errno, generation),
         }
@@ -220,7 +223,7 @@ impl Backend {
         if taken > place.end {
             self.count_received(len);
             self.counters.receive.truncated.one();
-            self.doubt_mtu();
+            self.longest.doubt();
             return Err(ReceiveError::Truncated { room: len });
         }
         if len < ETHERNET_HEADER {
@@ -247,17 +250,30 @@ impl Backend {
         ReceiveError::Gone
     }
 
-    /// Reads and drops what is queued. The kernel cuts each frame to the small buffer and forgets the rest.
+    /// Reads and drops what is queued. An end that it meets is noted: some tell it once.
     #[cold]
     pub(super) fn discard(&self, cause: &Counter) -> u64 {
-        let mut scratch = [0; 64];
+        let Some(generation) = self.generation() else { return 0 };
+        let mut scratch = [0; NOWHERE_LEN];
+        let room = nowhere(&mut scratch);
         let mut count = 0;
-        while count < MOST_DISCARDED
-            && let Ok(len @ 1..) = read(&self.tap, &mut scratch)
-        {
-            self.count_received(len.saturating_sub(self.vnet_len));
-            cause.one();
-            count += 1;
+        while count < MOST_DISCARDED {
+            match frame_io::read(self.tap.as_fd(), &room) {
+                Ok(0) if self.limits.zero_is_end => self.mark_gone(generation),
+                Ok(taken) => {
+                    self.count_received(taken.saturating_sub(self.vnet_len));
+                    cause.one();
+                    count += 1;
+                    continue;
+                }
+                Err(errno) if self.is_old_refusal(errno) => continue,
+                Err(errno) => match platform::read_fault(errno) {
+                    ReadFault::Interrupted => continue,
+                    ReadFault::Gone => self.mark_gone(generation),
+                    ReadFault::Empty | ReadFault::Other => {}
+                },
+            }
+            break;
         }
         if count > 0 {
             debug!("dropped {count} queued frames of {:?}", self.tap);

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use crate::wire::Layout;
+use crate::wire::headers::udp;
 
 /// A frame's segments: how many there are, and which bytes go into each.
 #[derive(Clone, Copy, Debug)]
@@ -16,17 +17,19 @@ pub(super) struct Segmentation {
     pub(super) count: u32,
 }
 
-/// One segment: how much of the headers it repeats, and which bytes of the frame follow.
+/// One segment: how much of the rewritten headers it has, and which bytes of the frame follow.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Segment {
     pub(super) headers_end: usize,
+    /// The UDP header follows, since a fragment header stands in its place.
+    pub(super) moved_header: bool,
     pub(super) payload: Range<usize>,
 }
 
 impl Segment {
     #[inline]
     pub(super) fn len(&self) -> usize {
-        self.headers_end + self.payload.len()
+        self.headers_end + if self.moved_header { udp::LEN } else { 0 } + self.payload.len()
     }
 }
 
@@ -35,7 +38,8 @@ impl Segmentation {
     #[inline]
     pub(super) fn new(layout: Layout, size: usize) -> Self {
         let split = if layout.kind.is_fragments() { layout.transport } else { layout.headers_end };
-        let count = (layout.frame_len - split).div_ceil(size);
+        // A frame without payload is one segment, too: to Linux it is none that needs cutting.
+        let count = (layout.frame_len - split).div_ceil(size).max(1);
         // At most one segment a byte of an IP packet.
         Self { layout, size, split, count: u32::try_from(count).unwrap_or(u32::MAX) }
     }
@@ -51,12 +55,21 @@ impl Segmentation {
         self.layout.kind.is_fragments() && self.count > 1
     }
 
+    /// Whether each segment has a fragment header more than the frame: IPv6 has no room for it in its own.
+    #[inline]
+    pub(super) fn inserts_header(&self) -> bool {
+        self.layout.kind.outer_is_ipv6() && self.fragments()
+    }
+
     #[inline]
     pub(super) fn segment(&self, index: u32) -> Segment {
         let from = self.split + index as usize * self.size;
         let to = self.layout.frame_len.min(from + self.size);
-        let headers_end = if index == 0 { self.layout.headers_end } else { self.split };
-        Segment { headers_end, payload: from.max(headers_end)..to }
+        let repeated = if index == 0 { self.layout.headers_end } else { self.split };
+        let inserts = self.inserts_header();
+        // A fragment header is as long as the UDP header, whose place it takes.
+        let headers_end = if inserts { self.layout.headers_end } else { repeated };
+        Segment { headers_end, moved_header: inserts && index == 0, payload: from.max(repeated)..to }
     }
 
     /// The bytes behind the headers that segment `index`'s transport checksum covers; none where it has no such field.

@@ -1,9 +1,10 @@
 //! What the headers of each segment say.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;
 
 use super::segments::Segmentation;
-use crate::wire::headers::{ipv4, ipv6, put_word, tcp, udp};
+use crate::wire::headers::{ipv4, ipv6, protocol, put_word, tcp, udp};
 use crate::wire::{Layout, Sum, length, virtio};
 
 /// The headers of an oversized frame, rewritten for one segment after the other.
@@ -12,6 +13,8 @@ pub(super) struct HeaderTemplate<'h> {
     /// Room for a virtio-net header, then the frame's headers.
     buffer: &'h mut [u8],
     segmentation: Segmentation,
+    /// The UDP header, where a fragment header has taken its place.
+    moved: [u8; udp::LEN],
     identification: u16,
     sequence: u32,
     flags: u8,
@@ -37,11 +40,42 @@ impl<'h> HeaderTemplate<'h> {
             network_sum: Sum::default(),
             transport_sum: Sum::default(),
             pseudo_header: segmentation.layout.pseudo_header(header),
+            moved: [0; udp::LEN],
             buffer,
             segmentation,
         };
+        let number = segmentation.inserts_header().then(|| template.fragment_number());
         template.sum_what_stays();
+        if let Some(number) = number {
+            template.insert_fragment_header(number);
+        }
         template
+    }
+
+    /// A number for the fragments of this datagram, not 0. It is made of the datagram alone, so that a train that is resumed
+    /// goes on with the number it began with: of the length, and of as many first bytes as were fetched, in which a sender
+    /// counts its datagrams. Two that are alike so far and get mixed up have no right checksum.
+    #[cold]
+    fn fragment_number(&self) -> u32 {
+        let mut hasher = DefaultHasher::new();
+        self.segmentation.layout.frame_len.hash(&mut hasher);
+        hasher.write(&self.buffer[virtio::LONGEST..]);
+        let hash = hasher.finish();
+        // Either half is as good as the other.
+        u32::try_from(hash >> 32).unwrap_or_default().max(1)
+    }
+
+    /// Puts a fragment header in the place of the UDP header, which goes behind it in the first fragment. It follows the last
+    /// of the extension headers, which are in every fragment, as Linux does it.
+    #[cold]
+    fn insert_fragment_header(&mut self, number: u32) {
+        let Layout { transport, protocol: last, .. } = self.segmentation.layout;
+        let header = &mut self.buffer[virtio::LONGEST..];
+        let place = &mut header[transport..transport + ipv6::FRAGMENT_HEADER];
+        self.moved.copy_from_slice(place);
+        place.fill(0);
+        place[ipv6::IDENTIFICATION..].copy_from_slice(&number.to_be_bytes());
+        header[transport] = std::mem::replace(&mut header[last], protocol::FRAGMENT);
     }
 
     /// Clears the fields that differ from segment to segment, and sums the rest once.
@@ -76,9 +110,23 @@ impl<'h> HeaderTemplate<'h> {
         &self.buffer[virtio::LONGEST - preceding..virtio::LONGEST + headers_end]
     }
 
+    /// The UDP header, where it goes out as a slice of its own.
+    #[inline]
+    pub(super) fn moved_header(&self) -> &[u8] {
+        &self.moved
+    }
+
     #[inline]
     fn header(&mut self) -> &mut [u8] {
         &mut self.buffer[virtio::LONGEST..]
+    }
+
+    #[inline]
+    fn transport_header(&mut self) -> &mut [u8] {
+        if self.segmentation.inserts_header() {
+            return &mut self.moved;
+        }
+        &mut self.buffer[virtio::LONGEST + self.segmentation.layout.transport..]
     }
 
     /// Writes the headers of segment `index`. `payload` adds the sum over the bytes behind the headers that its checksum
@@ -93,7 +141,7 @@ impl<'h> HeaderTemplate<'h> {
         if kind.is_tcp() {
             self.tcp_header(index, &mut changed);
         } else {
-            put_word(self.header(), transport + udp::LENGTH, len);
+            put_word(self.transport_header(), udp::LENGTH, len);
             changed.number(len);
         }
         let mut sum = self.pseudo_header;
@@ -102,8 +150,8 @@ impl<'h> HeaderTemplate<'h> {
         sum.add(self.transport_sum);
         payload(covered, &mut sum);
         let value = self.checksum_value(sum);
-        let field = transport + self.segmentation.layout.checksum_offset();
-        put_word(self.header(), field, value);
+        let field = self.segmentation.layout.checksum_offset();
+        put_word(self.transport_header(), field, value);
     }
 
     /// A frame that stays whole is no segment to Linux, which then completes any checksum as if it were UDP's.
@@ -125,6 +173,17 @@ impl<'h> HeaderTemplate<'h> {
         if kind.inner_is_ipv6() {
             put_word(self.header(), inner + ipv6::PAYLOAD_LENGTH, length(segment_len - inner - ipv6::LEN));
         }
+        if self.segmentation.inserts_header() {
+            self.fragment_header(index);
+        }
+    }
+
+    #[cold]
+    fn fragment_header(&mut self, index: u32) {
+        let more = if index + 1 < self.segmentation.count { ipv6::MORE_FRAGMENTS } else { 0 };
+        let offset = length(index as usize * self.segmentation.size);
+        let place = self.segmentation.layout.transport + ipv6::FRAGMENT_OFFSET;
+        put_word(self.header(), place, offset | more);
     }
 
     #[inline]

@@ -106,7 +106,7 @@ impl Oracle {
         for name in ["entry0", "exit0", "bridge0"] {
             std::fs::write(format!("/proc/sys/net/ipv6/conf/{name}/disable_ipv6"), "1")?;
             // Whole frames must pass as they are, and a frame may make a thousand segments before anything is read.
-            ip(&["link", "set", name, "mtu", "65521", "txqueuelen", "80000"])?;
+            ip(&["link", "set", name, "mtu", "65521", "txqueuelen", "30000"])?;
         }
         for name in ["entry0", "exit0"] {
             ip(&["link", "set", name, "master", "bridge0", "up"])?;

@@ -12,4 +12,4 @@ use self::illumos as sys;
 
 pub(crate) use sys::{read_fault, write_fault};
 pub use tap::Tap;
-pub(crate) use tap::{FrameLimits, ReadFault, WriteFault, is_refusal};
+pub(crate) use tap::{FrameLimits, ReadFault, WriteFault, is_old_refusal, is_refusal};
