@@ -4,10 +4,11 @@ use std::fs;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
+use log::warn;
 use nix::sys::stat::{fstat, major, minor};
 
 use super::super::tap::Refusal;
-use super::bound::{Bound, DETACHED, HEADER, MULTI_QUEUE, TUN};
+use super::bound::{Bound, DETACHED, FRAGMENTS, HEADER, MULTI_QUEUE, TUN};
 use super::interface::Interface;
 use super::ioctl;
 use super::state::{self, Cause, Failure};
@@ -35,6 +36,9 @@ pub(super) fn adopt(fd: OwnedFd, offload: &Offload) -> Result<Interface, AdoptEr
 fn prepare(fd: BorrowedFd<'_>, asked: Offload) -> Result<(Offload, bool), Refusal> {
     let bound = Bound::of(fd).map_err(|source| no_tap(fd, source))?;
     check_mode(fd, &bound)?;
+    if let Some(text) = narrow(&bound) {
+        warn!("{text}");
+    }
     let wanted = wanted(&bound, asked)?;
     let old_header = ioctl::GET_HEADER_LEN.get(fd).ok();
     match state::reset(fd, wanted) {
@@ -71,6 +75,12 @@ fn check_mode(fd: BorrowedFd<'_>, bound: &Bound) -> Result<(), Refusal> {
         }
         Err(failure) => Err(refuses(bound, failure)),
     }
+}
+
+/// What is told of a TAP that takes fewer frames than others; a frame that it does not take is an error of its own.
+fn narrow(bound: &Bound) -> Option<String> {
+    let text = "takes frames of 64 KiB and of few slices only, each no longer than a page (IFF_NAPI_FRAGS)";
+    bound.has(FRAGMENTS).then(|| format!("{} {text}", title(bound)))
 }
 
 fn refuses(bound: &Bound, failure: Failure) -> Refusal {
@@ -122,4 +132,19 @@ fn path(fd: BorrowedFd<'_>) -> String {
 
 fn is_tun_device(fd: BorrowedFd<'_>) -> bool {
     fstat(fd).is_ok_and(|status| (major(status.st_rdev), minor(status.st_rdev)) == TUN_DEVICE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::bound::{Bound, HEADER, NO_PACKET_INFO, TAP};
+    use super::{FRAGMENTS, narrow};
+    use crate::attach::InterfaceName;
+
+    #[test]
+    fn x10_a_tap_that_takes_frames_in_fragments_only_is_told() {
+        let of = |flags| Bound { name: InterfaceName::from_c_bytes(b"tap7\0").unwrap(), flags };
+        assert_eq!(narrow(&of(TAP | NO_PACKET_INFO | HEADER)), None);
+        let text = narrow(&of(TAP | HEADER | FRAGMENTS)).unwrap();
+        assert!(text.contains("tap7") && text.contains("IFF_NAPI_FRAGS"), "{text}");
+    }
 }

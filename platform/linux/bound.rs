@@ -15,6 +15,7 @@ pub(super) const HEADER: u16 = libc::IFF_VNET_HDR as u16;
 pub(super) const MULTI_QUEUE: u16 = libc::IFF_MULTI_QUEUE as u16;
 pub(super) const EXCLUSIVE: u16 = libc::IFF_TUN_EXCL as u16;
 pub(super) const DETACHED: u16 = libc::IFF_DETACH_QUEUE as u16;
+pub(super) const FRAGMENTS: u16 = libc::IFF_NAPI_FRAGS as u16;
 const ATTACHED: u16 = libc::IFF_ATTACH_QUEUE as u16;
 
 /// The answer of `TUNGETIFF`.
