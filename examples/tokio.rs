@@ -4,6 +4,9 @@
 //! TAP `NAME`, gives the host's side the address, and pings that from the guest's side until `COUNT` answers are there.
 //! The interface may go down and come up meanwhile.
 
+// UNSAFETY: tokio has to be promised that a descriptor outlives its registration.
+#![expect(unsafe_code, reason = "registers a descriptor with tokio")]
+
 #[path = "loops/ping.rs"]
 mod ping;
 
@@ -35,7 +38,8 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let arguments = Arguments::read("tokio")?;
     let backend = Backend::new(arguments.config().attach()?);
     let mut buffer = vec![0; backend.receive_buffer_len()];
-    let card = AsyncFd::new(backend)?;
+    // SAFETY: a backend owns its descriptor, whose number is open and stays the same for as long as the backend lives.
+    let card = unsafe { AsyncFd::register(backend) }?;
     let mut guest = arguments.guest();
     let mut clock = interval(Duration::from_millis(50));
     clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
