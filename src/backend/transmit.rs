@@ -104,9 +104,7 @@ impl Backend {
         len: usize,
         generation: Generation,
     ) -> Result<(), TransmitError> {
-        if let Some(slices) = memory.holding(own, rest) {
-            self.write(slices, len, 0, generation)
-        } else if memory.count() < COMMON_SLICES {
+        if memory.count() < COMMON_SLICES {
             self.write_list::<COMMON_SLICES>(memory, own, rest, len, generation)
         } else {
             self.write_scattered(memory, own, rest, len, generation)
@@ -138,11 +136,14 @@ impl Backend {
     ) -> Result<(), TransmitError> {
         let mut slots: Slots<_, ROOM> = [const { MaybeUninit::uninit() }; ROOM];
         let mut list = FrameList::new(&mut slots);
-        list.own(own);
-        let mut cursor = Cursor::default();
-        cursor.skip(memory, rest);
-        list.frame(memory, &mut cursor, usize::MAX);
-        match list.within(self.most_slices) {
+        let held = memory.holding(own, rest);
+        if held.is_none() {
+            list.own(own);
+            let mut cursor = Cursor::default();
+            cursor.skip(memory, rest);
+            list.frame(memory, &mut cursor, usize::MAX);
+        }
+        match held.map_or_else(|| list.within(self.most_slices), Ok) {
             Ok(slices) => self.write(slices, len, 0, generation),
             Err(slices) => Err(TransmitError::TooManySlices { slices, limit: self.most_slices }),
         }
