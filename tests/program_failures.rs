@@ -32,7 +32,7 @@ fn f39_a_missing_program_is_reported_with_its_path() {
 
 #[test]
 fn a_script_with_the_line_ends_of_another_system_is_told_what_is_wrong_with_it() {
-    let programs = Programs::new("carriage return");
+    let programs = Programs::new("line ends");
     let script = programs.script("setup", "exit 0");
     std::fs::write(&script, "#!/bin/sh\r\nexit 0\r\n").unwrap();
     let text = setup_failure(named(&script)).to_string();
