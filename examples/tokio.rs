@@ -4,8 +4,8 @@
 //! TAP `NAME`, gives the host's side the address, and pings that from the guest's side until `COUNT` answers are there.
 //! The interface may go down and come up meanwhile.
 
-// UNSAFETY: tokio has to be promised that a descriptor outlives its registration.
-#![expect(unsafe_code, reason = "registers a descriptor with tokio")]
+// UNSAFETY: tokio watches a number and cannot see who owns it.
+#![expect(unsafe_code, reason = "tokio's own contract for descriptors")]
 
 #[path = "loops/ping.rs"]
 mod ping;
@@ -38,7 +38,8 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let arguments = Arguments::read("tokio")?;
     let backend = Backend::new(arguments.config().attach()?);
     let mut buffer = vec![0; backend.receive_buffer_len()];
-    // SAFETY: a backend owns its descriptor, whose number is open and stays the same for as long as the backend lives.
+    // SAFETY: the backend owns its descriptor, whose number stays the same and open until the backend is dropped; nothing
+    // here replaces the file behind it.
     let card = unsafe { AsyncFd::register(backend) }?;
     let mut guest = arguments.guest();
     let mut clock = interval(Duration::from_millis(50));
