@@ -30,23 +30,31 @@
 //! Poll the backend's descriptor, lend it the guest's memory, and act on the outcomes listed at [`Backend`]. There is no
 //! thread, no allocation and no copy; one frame is one system call.
 //!
+//! A virtio device lends its buffers as the driver lists them, the virtio-net header first:
+//!
 //! ```no_run
 //! use std::io::{IoSlice, IoSliceMut};
-//! use tap_plumb::{Backend, Config, Frame};
+//! use tap_plumb::{Backend, Config, Offload};
 //!
-//! let backend = Backend::new(Config::new().name("tap3").attach()?);
-//! let mut buffer = vec![0; backend.receive_buffer_len()];
+//! let backend = Backend::new(Config::new().name("tap3").offload(Offload::ALL).attach()?);
+//! let mut buffer = vec![0; 12 + backend.receive_buffer_len()];
 //! // When the descriptor is readable:
-//! while let Some(received) = backend.receive(&mut [IoSliceMut::new(&mut buffer)])? {
-//!     // hand buffer[..received.len] to the guest
-//!     # let _ = received;
+//! while let Some(bytes) = backend.receive_with_header(&mut [IoSliceMut::new(&mut buffer)])? {
+//!     // buffer[..bytes] is the guest's, header and frame
+//!     # let _ = bytes;
 //! }
 //! // When the guest has frames:
 //! if let Some(mut session) = backend.begin_transmit() {
-//!     session.send(&Frame::new(&[IoSlice::new(&buffer[..60])]))?;
+//!     session.send_with_header(&[IoSlice::new(&buffer[..72])], 12)?;
 //! }
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! Each form has a twin for guest memory that must not become a Rust reference, such as [`Backend::receive_raw_with_header`].
+//! A device without such headers uses bare frames: [`Backend::receive`], and [`Session::send`] of a [`Frame`].
+//!
+//! The [guide] shows more: [porting a hypervisor](guide::porting), [event loops](guide::event_loops), [sandboxes and
+//! jails](guide::sandboxes). `examples/vhost-user-net` is a whole device, for QEMU and other vhost-user clients.
 //!
 //! # With devices that are called
 //!
@@ -93,6 +101,19 @@ pub use segmentation::Completion;
 pub use segmentation::{CarveError, Frame};
 pub use threads::{Frontend, Refused, Resume, Threads, ThreadsError, Wait};
 pub use wire::{Checksum, Gso, GsoKind, Offload, RejectReason, internet_checksum};
+
+#[cfg(any(doc, doctest))]
+#[doc = include_str!("guide/index.md")]
+pub mod guide {
+    #[doc = include_str!("guide/porting.md")]
+    pub mod porting {}
+
+    #[doc = include_str!("guide/event-loops.md")]
+    pub mod event_loops {}
+
+    #[doc = include_str!("guide/sandboxes.md")]
+    pub mod sandboxes {}
+}
 
 /// Compiles what README shows.
 #[cfg(doctest)]

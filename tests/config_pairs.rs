@@ -78,7 +78,7 @@ fn b28_a_file_handle_must_be_open() {
         panic!("there is no such descriptor")
     };
     assert!(error.to_string().contains("FileHandle 2147483647"), "{error}");
-    assert_eq!(std::io::Error::from(error).raw_os_error(), Some(libc::EBADF));
+    assert_eq!(error.raw_os_error(), Some(libc::EBADF));
 }
 
 #[test]

@@ -1,13 +1,13 @@
 //! Adopting descriptors that need no TAP: what is refused, in which words, and what comes back.
 
 use std::fs::{File, OpenOptions};
-use std::io::pipe;
+use std::io::{IoSlice, IoSliceMut, pipe};
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::{UnixDatagram, UnixStream};
 
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
-use tap_plumb::{AttachError, Config, Offload, Tap};
+use tap_plumb::{AttachError, Backend, Config, Frame, Offload, ReceiveError, Tap, TransmitError};
 
 fn flags(fd: impl AsFd) -> (OFlag, FdFlag) {
     let status = fcntl(fd.as_fd(), FcntlArg::F_GETFL).unwrap();
@@ -139,4 +139,60 @@ fn b28_b29_a_setting_that_fails_names_its_step() {
     let (ours, _theirs) = UnixDatagram::pair().unwrap();
     let error = Config::new().inherited(ours.into()).up().attach().unwrap_err();
     assert!(matches!(&error, AttachError::Request { request: "up", .. }), "{error}");
+}
+
+fn send(backend: &Backend, frame: &[u8]) -> Result<(), TransmitError> {
+    backend.begin_transmit().expect("nobody else sends").send(&Frame::new(&[IoSlice::new(frame)]))
+}
+
+/// Waits until a frame has come, for a second.
+fn receive(backend: &Backend) -> Option<Vec<u8>> {
+    let mut room = vec![0; 2000];
+    for _ in 0..1000 {
+        match backend.receive(&mut [IoSliceMut::new(&mut room)]) {
+            Ok(Some(received)) => return Some(room[..received.len].to_vec()),
+            Ok(None) => std::thread::sleep(std::time::Duration::from_millis(1)),
+            Err(error) => panic!("{error}"),
+        }
+    }
+    None
+}
+
+/// A machine that answers "nobody listens" speaks of an earlier datagram.
+#[test]
+fn a_peer_of_udp_may_start_later() {
+    let (ours, theirs) = (UdpSocket::bind("127.0.0.1:0").unwrap(), UdpSocket::bind("127.0.0.1:0").unwrap());
+    let (our_address, their_address) = (ours.local_addr().unwrap(), theirs.local_addr().unwrap());
+    ours.connect(their_address).unwrap();
+    drop(theirs);
+    let backend = Backend::new(Tap::from_fd(ours.into()).unwrap());
+    let frame = [7; 60];
+    for _ in 0..3 {
+        send(&backend, &frame).unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(5));
+        assert!(matches!(backend.receive(&mut [IoSliceMut::new(&mut [0; 100])]), Ok(None)));
+        send(&backend, &frame).unwrap();
+    }
+    let theirs = UdpSocket::bind(their_address).unwrap();
+    theirs.connect(our_address).unwrap();
+    send(&backend, &frame).unwrap();
+    assert_eq!(theirs.recv(&mut [0; 100]).unwrap(), 60);
+    theirs.send(&frame).unwrap();
+    assert_eq!(receive(&backend).unwrap(), frame);
+    assert_eq!(backend.statistics().transmit.io_error, 0);
+}
+
+#[test]
+fn an_empty_datagram_is_a_runt_and_not_the_end() {
+    let (ours, theirs) = UnixDatagram::pair().unwrap();
+    let backend = Backend::new(Tap::from_fd(ours.into()).unwrap());
+    theirs.send(&[]).unwrap();
+    let runt = (0..1000).find_map(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(1));
+        backend.receive(&mut [IoSliceMut::new(&mut [0; 100])]).err()
+    });
+    assert!(matches!(runt, Some(ReceiveError::Runt { len: 0 })), "{runt:?}");
+    theirs.send(&[7; 60]).unwrap();
+    assert_eq!(receive(&backend).unwrap(), [7; 60]);
+    assert_eq!(backend.statistics().receive.runt, 1);
 }

@@ -32,7 +32,7 @@ fn f39_a_missing_program_is_reported_with_its_path() {
 
 #[test]
 fn a_script_with_the_line_ends_of_another_system_is_told_what_is_wrong_with_it() {
-    let programs = Programs::new("carriage return");
+    let programs = Programs::new("line ends");
     let script = programs.script("setup", "exit 0");
     std::fs::write(&script, "#!/bin/sh\r\nexit 0\r\n").unwrap();
     let text = setup_failure(named(&script)).to_string();
@@ -111,7 +111,7 @@ fn b40_the_errno_outlives_what_is_logged_on_the_way() {
     let source =
         error.source().and_then(|error| error.downcast_ref::<io::Error>()).and_then(io::Error::raw_os_error);
     assert_eq!(source, Some(libc::ENOENT));
-    assert_eq!(io::Error::from(error).raw_os_error(), Some(libc::ENOENT));
+    assert_eq!(error.raw_os_error(), Some(libc::ENOENT));
 }
 
 #[test]

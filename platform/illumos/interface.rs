@@ -199,13 +199,13 @@ impl Interface {
     }
 
     pub(crate) fn name_of(fd: BorrowedFd<'_>) -> io::Result<InterfaceName> {
-        Ok(TapName::of(control::ppa_of(fd)?)?.text())
+        errno_alone(control::ppa_of(fd).and_then(TapName::of)).map(|name| name.text())
     }
 
     pub(crate) fn mtu(&self) -> io::Result<u32> {
         let held = self.held();
         match held.plumbing() {
-            Some(plumbing) => Ok(plumbing.mtu()?),
+            Some(plumbing) => errno_alone(plumbing.mtu()),
             None => self.ask_foreign(&held, Family::V4, |interface| interface.mtu()),
         }
     }
@@ -213,7 +213,7 @@ impl Interface {
     pub(crate) fn set_mtu(&self, mtu: u32) -> io::Result<()> {
         let held = self.held();
         match held.plumbing() {
-            Some(plumbing) => Ok(plumbing.set_mtu(mtu)?),
+            Some(plumbing) => errno_alone(plumbing.set_mtu(mtu)),
             None => self.ask_foreign(&held, Family::V4, |interface| interface.set_mtu(mtu)),
         }
     }
@@ -221,7 +221,7 @@ impl Interface {
     pub(crate) fn is_up(&self) -> io::Result<bool> {
         let held = self.held();
         match held.plumbing() {
-            Some(plumbing) => Ok(plumbing.is_up()?),
+            Some(plumbing) => errno_alone(plumbing.is_up()),
             None => self.ask_foreign(&held, Family::V4, |interface| interface.is_up()),
         }
     }
@@ -229,13 +229,13 @@ impl Interface {
     pub(crate) fn set_up(&self, up: bool) -> io::Result<()> {
         let held = self.held();
         match held.plumbing() {
-            Some(plumbing) => Ok(plumbing.set_up(up)?),
+            Some(plumbing) => errno_alone(plumbing.set_up(up)),
             None => self.ask_foreign(&held, Family::V4, |interface| interface.set_up(up)),
         }
     }
 
     pub(crate) fn hardware_address(&self) -> io::Result<[u8; 6]> {
-        Ok(dlpi::address(self.tap_name(&self.held())?.ppa())?)
+        errno_alone(dlpi::address(self.tap_name(&self.held())?.ppa()))
     }
 
     /// Only where nobody has plumbed yet: IP reads the address then, and goes on announcing it after a change.
@@ -248,14 +248,14 @@ impl Interface {
         if !options::is_station_address(address) {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, options::NO_STATION_ADDRESS));
         }
-        Ok(dlpi::set_address(self.tap_name(&self.held())?.ppa(), address)?)
+        errno_alone(dlpi::set_address(self.tap_name(&self.held())?.ppa(), address))
     }
 
     /// Gives the interface an address. On one that somebody else plumbed, an IPv6 address needs its IPv6 side.
     pub(crate) fn set_address(&self, address: IpAddr, prefix: u8) -> io::Result<()> {
         let held = self.held();
         if let Some(plumbing) = held.plumbing() {
-            return Ok(plumbing.set_address(address, prefix)?);
+            return errno_alone(plumbing.set_address(address, prefix));
         }
         let family = if address.is_ipv4() { Family::V4 } else { Family::V6 };
         self.ask_foreign(&held, family, |interface| {
@@ -270,7 +270,7 @@ impl Interface {
     fn tap_name(&self, held: &Held) -> io::Result<TapName> {
         match held.name() {
             Some(name) => Ok(name),
-            None => Ok(TapName::of(control::ppa_of(self.as_fd())?)?),
+            None => errno_alone(control::ppa_of(self.as_fd()).and_then(TapName::of)),
         }
     }
 
@@ -282,8 +282,8 @@ impl Interface {
         ask: impl FnOnce(IpInterface<'_>) -> Result<T, AttachError>,
     ) -> io::Result<T> {
         let name = self.tap_name(held)?.text();
-        let mux = Mux::open(family)?;
-        Ok(ask(IpInterface { through: &mux, name })?)
+        let asked = || ask(IpInterface { through: &Mux::open(family)?, name });
+        errno_alone(asked())
     }
 
     /// Only a re-attach changes it; whoever asks about the interface meanwhile waits.
@@ -306,4 +306,9 @@ fn bare(wanted: Option<TapName>, config: &Config) -> Result<Interface, AttachErr
         dlpi::set_address(ppa, address)?;
     }
     Ok(Interface::of_stream(control, Held::of_device(ppa)?, true))
+}
+
+/// The bare errno, which a caller of `Tap` gets on every system.
+fn errno_alone<T>(result: Result<T, AttachError>) -> io::Result<T> {
+    result.map_err(|error| error.raw_os_error().map_or_else(|| error.into(), io::Error::from_raw_os_error))
 }

@@ -218,6 +218,67 @@ pub(crate) fn to_io(source: Option<&io::Error>, kind: io::ErrorKind, error: Stri
     }
 }
 
+impl AttachError {
+    /// The errno of the system's answer, where one led here.
+    #[must_use]
+    pub fn raw_os_error(&self) -> Option<i32> {
+        match self {
+            Self::Open { source, .. }
+            | Self::Request { source, .. }
+            | Self::Busy { source, .. }
+            | Self::Exists { source, .. } => source.raw_os_error(),
+            Self::WrongKind { source, .. } => source.as_ref()?.raw_os_error(),
+            Self::Adopt(adopt) => adopt.source.as_ref()?.raw_os_error(),
+            Self::Program(program) => program.raw_os_error(),
+            Self::BadName { .. }
+            | Self::BadOption { .. }
+            | Self::Missing { .. }
+            | Self::Mismatch { .. }
+            | Self::Unsupported { .. } => None,
+        }
+    }
+}
+
+impl DetachError {
+    /// The errno of the system's answer, where one led here.
+    #[must_use]
+    pub fn raw_os_error(&self) -> Option<i32> {
+        match self {
+            Self::Request { source, .. } => source.raw_os_error(),
+            Self::Program(program) => program.raw_os_error(),
+        }
+    }
+}
+
+impl ProgramError {
+    fn raw_os_error(&self) -> Option<i32> {
+        match self {
+            Self::Spawn { source, .. } | Self::Wait { source, .. } => source.raw_os_error(),
+            _ => None,
+        }
+    }
+}
+
+/// Wraps `error`, whose text says more than its errno; the kind is the errno's, where there is one.
+fn wrap(
+    errno: Option<i32>,
+    kind: io::ErrorKind,
+    error: impl std::error::Error + Send + Sync + 'static,
+) -> io::Error {
+    let kind = errno.map_or(kind, |errno| io::Error::from_raw_os_error(errno).kind());
+    io::Error::new(kind, error)
+}
+
+/// Keeps the whole error, with its text: the kind is that of the errno, and the errno itself is had from the error within.
+///
+/// ```
+/// use tap_plumb::{AttachError, Config};
+///
+/// let error = std::io::Error::from(Config::new().attach_queues(0).unwrap_err());
+/// assert_eq!(error.to_string(), "option queues: at least 1 is needed");
+/// let within = error.get_ref().and_then(|within| within.downcast_ref::<AttachError>());
+/// assert_eq!(within.and_then(AttachError::raw_os_error), None, "nothing was asked of the system");
+/// ```
 impl From<AttachError> for io::Error {
     fn from(error: AttachError) -> Self {
         let kind = match &error {
@@ -226,31 +287,13 @@ impl From<AttachError> for io::Error {
             AttachError::Program(_) | AttachError::Mismatch { .. } => io::ErrorKind::Other,
             _ => io::ErrorKind::InvalidInput,
         };
-        let source = match &error {
-            AttachError::Open { source, .. }
-            | AttachError::Request { source, .. }
-            | AttachError::Busy { source, .. }
-            | AttachError::Exists { source, .. }
-            | AttachError::Program(ProgramError::Spawn { source, .. } | ProgramError::Wait { source, .. }) => {
-                Some(source)
-            }
-            AttachError::WrongKind { source, .. } => source.as_ref(),
-            AttachError::Adopt(adopt) => adopt.source.as_ref(),
-            _ => None,
-        };
-        to_io(source, kind, error.to_string())
+        wrap(error.raw_os_error(), kind, error)
     }
 }
 
+/// As that of an [`AttachError`].
 impl From<DetachError> for io::Error {
     fn from(error: DetachError) -> Self {
-        let source = match &error {
-            DetachError::Request { source, .. }
-            | DetachError::Program(ProgramError::Spawn { source, .. } | ProgramError::Wait { source, .. }) => {
-                Some(source)
-            }
-            DetachError::Program(_) => None,
-        };
-        to_io(source, io::ErrorKind::Other, error.to_string())
+        wrap(error.raw_os_error(), io::ErrorKind::Other, error)
     }
 }

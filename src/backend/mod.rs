@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
@@ -18,6 +17,7 @@ use crate::wire::{Offload, RejectReason};
 
 mod buffer;
 mod capabilities;
+mod descriptor;
 mod error;
 mod frame_log;
 mod generation;
@@ -62,7 +62,7 @@ const LEAST_SLICES: usize = 16;
 /// Moves frames between a TAP and a guest's network device.
 ///
 /// All methods take `&self`; none blocks and none spawns. One thread may receive while another one transmits; transmit
-/// sessions exclude each other by a try-flag. Poll the descriptor ([`AsFd`]) in a loop of your own, or let
+/// sessions exclude each other by a try-flag. Poll the descriptor ([`AsFd`](std::os::fd::AsFd)) in a loop of your own, or let
 /// [`Threads`](crate::Threads) do it.
 ///
 /// # What to do on each outcome, in a loop of your own
@@ -71,8 +71,8 @@ const LEAST_SLICES: usize = 16;
 /// |---|---|
 /// | `receive` gives a frame | hand it to the guest, call again |
 /// | `receive` gives `None` | wait until the descriptor is readable; level, edge and one-shot pollers all work |
-/// | [`ReceiveError::Truncated`](crate::ReceiveError::Truncated), `Runt` or `Rejected` | the frame was consumed and counted: call again |
-/// | [`TransmitError::WouldBlock`](crate::TransmitError::WouldBlock), `InterfaceDown` | keep the frame, end the session, wait until the descriptor is writable, resume |
+/// | [`ReceiveError::Truncated`], `Runt` or `Rejected` | the frame was consumed and counted: call again |
+/// | [`TransmitError::WouldBlock`], `InterfaceDown` | keep the frame, end the session, wait until the descriptor is writable, resume |
 /// | the same, with an edge-triggered poller | ask once by `poll` after the refusal, too: Linux gives an edge when the interface comes up only to who has |
 /// | `NoBufferSpace` | keep or drop the frame; retry after a pause, no event tells |
 /// | `LinkDown`, `Rejected`, `Runt`, `Oversize` | the frame is dropped and counted: complete it towards the guest |
@@ -328,13 +328,6 @@ impl Backend {
         if let Some(start) = start {
             self.count_time(&self.counters.receive_nanos, start);
         }
-    }
-}
-
-impl AsFd for Backend {
-    #[inline]
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.tap.as_fd()
     }
 }
 

@@ -93,7 +93,7 @@ pub(crate) enum Prepared<'o> {
 
 /// Holds `request` against the frame and says how the frame is to go out behind a header of `vnet_len` bytes: 0, 10 or 12.
 ///
-/// A frame that is left to software is held against its request by [`carve`](super::carve) alone.
+/// A frame that is left to software is held against its request by [`carve`](super::carve()) alone.
 #[inline(never)]
 pub(crate) fn prepare<'o>(
     memory: &FrameMemory<'_>,

@@ -88,7 +88,7 @@ pub(crate) fn calls_about(machine: &Machine, operation: &str, subject: &str) -> 
 
 /// The host's number under an error.
 pub(crate) fn errno_of(error: AttachError) -> Option<i32> {
-    std::io::Error::from(error).raw_os_error()
+    error.raw_os_error()
 }
 
 pub(crate) fn host(errno: Errno) -> Option<i32> {

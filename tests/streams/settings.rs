@@ -80,6 +80,35 @@ fn an_ipv6_address_brings_the_ipv6_side() {
 }
 
 #[test]
+fn each_address_has_a_unit_of_its_own() {
+    let machine = Machine::boot();
+    let before = machine.snapshot();
+    let config = named("tap3").address(address("10.77.0.1"), 24).address(address("10.78.0.1"), 16);
+    let tap = attach(config.address(address("10.77.0.1"), 24).address(address("fd00:77::1"), 64).up());
+    let shown = |machine: &Machine, name: &str, family: Family| {
+        let unit = interface(machine, name, family);
+        (unit.is_up(), unit.address[..2].to_vec(), unit.mask[..4].to_vec())
+    };
+    let (first, second) =
+        ((true, vec![10, 77], vec![255, 255, 255, 0]), (true, vec![10, 78], vec![255, 255, 0, 0]));
+    assert_eq!(shown(&machine, "tap3", Family::V4), first);
+    assert_eq!(shown(&machine, "tap3:1", Family::V4), second);
+    assert_eq!(shown(&machine, "tap3:1", Family::V6), (true, vec![0xfd, 0], vec![255; 4]));
+    // One more, on an interface that is up; one that is there; and another prefix.
+    tap.set_address(address("10.79.0.1"), 8).unwrap();
+    tap.set_address(address("10.78.0.1"), 16).unwrap();
+    tap.set_address(address("10.77.0.1"), 16).unwrap();
+    assert_eq!(shown(&machine, "tap3:2", Family::V4), (true, vec![10, 79], vec![255, 0, 0, 0]));
+    assert_eq!(shown(&machine, "tap3:1", Family::V4), second);
+    assert_eq!(shown(&machine, "tap3", Family::V4), (true, vec![10, 77], vec![255, 255, 0, 0]));
+    assert_eq!(machine.snapshot().interfaces.len(), 5);
+    tap.set_up(false).unwrap();
+    assert!(machine.snapshot().interfaces.iter().all(|unit| !unit.is_up()));
+    drop(tap);
+    assert_unchanged(&machine, &before);
+}
+
+#[test]
 fn a_link_local_address_goes_on_the_first_unit() {
     let machine = Machine::boot();
     let _tap = attach(named("tap3").address(address("fe80::77"), 10));

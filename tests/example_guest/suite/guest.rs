@@ -4,24 +4,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::LazyLock;
 
-/// The built example, in the folder beside the test binaries.
-pub(crate) fn path() -> &'static Path {
-    static PATH: LazyLock<PathBuf> = LazyLock::new(build);
-    &PATH
-}
+use super::example;
 
-/// Under cargo the example is brought up to date first: `cargo test --test NAME` builds no examples.
-fn build() -> PathBuf {
-    let tests = std::env::current_exe().unwrap();
-    let profile = tests.ancestors().nth(2).unwrap();
-    if let Some(cargo) = std::env::var_os("CARGO") {
-        let release = profile.ends_with("release").then_some("--release");
-        let build = Command::new(cargo).args(["build", "--example", "guest"]).args(release).output().unwrap();
-        assert!(build.status.success(), "{}", String::from_utf8_lossy(&build.stderr));
-    }
-    let path = profile.join("examples/guest");
-    assert!(path.exists(), "{} is not built: cargo build --example guest", path.display());
-    path
+/// The built example.
+pub(crate) fn path() -> &'static Path {
+    static PATH: LazyLock<PathBuf> = LazyLock::new(|| example::build(&["guest"]).join("guest"));
+    &PATH
 }
 
 pub(crate) fn command(arguments: &[&str]) -> Command {

@@ -1,5 +1,7 @@
 //! The list of tests, and how the example is run.
 
+#[path = "../../support/example.rs"]
+mod example;
 #[path = "../../support/namespace.rs"]
 mod namespace;
 #[path = "../../support/programs.rs"]

@@ -189,3 +189,35 @@ pub(crate) fn headers_of_an_inherited_tap() {
     assert!(error.to_string().contains("without virtio-net headers"), "{error}");
     assert!(error.to_string().contains("IFF_VNET_HDR"), "{error}");
 }
+
+pub(crate) fn a_tap_that_takes_pages_only_is_named() {
+    let fd = raw_tap::open();
+    let flags = TAP | BARE | libc::IFF_NAPI | libc::IFF_NAPI_FRAGS;
+    match raw_tap::bind(&fd, b"frag0", flags) {
+        // Only root of the whole machine may have one.
+        Err(error) if error.raw_os_error() == Some(libc::EPERM) && std::env::var_os("CI").is_none() => {
+            eprintln!("skipped: IFF_NAPI_FRAGS: {error}");
+        }
+        result => {
+            result.unwrap();
+            let refused = refusal(fd);
+            assert!(refused.found.contains("IFF_NAPI_FRAGS"), "{refused}");
+        }
+    }
+}
+
+pub(crate) fn the_limit_of_a_socket_is_its_send_buffers() {
+    let (ours, theirs) = std::os::unix::net::UnixDatagram::pair().unwrap();
+    nix::sys::socket::setsockopt(&ours, nix::sys::socket::sockopt::SndBuf, &4096).unwrap();
+    let backend = tap_plumb::Backend::new(Tap::from_fd(ours.into()).unwrap());
+    let send = |len: usize| {
+        let frame = vec![7; len];
+        let slices = [std::io::IoSlice::new(&frame)];
+        backend.begin_transmit().unwrap().send(&tap_plumb::Frame::new(&slices))
+    };
+    let error = send(9000).unwrap_err();
+    let tap_plumb::TransmitError::Oversize { len: 9000, limit } = error else { panic!("{error}") };
+    send(limit).unwrap();
+    assert_eq!(theirs.recv(&mut vec![0; 9000]).unwrap(), limit);
+    assert!(send(limit + 1).is_err());
+}

@@ -35,7 +35,12 @@ pub(crate) fn exclusive_takes_nothing_that_is_there() {
     for name in ["old0", "lo"] {
         let error = Config::new().name(name).create_exclusive().attach().unwrap_err();
         assert!(matches!(error, AttachError::Exists { .. }), "{error}");
-        assert_eq!(std::io::Error::from(error).raw_os_error(), Some(libc::EBUSY));
+        assert_eq!(error.raw_os_error(), Some(libc::EBUSY));
+        let text = error.to_string();
+        let error = std::io::Error::from(error);
+        assert_eq!((error.kind(), error.to_string()), (std::io::ErrorKind::ResourceBusy, text));
+        let within = error.get_ref().and_then(|within| within.downcast_ref::<AttachError>());
+        assert_eq!(within.and_then(AttachError::raw_os_error), Some(libc::EBUSY));
     }
     let queues = Config::new().name("new0").create_exclusive().attach_queues(3).unwrap();
     assert_eq!(queues.len(), 3);

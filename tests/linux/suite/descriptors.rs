@@ -93,7 +93,7 @@ pub(crate) fn scarce_descriptors() {
         setrlimit(Resource::RLIMIT_NOFILE, soft, hard).unwrap();
         let Err(error) = attached else { break };
         failed.insert(error.to_string());
-        assert_eq!(std::io::Error::from(error).raw_os_error(), Some(libc::EMFILE));
+        assert_eq!(error.raw_os_error(), Some(libc::EMFILE));
         assert_eq!(open_descriptors(), before, "with {limit}");
         assert!(!exists("all0"), "with {limit}");
     }

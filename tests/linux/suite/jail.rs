@@ -25,7 +25,7 @@ pub(crate) fn what_is_ready_is_used_without_proc_and_without_a_right() {
 }
 
 /// Makes the root and enters it, with the rights over the network or without any.
-fn enter(rights: bool) {
+pub(super) fn enter(rights: bool) {
     unshare(CloneFlags::CLONE_NEWNS).unwrap();
     let none = None::<&str>;
     mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).unwrap();

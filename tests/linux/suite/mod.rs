@@ -26,6 +26,7 @@ mod facts_requests;
 mod fewest;
 mod interface;
 mod jail;
+mod jail_traffic;
 mod names;
 mod offload;
 mod privilege;
@@ -48,6 +49,7 @@ pub(crate) fn run() -> std::process::ExitCode {
         addresses::another_prefix_takes_the_place_of_the_old_one_alone,
         addresses::each_call_of_the_setter_adds_one,
         addresses::every_prefix_is_left_as_ip_leaves_it,
+        adopt::a_tap_that_takes_pages_only_is_named,
         adopt::b26_flags_are_kept_and_two_are_added,
         adopt::b27_a_filter_of_somebody_else_stays,
         adopt::b27_a_kernel_that_does_not_answer_is_not_trusted,
@@ -57,6 +59,7 @@ pub(crate) fn run() -> std::process::ExitCode {
         adopt::b27_the_check_of_packet_info_sends_no_frame,
         adopt::f31_a_tap_is_adopted_and_given_out_again,
         adopt::f32_the_descriptor_is_closed_once_and_only_by_its_owner,
+        adopt::the_limit_of_a_socket_is_its_send_buffers,
         adopt::headers_of_an_inherited_tap,
         attach::a_socket_pair_is_a_tap_without_a_name,
         attach::b30_the_descriptor_is_non_blocking_and_close_on_exec,
@@ -110,6 +113,8 @@ pub(crate) fn run() -> std::process::ExitCode {
         interface::up_and_down_change_no_other_flag,
         jail::everything_works_without_proc,
         jail::what_is_ready_is_used_without_proc_and_without_a_right,
+        jail_traffic::frames_flow_and_a_removed_interface_comes_back_without_proc,
+        jail_traffic::frames_flow_without_proc_and_without_a_right,
         names::b30_names_the_kernel_keeps_for_itself,
         names::b30_the_rule_for_names_is_the_kernels,
         offload::a_failed_change_leaves_what_was_recorded,

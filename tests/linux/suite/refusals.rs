@@ -74,7 +74,7 @@ pub(crate) fn f41_there_is_no_node() {
     mount(Some("none"), "/dev/net", Some("tmpfs"), MsFlags::empty(), none).unwrap();
     let error = Config::new().attach().unwrap_err();
     assert!(matches!(&error, AttachError::Open { remedy, .. } if remedy.contains("mknod")), "{error}");
-    assert_eq!(std::io::Error::from(error).raw_os_error(), Some(libc::ENOENT));
+    assert_eq!(error.raw_os_error(), Some(libc::ENOENT));
     fs::write("/dev/net/tun", "").unwrap();
     let error = Config::new().attach().unwrap_err();
     assert!(matches!(&error, AttachError::WrongKind { name, .. } if name == "/dev/net/tun"), "{error}");

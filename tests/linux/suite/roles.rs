@@ -7,7 +7,7 @@ use nix::sched::{CloneFlags, unshare};
 use super::facts::errno;
 use super::process::Role;
 use super::raw_tap::{self, BARE, TAP};
-use super::{descriptors, jail, privilege, refusals, starting};
+use super::{descriptors, jail, jail_traffic, privilege, refusals, starting};
 
 pub(crate) const ROLES: &[Role] = &[
     ("hold", hold),
@@ -22,6 +22,8 @@ pub(crate) const ROLES: &[Role] = &[
     ("without-streams", |_| descriptors::without_streams()),
     ("jailed", |_| jail::jailed()),
     ("jailed-unprivileged", |_| jail::jailed_unprivileged()),
+    ("jailed-traffic", |_| jail_traffic::jailed_traffic()),
+    ("jailed-traffic-unprivileged", |_| jail_traffic::jailed_traffic_unprivileged()),
     ("many-attaches", |_| descriptors::many_attaches()),
     ("scarce-threads", |_| starting::scarce_threads()),
     ("scarce-pipes", |_| starting::scarce_pipes()),

@@ -8,6 +8,7 @@ mod host_side;
 #[path = "../../support/namespace.rs"]
 mod namespace;
 
+mod edges;
 mod host;
 mod idle;
 mod link;
@@ -44,5 +45,8 @@ pub(crate) fn run() -> std::process::ExitCode {
         loops::level_edge_and_one_shot_pollers_see_every_frame,
         loops::f27_sixty_four_taps_on_one_thread,
         loops::sixty_four_quiet_taps_do_not_wake_anybody,
+        edges::an_edge_poller_is_told_of_an_interface_that_comes_up_once_it_has_asked_by_poll,
+        edges::a_frame_that_comes_in_tells_an_edge_poller_of_writability_too,
+        edges::a_duplicate_takes_a_second_interest,
     ])
 }

@@ -1,0 +1,160 @@
+//! The attach, step by step; re-attach and detach.
+
+use std::time::Duration;
+
+use tap_plumb::{AttachError, Config, Offload, Tap};
+
+use super::frames::backend;
+use super::host::ip;
+use super::sandbox::Sandbox;
+use super::scenarios::Scenario;
+
+const MEMORY: &str = "memory and locks, as any program of Rust";
+const ATTACH: &str = "Config::attach, for each queue";
+const HEADER: &str = "… with Config::offload";
+const FOUND: &str = "… of an interface that was there";
+const KEPT: &str = "… of an interface that was there, with Config::keep_state";
+const MUST_EXIST: &str = "… with Config::must_exist";
+const MAC: &str = "… with Config::hardware_address";
+const MTU: &str = "… with Config::mtu";
+const LENGTH: &str = "… with Config::queue_length";
+const ADDRESS: &str = "… with Config::address";
+const UP: &str = "… with Config::up";
+const PERSISTENT: &str = "… with Config::persistent";
+const INHERITABLE: &str = "… with Config::inheritable";
+const BUSY: &str = "… of an interface that is busy";
+const BUSY_UNNAMED: &str = "… of an interface that is busy, with Config::name_holder(false)";
+const ADD: &str = "add_queues";
+const INHERITED: &str = "Config::inherited, Tap::from_fd, for a TAP";
+const INHERITED_KEPT: &str = "Config::inherited for a TAP, with Config::keep_state";
+const SOCKET: &str = "Config::inherited, Tap::from_fd, for a socket";
+const MTU_ASKED: &str = "Backend::new, refresh_mtu, mtu";
+const REATTACH: &str = "reattach, beside the MTU and what its configuration asks for";
+const DETACH: &str = "detach, or a drop";
+
+/// A scenario that attaches by this configuration.
+macro_rules! attaches {
+    ($name:literal, $row:ident, $config:expr) => {
+        Scenario { name: $name, rows: &[MEMORY, ATTACH, $row], play: |sandbox| attach(sandbox, $config, 1) }
+    };
+}
+
+pub(crate) const SCENARIOS: &[Scenario] = &[
+    Scenario { name: "attach", rows: &[MEMORY, ATTACH], play: |sandbox| attach(sandbox, Config::new(), 1) },
+    Scenario { name: "queues", rows: &[MEMORY, ATTACH], play: |sandbox| attach(sandbox, Config::new(), 2) },
+    Scenario { name: "header", rows: &[MEMORY, ATTACH, HEADER], play: header },
+    Scenario { name: "found", rows: &[MEMORY, ATTACH, FOUND], play: found },
+    Scenario { name: "kept", rows: &[MEMORY, ATTACH, KEPT], play: kept },
+    Scenario { name: "must-exist", rows: &[MEMORY, ATTACH, KEPT, MUST_EXIST], play: must_exist },
+    attaches!("with-mac", MAC, Config::new().hardware_address([2, 0, 0, 0, 0, 9])),
+    attaches!("with-mtu", MTU, Config::new().mtu(1400)),
+    attaches!("with-length", LENGTH, Config::new().queue_length(77)),
+    attaches!("with-addresses", ADDRESS, addresses()),
+    attaches!("with-up", UP, Config::new().up()),
+    attaches!("with-owner", PERSISTENT, Config::new().persistent(Some(0), Some(0))),
+    attaches!("with-heirs", INHERITABLE, Config::new().inheritable()),
+    Scenario { name: "busy", rows: &[MEMORY, ATTACH, BUSY], play: |sandbox| busy(sandbox, "this process") },
+    Scenario {
+        name: "busy-unnamed",
+        rows: &[MEMORY, ATTACH, BUSY_UNNAMED],
+        play: |sandbox| busy(sandbox, ""),
+    },
+    Scenario { name: "more-queues", rows: &[MEMORY, ADD], play: more_queues },
+    Scenario { name: "inherited", rows: &[MEMORY, INHERITED], play: inherited },
+    Scenario { name: "inherited-kept", rows: &[MEMORY, INHERITED_KEPT], play: inherited_kept },
+    Scenario { name: "socket", rows: &[MEMORY, SOCKET], play: socket },
+    Scenario { name: "reattach", rows: &[MEMORY, MTU_ASKED, REATTACH], play: reattach },
+    Scenario { name: "detach", rows: &[MEMORY, DETACH], play: detach },
+];
+
+/// What is attached outlives the step.
+fn attach(sandbox: &Sandbox, config: Config, queues: u16) {
+    let taps = sandbox.within(|| config.name("vm0").attach_queues(queues)).unwrap();
+    assert_eq!(taps.len(), usize::from(queues));
+}
+
+fn header(sandbox: &Sandbox) {
+    attach(sandbox, Config::new().offload(Offload::ALL), 1);
+    attach(sandbox, Config::new().offload(Offload::ALL), 2);
+}
+
+fn addresses() -> Config {
+    Config::new().address([10, 9, 0, 1].into(), 24).address("fd09::1".parse().unwrap(), 64)
+}
+
+fn found(sandbox: &Sandbox) {
+    ip("tuntap add vm0 mode tap");
+    attach(sandbox, Config::new(), 1);
+    attach(sandbox, Config::new().offload(Offload::ALL), 1);
+    ip("link del vm0");
+    ip("tuntap add vm0 mode tap multi_queue");
+    attach(sandbox, Config::new().offload(Offload::ALL), 2);
+}
+
+fn kept(sandbox: &Sandbox) {
+    for queues in [1, 2] {
+        ip(if queues == 1 { "tuntap add vm0 mode tap" } else { "tuntap add vm0 mode tap multi_queue" });
+        attach(sandbox, Config::new().keep_state(), queues);
+        attach(sandbox, Config::new().keep_state().offload(Offload::ALL), queues);
+        ip("link del vm0");
+    }
+}
+
+fn must_exist(sandbox: &Sandbox) {
+    ip("tuntap add vm0 mode tap");
+    attach(sandbox, Config::new().must_exist().keep_state(), 1);
+}
+
+fn busy(sandbox: &Sandbox, named: &str) {
+    let _holder = Config::new().name("vm0").attach().unwrap();
+    let config =
+        Config::new().name("vm0").busy_timeout(Duration::from_millis(3)).name_holder(!named.is_empty());
+    let refused = sandbox.within(|| config.attach()).unwrap_err();
+    assert!(matches!(&refused, AttachError::Busy { holder, .. } if holder == named), "{refused}");
+}
+
+fn more_queues(sandbox: &Sandbox) {
+    let taps = Config::new().name("vm0").offload(Offload::ALL).attach_queues(2).unwrap();
+    assert_eq!(sandbox.within(|| taps[0].add_queues(2)).unwrap().len(), 2);
+}
+
+fn inherited(sandbox: &Sandbox) {
+    for offload in [Offload::NONE, Offload::ALL] {
+        let fd = Config::new().name("vm0").offload(offload).attach().unwrap().into_fd().unwrap();
+        let tap = sandbox.within(|| Config::new().inherited(fd).offload(offload).attach()).unwrap();
+        assert_eq!(tap.offload(), offload);
+    }
+    let fd = Config::new().name("vm0").attach().unwrap().into_fd().unwrap();
+    assert!(sandbox.within(|| Tap::from_fd(fd)).is_ok());
+}
+
+fn inherited_kept(sandbox: &Sandbox) {
+    for offload in [Offload::NONE, Offload::ALL] {
+        let fd = Config::new().name("vm0").offload(offload).attach().unwrap().into_fd().unwrap();
+        let config = Config::new().inherited(fd).offload(offload).keep_state();
+        assert!(sandbox.within(|| config.attach()).is_ok());
+    }
+}
+
+fn socket(sandbox: &Sandbox) {
+    let (ours, _theirs) = std::os::unix::net::UnixDatagram::pair().unwrap();
+    assert!(sandbox.within(|| Tap::from_fd(ours.into())).is_ok());
+}
+
+fn reattach(sandbox: &Sandbox) {
+    for offload in [Offload::NONE, Offload::ALL] {
+        let backend = backend(Config::new().offload(offload));
+        ip("link del tap0");
+        let config = Config::new().name("tap0").offload(offload);
+        assert!(!sandbox.within(|| backend.reattach(&config)).unwrap());
+    }
+}
+
+fn detach(sandbox: &Sandbox) {
+    for _ in 0..2 {
+        let tap = Config::new().name("vm0").attach().unwrap();
+        sandbox.within(|| tap.detach()).unwrap();
+    }
+    let tap = Config::new().name("vm0").attach().unwrap();
+    sandbox.within(|| drop(tap));
+}

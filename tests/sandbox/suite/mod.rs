@@ -1,0 +1,38 @@
+//! The list of tests.
+
+#[expect(dead_code, unused_imports, reason = "a part of it is for other tests")]
+#[path = "../../tap/suite/host.rs"]
+mod host;
+#[expect(dead_code, reason = "a part of it is for other tests")]
+#[path = "../../support/host.rs"]
+mod host_side;
+#[path = "../../support/namespace.rs"]
+mod namespace;
+#[expect(dead_code, reason = "processes are started by the tracer")]
+#[path = "../../support/process.rs"]
+mod process;
+#[path = "../../support/frames.rs"]
+#[expect(dead_code, reason = "one plain frame is enough here")]
+mod recipes;
+
+mod attach;
+mod frames;
+mod numbers;
+mod sandbox;
+mod scenarios;
+mod settings;
+mod table;
+mod tracer;
+
+use namespace::tests;
+
+pub(crate) fn run() -> std::process::ExitCode {
+    process::play(scenarios::ROLES);
+    namespace::run(tests![
+        scenarios::the_table_has_a_row_for_each_scenario_and_the_other_way_round,
+        scenarios::a_call_that_is_not_in_the_row_kills,
+        scenarios::frames_are_moved_by_four_calls,
+        scenarios::every_step_makes_the_calls_of_its_rows_and_its_own_row_has_no_other,
+        scenarios::every_step_lives_in_the_sandbox_of_its_rows,
+    ])
+}

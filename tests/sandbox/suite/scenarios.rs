@@ -1,0 +1,107 @@
+//! Every row of the table, and what is done to see that it is true.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::process::ExitStatusExt;
+use std::process::Command;
+
+use nix::sched::{CloneFlags, unshare};
+use nix::sys::ptrace;
+use nix::sys::signal::{Signal, raise};
+
+use super::process::Role;
+use super::sandbox::Sandbox;
+use super::table::{self, Row};
+use super::{attach, frames, settings, tracer};
+
+/// Takes steps in the sandbox; what comes before and after them is outside.
+pub(crate) struct Scenario {
+    pub(crate) name: &'static str,
+    /// The rows whose calls it may make. The last one is its own: each call of it is made by some scenario of that row.
+    pub(crate) rows: &'static [&'static str],
+    pub(crate) play: fn(&Sandbox),
+}
+
+pub(crate) const ROLES: &[Role] = &[
+    ("traced", |name| {
+        unshare(CloneFlags::CLONE_NEWNET).unwrap();
+        ptrace::traceme().unwrap();
+        raise(Signal::SIGSTOP).unwrap();
+        (find(name).play)(&Sandbox::Traced);
+    }),
+    ("confined", |name| {
+        unshare(CloneFlags::CLONE_NEWNET).unwrap();
+        let scenario = find(name);
+        (scenario.play)(&Sandbox::confined(&allowed(&scenario, &table::rows())));
+    }),
+    ("strays", |_| {
+        let read_only = BTreeSet::from(["read".to_owned()]);
+        Sandbox::confined(&read_only).within(|| nix::unistd::write(std::io::stderr(), b"got out\n").unwrap());
+    }),
+];
+
+fn all() -> Vec<Scenario> {
+    [frames::SCENARIOS, settings::SCENARIOS, attach::SCENARIOS].into_iter().flatten().map(copy).collect()
+}
+
+fn copy(scenario: &Scenario) -> Scenario {
+    Scenario { ..*scenario }
+}
+
+fn find(name: &str) -> Scenario {
+    all().into_iter().find(|scenario| scenario.name == name).unwrap_or_else(|| panic!("no scenario {name}"))
+}
+
+fn allowed(scenario: &Scenario, rows: &BTreeMap<String, Row>) -> BTreeSet<String> {
+    let row = |name: &&str| rows.get(*name).unwrap_or_else(|| panic!("{}: no row {name:?}", scenario.name));
+    scenario.rows.iter().flat_map(row).flatten().cloned().collect()
+}
+
+fn own(scenario: &Scenario) -> &'static str {
+    scenario.rows.last().unwrap()
+}
+
+pub(crate) fn the_table_has_a_row_for_each_scenario_and_the_other_way_round() {
+    let rows: BTreeSet<String> = table::rows().into_keys().collect();
+    let played: BTreeSet<String> =
+        all().iter().flat_map(|scenario| scenario.rows).map(|row| (*row).into()).collect();
+    assert_eq!(rows, played);
+}
+
+/// The sandbox itself can fail a test.
+pub(crate) fn a_call_that_is_not_in_the_row_kills() {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    let output = command.env("TAP_PLUMB_TEST_ROLE", "strays ").output().unwrap();
+    assert_eq!((output.status.signal(), output.stderr), (Some(libc::SIGSYS), vec![]));
+}
+
+/// Said once more, lest the table be widened.
+pub(crate) fn frames_are_moved_by_four_calls() {
+    let four = ["read", "readv", "write", "writev"].map(|name| BTreeSet::from([name.to_owned()]));
+    assert_eq!(table::rows()[frames::ROW], four);
+    assert_eq!(table::rows()[settings::OFFLOAD], [BTreeSet::from(["ioctl TUNSETOFFLOAD".to_owned()])]);
+}
+
+pub(crate) fn every_step_makes_the_calls_of_its_rows_and_its_own_row_has_no_other() {
+    let rows = table::rows();
+    let mut used = BTreeMap::<&str, BTreeSet<String>>::new();
+    let mut wrong = Vec::new();
+    for scenario in all() {
+        let calls = tracer::trace(scenario.name);
+        let allowed = allowed(&scenario, &rows);
+        wrong.extend(
+            calls
+                .difference(&allowed)
+                .map(|call| format!("{}: {call} is in none of its rows", scenario.name)),
+        );
+        used.entry(own(&scenario)).or_default().extend(calls);
+    }
+    for (row, used) in used {
+        let unused = rows[row].iter().filter(|entry| entry.is_disjoint(&used));
+        wrong.extend(unused.map(|entry| format!("{row:?} lists {entry:?}, which nothing of it does")));
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+pub(crate) fn every_step_lives_in_the_sandbox_of_its_rows() {
+    all().iter().for_each(|scenario| tracer::confine(scenario.name));
+}
