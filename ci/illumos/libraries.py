@@ -3,7 +3,7 @@
 
     libraries.py OUT [--shim LIBRARY] SYMBOLS...
 
-Each SYMBOLS is a folder with one NAME.tsv per library; later folders add to earlier ones. In OUT/lib appear shared
+Each SYMBOLS is a list: library, name, version, size; later lists add to earlier ones. In OUT/lib appear shared
 objects with illumos' file names, symbols and symbol versions. The linker resolves against them, and the loader
 loads them when the program is run on Linux: every function is one jump, to `illumos_NAME` of the shim if the
 shim has it, else to `illumos_missing`, which names the function and stops the process. OUT/link holds what only
@@ -28,13 +28,13 @@ def soname(library):
     return SONAMES.get(library, f"{library}.so.1")
 
 
-def read_symbols(folders):
+def read_symbols(tables):
     """{library: {symbol: (version, size)}}; size is None for a function."""
     libraries = {}
-    for table in sorted(path for folder in folders for path in folder.glob("*.tsv")):
-        symbols = libraries.setdefault(table.stem, {})
+    for table in tables:
         with table.open(newline="") as lines:
-            for name, version, size in csv.reader(lines, delimiter="\t"):
+            for library, name, version, size in csv.reader(lines, delimiter="\t"):
+                symbols = libraries.setdefault(library, {})
                 if name in symbols:
                     raise SystemExit(f"{table}: {name} is listed twice")
                 symbols[name] = (version, None if size == "-" else int(size))
@@ -114,11 +114,11 @@ def link_names(libraries, lib, link):
     run("as", "--64", "-o", link / "crt1.o", pathlib.Path(__file__).with_name("crt1.s"))
 
 
-def refuse_unknown(implemented, folders):
+def refuse_unknown(implemented, tables):
     """A name that no system has is a misspelt one: nothing would ever call it."""
-    everywhere = {sibling for folder in folders for sibling in folder.resolve().parent.iterdir()}
-    # two folders may have the same name in one library
-    known = {name for folder in everywhere for symbols in read_symbols([folder]).values() for name in symbols}
+    everywhere = {sibling for table in tables for sibling in table.resolve().parent.glob("*.tsv")}
+    # two lists may have the same name in one library
+    known = {name for table in everywhere for symbols in read_symbols([table]).values() for name in symbols}
     unknown = implemented - known - {"missing"}
     if unknown:
         raise SystemExit(f"the shim implements what no system has: {' '.join(sorted(unknown))}")

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Says what a package's own code needs of the system, and refuses what is too new or not there.
 
-    needs.py --newest VERSION --lists FOLDER --std PROGRAM [--known FOLDER...] FILE...
+    needs.py --newest VERSION --list LIST --std PROGRAM [--known FOLDER...] FILE...
 
-FILE is a linked program (its dynamic symbols have versions) or an rlib (its names are looked up in FOLDER's lists, which
+FILE is a linked program (its dynamic symbols have versions) or an rlib (its names are looked up in LIST, which
 finds also what the linker drops). What PROGRAM, an empty one, needs is std's affair and does not count. Names that the
 archives in the --known folders define are not the system's.
 """
@@ -22,12 +22,9 @@ def output_of(*command):
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
-def read_lists(folder):
-    versions = {}
-    for table in folder.glob("*.tsv"):
-        with table.open(newline="") as lines:
-            versions |= {name: version for name, version, _ in csv.reader(lines, delimiter="\t")}
-    return versions
+def read_list(table):
+    with table.open(newline="") as lines:
+        return {name: version for _, name, version, _ in csv.reader(lines, delimiter="\t")}
 
 
 def of_program(path):
@@ -61,13 +58,13 @@ def is_too_new(version, newest):
 def main():
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--newest", required=True)
-    arguments.add_argument("--lists", type=pathlib.Path, required=True)
+    arguments.add_argument("--list", type=pathlib.Path, required=True)
     arguments.add_argument("--std", type=pathlib.Path, required=True)
     arguments.add_argument("--known", type=pathlib.Path, nargs="+", default=[])
     arguments.add_argument("file", type=pathlib.Path, nargs="+")
     given = arguments.parse_args()
 
-    versions = read_lists(given.lists)
+    versions = read_list(given.list)
     known = {name for folder in given.known for rlib in folder.glob("*.rlib") for name in names(rlib, "--defined-only")}
     std = of_program(given.std)
     complaints, own = [], {}

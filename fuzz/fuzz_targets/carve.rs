@@ -1,4 +1,4 @@
-//! `cargo +nightly fuzz run carve`
+//! `ci/fuzz carve`
 #![no_main]
 
 #[path = "../src/carve.rs"]

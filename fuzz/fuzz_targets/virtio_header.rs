@@ -1,4 +1,4 @@
-//! `cargo +nightly fuzz run virtio_header`
+//! `ci/fuzz virtio_header`
 #![no_main]
 
 #[path = "../src/exercise.rs"]

@@ -1,8 +1,8 @@
-//! `ci/illumos/debian-rust` on a machine of small commands: `bin/` stands for apt and dpkg, whose lists may be old.
+//! `ci/illumos/debian-rust` on a machine of small commands: `machine` stands for apt and dpkg, whose lists may be old.
 #![cfg(target_os = "linux")]
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output};
 
 const OLD: &str = "1.85.0+dfsg3-1~deb12u3\n";
@@ -15,7 +15,7 @@ struct Machine(PathBuf);
 impl Machine {
     fn new(name: &str, installed: &[(&str, &str)]) -> Self {
         let path = std::env::temp_dir().join(format!("debian-{}-{name}", std::process::id()));
-        fs::create_dir_all(&path).unwrap();
+        assert!(Command::new("tests/debian/machine").arg(path.join("bin")).status().unwrap().success());
         fs::write(path.join("lists"), OLD).unwrap();
         for (package, version) in installed {
             fs::write(path.join(format!("installed-{package}")), version).unwrap();
@@ -24,8 +24,7 @@ impl Machine {
     }
 
     fn run(&self, broken: &str, user: &str, packages: &[&str]) -> Output {
-        let commands = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/debian/bin");
-        let path = format!("{}:{}", commands.display(), std::env::var("PATH").unwrap());
+        let path = format!("{}:{}", self.0.join("bin").display(), std::env::var("PATH").unwrap());
         let mut script = Command::new("ci/illumos/debian-rust");
         script.args(packages).env("PATH", path).env("STATE", &self.0).env("BREAK", broken);
         script.env("USER_ID", user).output().unwrap()
@@ -125,11 +124,12 @@ fn an_ordinary_user_is_told_to_update_the_lists_first() {
 
 #[test]
 fn a_compiler_of_another_origin_is_held_against_the_same_version() {
+    let machine = Machine::new("another", &[]);
     for (version, enough) in
         [("1.85.0", false), ("1.90.9", false), ("1.91.0", true), ("1.100.0", true), ("2.0.0", true)]
     {
         let mut script = Command::new("ci/illumos/debian-rust");
-        script.args(["--check", "tests/debian/bin/some-rustc"]).env("RUSTC_VERSION", version);
+        script.arg("--check").arg(machine.0.join("bin/some-rustc")).env("RUSTC_VERSION", version);
         let output = script.output().unwrap();
         assert_eq!(output.status.success(), enough, "{output:?}");
         let said = String::from_utf8_lossy(&output.stderr);

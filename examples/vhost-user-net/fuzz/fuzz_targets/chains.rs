@@ -1,4 +1,4 @@
-//! `cargo +nightly fuzz run chains`
+//! `ci/fuzz chains`
 #![no_main]
 
 #[path = "../src/chains.rs"]

@@ -1,12 +1,12 @@
-//! The libc crate's idea of illumos against `abi.txt`, which a C compiler made from illumos' headers.
+//! The libc crate's idea of illumos against `illumos-abi.txt`, which a C compiler made from illumos' headers.
 #![cfg(any(target_os = "illumos", target_os = "solaris"))]
 
 use std::collections::BTreeMap;
 use std::mem::{align_of, offset_of, size_of};
 
-/// `abi.txt`: a name and a number a line.
+/// `illumos-abi.txt`: a name and a number a line.
 fn facts() -> BTreeMap<&'static str, i64> {
-    include_str!("../../../abi.txt")
+    include_str!("../../../../../tests/streams-model/data/illumos-abi.txt")
         .lines()
         .filter(|line| !line.is_empty() && !line.starts_with('#'))
         .map(|line| {
@@ -26,7 +26,7 @@ fn agree(found: &[(&str, i64)]) {
     let wrong: Vec<_> = found
         .iter()
         .map(|&(name, value)| {
-            (name, value, *facts.get(name).unwrap_or_else(|| panic!("abi.txt has no {name}")))
+            (name, value, *facts.get(name).unwrap_or_else(|| panic!("illumos-abi.txt has no {name}")))
         })
         .filter(|(_, value, fact)| value != fact)
         .collect();
