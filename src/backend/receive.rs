@@ -6,14 +6,9 @@ use std::ops::Range;
 use std::os::fd::AsFd;
 use std::sync::atomic::Ordering;
 
-use log::debug;
-use nix::errno::Errno;
-use nix::unistd::read;
-
 use super::Backend;
 use super::error::ReceiveError;
 use super::generation::Generation;
-use super::statistics::Counter;
 use crate::memory::{COMMON_SLICES, List, MOST_SLICES, ReceiveMemory, Slots};
 use crate::platform::{self, ReadFault, frame_io};
 use crate::wire::{Checksum, Gso, RejectReason, virtio};
@@ -22,8 +17,6 @@ use crate::wire::{Checksum, Gso, RejectReason, virtio};
 const ETHERNET_HEADER: usize = 14;
 /// A header before the caller's slices, and a byte behind them.
 const ENDS: usize = 2;
-/// A kernel queue is never longer; it bounds a drain while the host keeps sending.
-const MOST_DISCARDED: u64 = 65536;
 
 /// A received frame, in the caller's slices from their first byte on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,12 +54,6 @@ impl Backend {
     #[inline(always)]
     pub fn receive_with_header(&self, slices: &mut [IoSliceMut<'_>]) -> Result<Option<usize>, ReceiveError> {
         self.receive_into_with_header(&ReceiveMemory::borrowed(slices))
-    }
-
-    /// Drops what the host has queued, counts it as stale and says how many frames it was. For a loop of your own,
-    /// after a pause; to be called by the thread that receives, or while none does.
-    pub fn discard_queued(&self) -> u64 {
-        self.link.drain(|| self.discard(&self.counters.receive.stale))
     }
 
     /// Takes a frame and counts it as delivered.
@@ -189,19 +176,6 @@ impl Backend {
         frame_io::read(self.tap.as_fd(), list.slices().unwrap_or_default())
     }
 
-    /// Drops what is queued while the guest's link is down. The link may come up meanwhile, after which the caller reads on:
-    /// a poller that is told once of a frame may have been told already.
-    #[cold]
-    fn ready_after_all(&self) -> Result<Option<Generation>, ReceiveError> {
-        if self.is_gone() {
-            return Err(ReceiveError::Gone);
-        }
-        self.link.drain_while_down(|| {
-            self.discard(&self.counters.receive.link_down);
-        });
-        if self.is_gone() { Err(ReceiveError::Gone) } else { Ok(self.ready()) }
-    }
-
     /// Says what a read came to that gave no frame, or none that is to be delivered; makes it again after a signal.
     #[cold]
     fn read_again(
@@ -242,7 +216,11 @@ impl Backend {
         Ok(len)
     }
 
-    fn read_failed<T>(&self, errno: i32, generation: Generation) -> Result<Option<T>, ReceiveError> {
+    pub(super) fn read_failed<T>(
+        &self,
+        errno: i32,
+        generation: Generation,
+    ) -> Result<Option<T>, ReceiveError> {
         match platform::read_fault(errno) {
             ReadFault::Empty | ReadFault::Interrupted => Ok(None),
             ReadFault::Gone => Err(self.found_gone(generation)),
@@ -253,45 +231,9 @@ impl Backend {
         }
     }
 
-    fn found_gone(&self, generation: Generation) -> ReceiveError {
+    pub(super) fn found_gone(&self, generation: Generation) -> ReceiveError {
         self.mark_gone(generation);
         ReceiveError::Gone
-    }
-
-    /// Reads and drops what is queued. The kernel cuts each frame to the small buffer and forgets the rest. The caller sees
-    /// to it that no two threads do this at once.
-    #[cold]
-    pub(super) fn discard(&self, cause: &Counter) -> u64 {
-        let Some(generation) = self.generation() else { return 0 };
-        let mut count = 0;
-        while count < MOST_DISCARDED
-            && let Some(len) = self.read_to_discard(generation)
-        {
-            self.count_received(len.saturating_sub(self.vnet_len));
-            cause.one();
-            count += 1;
-        }
-        if count > 0 {
-            debug!("dropped {count} queued frames of {:?}", self.tap);
-        }
-        count
-    }
-
-    /// Takes the start of one frame. A final error is noted here: the host may not report it again.
-    fn read_to_discard(&self, generation: Generation) -> Option<usize> {
-        let mut scratch = [0; 64];
-        loop {
-            let failure = match read(&self.tap, &mut scratch) {
-                Ok(len @ 1..) => return Some(len),
-                Ok(_) => Err(self.found_gone(generation)),
-                Err(Errno::EINTR) => continue,
-                Err(errno) => self.read_failed::<()>(errno as i32, generation),
-            };
-            if let Err(error) = failure {
-                debug!("dropping queued frames of {:?}: {error}", self.tap);
-            }
-            return None;
-        }
     }
 
     /// Counts a frame whose fate is still open, or was a drop.
