@@ -18,6 +18,7 @@ use crate::wire::{Offload, RejectReason};
 mod buffer;
 mod capabilities;
 mod descriptor;
+mod drain;
 mod error;
 mod frame_log;
 mod generation;
@@ -165,38 +166,6 @@ impl Backend {
     /// Accepted for the sake of devices that report it; a TAP delivers everything anyway. May repeat a value.
     pub fn set_promiscuous(&self, on: bool) {
         debug!("promiscuous mode {}: a TAP delivers every frame in any case", if on { "on" } else { "off" });
-    }
-
-    /// Plugs the guest's virtual cable in or out. While it is out, frames are dropped both ways and counted; when it
-    /// goes in, what the host queued meanwhile is dropped first. The host sees it as carrier, where it can.
-    ///
-    /// A thread that receives at the same moment can end that drop early on an illumos socket, which gives nothing to the
-    /// second of two readers; what is left there is delivered.
-    pub fn set_link_state(&self, state: LinkState) {
-        let drain = || {
-            self.discard(&self.counters.receive.link_down);
-        };
-        if self.link.set(state, drain) {
-            info!("guest's link is {state:?}");
-            self.show_carrier();
-        }
-        if let Some(watcher) = self.watcher() {
-            watcher.wake();
-        }
-    }
-
-    /// Shows the host the guest's link as carrier; again, where another thread changes the link meanwhile.
-    fn show_carrier(&self) {
-        loop {
-            let up = self.link.is_up();
-            // The guest's link is ours to cut; that the host cannot show it is no failure.
-            if let Err(error) = self.tap.set_carrier(up) {
-                debug!("carrier of {:?} left alone: {error}", self.tap);
-            }
-            if self.link.is_up() == up {
-                return;
-            }
-        }
     }
 
     /// Binds the interface again after its removal, as `config` describes it; counters, link state and registrations

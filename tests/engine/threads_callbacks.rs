@@ -4,8 +4,8 @@ use std::io::IoSlice;
 use std::ops::Deref;
 use std::os::unix::net::UnixDatagram;
 use std::panic::panic_any;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::Duration;
 
 use tap_plumb::{
@@ -234,6 +234,44 @@ fn every_command_from_every_callback_leaves_nothing_behind() {
             assert_nothing_is_left(callback, name, command);
         }
     }
+}
+
+/// A device that gives commands whenever a wait is to be interrupted.
+#[derive(Default)]
+struct Restless {
+    threads: OnceLock<Weak<Threads>>,
+    interruptions: AtomicUsize,
+}
+
+impl Frontend for Restless {
+    fn wait_receive_available(&self, _: Duration) -> Wait {
+        Wait::Available
+    }
+
+    fn interrupt_wait(&self) {
+        self.interruptions.fetch_add(1, Ordering::SeqCst);
+        if let Some(threads) = self.threads.get().and_then(Weak::upgrade) {
+            threads.reset();
+            threads.suspend().unwrap();
+            threads.resume(Resume::Normal).unwrap();
+        }
+    }
+
+    fn receive(&self, _: &[IoSlice<'_>], _: Checksum) -> Result<(), Refused> {
+        Ok(())
+    }
+}
+
+#[test]
+fn commands_in_an_interruption_cause_no_other_one() {
+    let (backend, _host) = backend();
+    let device = Arc::new(Restless::default());
+    let threads = Arc::new(Threads::spawn(backend, Arc::clone(&device) as _).unwrap());
+    device.threads.set(Arc::downgrade(&threads)).unwrap();
+    threads.reset();
+    assert_eq!(device.interruptions.load(Ordering::SeqCst), 1);
+    threads.suspend().unwrap();
+    threads.stop().unwrap();
 }
 
 /// Panics when it is dropped, with another one of its kind.

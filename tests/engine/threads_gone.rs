@@ -5,6 +5,7 @@ use std::io::IoSlice;
 use std::os::unix::net::UnixDatagram;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use tap_plumb::{Backend, Frame, LinkState, ReceiveError, Resume, Threads};
 
@@ -32,6 +33,8 @@ fn assert_gone_after(look_away: Act, act: Act) {
     let frame = pair::frame(60, 9);
     backend.begin_transmit().unwrap().send(&Frame::new(&[IoSlice::new(&frame)])).unwrap();
     look_away(&backend, &threads);
+    // Until they do, and sleep.
+    std::thread::sleep(Duration::from_millis(100));
     for mark in 0..3 {
         host.send(&pair::frame(60, mark)).unwrap();
     }
