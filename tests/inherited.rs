@@ -140,3 +140,14 @@ fn b28_b29_a_setting_that_fails_names_its_step() {
     let error = Config::new().inherited(ours.into()).up().attach().unwrap_err();
     assert!(matches!(&error, AttachError::Request { request: "up", .. }), "{error}");
 }
+
+#[test]
+fn a_header_of_another_length_is_refused_for_every_descriptor() {
+    for len in [1, 9, 11, 13, 5000, usize::MAX] {
+        let (ours, _theirs) = UnixDatagram::pair().unwrap();
+        let mut offload = Offload::NONE;
+        offload.header_len = len;
+        let attached = Config::new().inherited(ours.into()).offload(offload).attach();
+        assert!(matches!(attached, Err(AttachError::BadOption { .. })), "{len}: {attached:?}");
+    }
+}

@@ -92,6 +92,14 @@ mod tests {
     }
 
     #[test]
+    fn frames_of_any_length_are_counted_apart_from_their_bytes() {
+        // A socket's peer may send what no interface would.
+        let (tally, len) = (Tally::default(), 16 << 20);
+        (0..300_000).for_each(|_| tally.one(len));
+        assert_eq!(tally.read(), (300_000, 300_000 * len as u64));
+    }
+
+    #[test]
     fn bytes_never_reach_the_frames() {
         // Twice what makes it full, as if nobody could carry it over for as long again.
         let frames = 2 * (FULL >> BYTES);

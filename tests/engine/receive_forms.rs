@@ -212,3 +212,30 @@ fn time_is_measured_while_that_is_asked_for() {
         assert_eq!(backend.statistics().receive_time.is_zero(), !measured);
     }
 }
+
+#[test]
+fn a_room_of_any_stated_length_is_no_panic() {
+    for offload in [Offload::NONE, Offload::with_header(12).unwrap()] {
+        let (backend, _host) = backend(offload, false);
+        let mut memory = [0_u8; 16];
+        let slice = RawSlice::new(memory.as_mut_ptr(), usize::MAX);
+        // SAFETY: nothing is queued, so that nothing is written.
+        let result = unsafe { backend.receive_raw(&[slice, slice]) };
+        assert!(!matches!(result, Ok(Some(_))), "{result:?}");
+    }
+}
+
+#[test]
+fn an_empty_slice_may_have_any_address() {
+    let (backend, host) = backend(Offload::NONE, false);
+    let mut memory = vec![7_u8; 2000];
+    let nowhere = RawSlice::new(std::ptr::without_provenance_mut(usize::MAX - 100), 0);
+    let room = [nowhere, RawSlice::new(memory.as_mut_ptr(), memory.len())];
+    // SAFETY: the second slice is `memory`; the first one is empty.
+    let sent = unsafe { backend.begin_transmit().unwrap().send_raw(&room, None, Default::default()) };
+    host.send(&pair::frame(60, 1)).unwrap();
+    pair::wait_readable(&backend);
+    // SAFETY: as above.
+    let received = unsafe { backend.receive_raw(&room) };
+    assert!(sent.is_ok() && matches!(received, Ok(Some(_))), "{sent:?} {received:?}");
+}

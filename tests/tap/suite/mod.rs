@@ -31,6 +31,7 @@ pub(crate) fn run() -> std::process::ExitCode {
         removal::f21_f22_s6_b17_removal_is_one_event_without_spinning,
         removal::s6_reattach_binds_the_same_descriptor_and_counters_survive,
         removal::s6_reattach_under_traffic_both_ways,
+        removal::a_frame_that_waited_when_the_interface_went_is_asked_for_after_the_reattach,
         removal::s6_in_a_loop_of_your_own_removal_is_an_outcome,
         suspend::s1_b24_queued_frames_are_dropped_on_resume_and_counted,
         suspend::s5_migration_announces_the_guest,
