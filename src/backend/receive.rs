@@ -147,7 +147,7 @@ impl Backend {
                 None => return Ok(None),
             },
         };
-        self.log.receive(room, len + ahead);
+        self.log.receive(room, len + inside);
         if let Some(start) = start {
             self.count_time(&self.counters.receive_nanos, start);
         }
