@@ -123,7 +123,7 @@ impl Backend {
         header: &mut [u8],
         inside: usize,
     ) -> Result<Option<usize>, ReceiveError> {
-        let (ahead, bytes) = (header.len() + inside, header.len() + room.len());
+        let (ahead, bytes) = (header.len() + inside, room.len().saturating_add(header.len()));
         let spare = bytes > self.vnet_len + self.largest.load(Ordering::Relaxed);
         let count = room.count() + usize::from(!header.is_empty()) + usize::from(!spare);
         let generation = match self.ready() {
