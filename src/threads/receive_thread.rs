@@ -12,7 +12,7 @@ use super::control::{FLAP, HALT, REATTACHED, RESET, Worker};
 use super::frontend::Wait;
 use super::handover::{self, Loss};
 use super::shared::Shared;
-use crate::backend::{Counter, LARGEST_FRAME, ReceiveError, Received};
+use crate::backend::{Counter, Generation, LARGEST_FRAME, ReceiveError, Received};
 use crate::memory::ReceiveMemory;
 
 /// How long the wait for guest buffers lasts before the thread looks around.
@@ -54,15 +54,10 @@ impl<'a> ReceiveThread<'a> {
         if events.is_empty() {
             return;
         }
-        let taken = self.drain();
+        let found_nothing = self.drain();
         let broken = PollFlags::POLLERR | PollFlags::POLLHUP | PollFlags::POLLNVAL;
-        if let Some(generation) = generation
-            && taken == 0
-            && events.intersects(broken)
-            && !self.failed
-        {
-            // Reported by poll, denied by read: without this the loop would spin.
-            self.shared.backend.mark_gone(generation);
+        if found_nothing && events.intersects(broken) {
+            self.denied(generation);
         }
         self.tell_gone();
     }
@@ -92,12 +87,26 @@ impl<'a> ReceiveThread<'a> {
         }
     }
 
-    /// Takes frames until there are none, or something asks for attention. Says how many reads took something.
-    fn drain(&mut self) -> u64 {
-        let mut taken = 0;
+    /// Poll reports what read denies: without this the loop would spin.
+    fn denied(&mut self, generation: Option<Generation>) {
+        if self.shared.backend.tap().errors_pass() {
+            self.failed = true;
+        } else if let Some(generation) = generation {
+            self.shared.backend.mark_gone(generation);
+        }
+    }
+
+    /// Takes frames until there are none, or something asks for attention. Says whether the first read found nothing.
+    fn drain(&mut self) -> bool {
+        let mut found_nothing = false;
+        let mut taken = 0_u64;
         while self.shared.control.attention() == 0 {
             match self.take() {
-                Ok(None) | Err(ReceiveError::Gone) => break,
+                Ok(None) => {
+                    found_nothing = taken == 0;
+                    break;
+                }
+                Err(ReceiveError::Gone) => break,
                 Ok(Some(received)) => self.deliver(received),
                 Err(
                     ReceiveError::Truncated { .. } | ReceiveError::Rejected(_) | ReceiveError::Runt { .. },
@@ -110,7 +119,7 @@ impl<'a> ReceiveThread<'a> {
             }
             taken += 1;
         }
-        taken
+        found_nothing
     }
 
     #[inline(always)]
