@@ -83,5 +83,8 @@ fn f45_frames_are_logged_with_the_time_since_the_last_one_and_a_dump() {
     backend.receive(&mut [IoSliceMut::new(&mut vec![0xcd; 2000])]).unwrap().expect("a frame");
     let lines = LINES.0.lock().unwrap();
     let last = lines.last().unwrap();
-    assert!(last.starts_with("receive 60 bytes, ") && last.ends_with(&format!(": {}", "ab".repeat(60))), "{last}");
+    assert!(
+        last.starts_with("receive 60 bytes, ") && last.ends_with(&format!(": {}", "ab".repeat(60))),
+        "{last}"
+    );
 }

@@ -137,7 +137,8 @@ fn batch(lines: &str) {
 pub(crate) fn a_listing_in_a_busy_namespace_is_right_or_an_error() {
     let tap = Config::new().name("busy0").address(address("10.0.0.1"), 24).attach().unwrap();
     let _crowd = Config::new().name("crowd0").attach().unwrap();
-    let many: String = (0..5000).map(|n| format!("addr add 10.9.{}.{}/32 dev crowd0\n", n / 250, n % 250)).collect();
+    let many: String =
+        (0..5000).map(|n| format!("addr add 10.9.{}.{}/32 dev crowd0\n", n / 250, n % 250)).collect();
     batch(&many);
     let done = AtomicBool::new(false);
     let (mut right, mut failed, mut wrong) = (0, 0, Vec::new());
