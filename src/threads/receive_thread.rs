@@ -2,6 +2,7 @@
 
 use std::io::IoSliceMut;
 use std::os::fd::AsFd;
+use std::thread;
 use std::time::Duration;
 
 use log::warn;
@@ -19,6 +20,17 @@ use crate::memory::ReceiveMemory;
 const LOOK_AROUND: Duration = Duration::from_millis(50);
 /// The pause after an error that is no outcome of ours, so that a broken descriptor cannot take a processor.
 const ERROR_PAUSE: u16 = 100;
+
+/// Counts a frame whose thread ends by a panic of the frontend.
+struct LostToPanic<'a>(&'a Counter);
+
+impl Drop for LostToPanic<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.one();
+        }
+    }
+}
 
 pub(super) struct ReceiveThread<'a> {
     shared: &'a Shared,
@@ -131,6 +143,7 @@ impl<'a> ReceiveThread<'a> {
     fn deliver(&mut self, received: Received) {
         let backend = &self.shared.backend;
         backend.count_received(received.len);
+        let _lost = LostToPanic(&backend.receive_counters().refused);
         if let Err(cause) = self.wait_for_guest() {
             cause.one();
             return;
