@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
@@ -263,7 +263,8 @@ impl Backend {
     #[cold]
     pub(crate) fn mark_gone(&self, generation: Generation) {
         if self.generations.lost(generation) {
-            info!("the interface of {:?} is gone", self.tap);
+            // Not by its name: to ask for it is a call that a sandbox may not allow where frames are moved.
+            info!("the interface of descriptor {} is gone", self.tap.as_raw_fd());
             if let Some(watcher) = self.watcher() {
                 watcher.wake();
             }

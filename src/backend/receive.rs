@@ -3,7 +3,7 @@
 use std::io::{self, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::ops::Range;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::sync::atomic::Ordering;
 
 use log::debug;
@@ -271,7 +271,7 @@ impl Backend {
             count += 1;
         }
         if count > 0 {
-            debug!("dropped {count} queued frames of {:?}", self.tap);
+            debug!("dropped {count} queued frames of descriptor {}", self.tap.as_raw_fd());
         }
         count
     }

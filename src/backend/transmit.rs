@@ -2,7 +2,7 @@
 
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 
 use log::warn;
 
@@ -237,7 +237,8 @@ impl Backend {
 
     fn note_refusal(&self, asked: HostCapabilities, source: &io::Error) {
         if self.capabilities.remove(asked) {
-            warn!("{:?} refuses {asked}, which is done in software from now on: {source}", self.tap);
+            let fd = self.tap.as_raw_fd();
+            warn!("descriptor {fd} refuses {asked}, which is done in software from now on: {source}");
         }
     }
 
