@@ -26,6 +26,7 @@ pub(crate) fn run() -> std::process::ExitCode {
         traffic::b13_s8_frame_of_a_raised_mtu_is_not_cut_to_the_old_buffer,
         idle::threads_that_have_nothing_to_do_sleep_in_every_state,
         link::s2_b23_carrier_follows_the_guests_link_and_frames_stop,
+        link::an_interface_that_is_bound_again_shows_the_guests_link,
         link::b06_interface_down_parks_transmission_until_it_is_up,
         link::s6_rename_and_another_namespace_do_not_disturb_traffic,
         removal::f21_f22_s6_b17_removal_is_one_event_without_spinning,
