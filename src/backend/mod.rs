@@ -217,6 +217,9 @@ impl Backend {
         self.refresh_mtu();
         self.generations.renew();
         self.capabilities.forget_refusals();
+        if !self.link.is_up() {
+            self.show_carrier();
+        }
         info!("attached again {:?}", self.tap);
         if let Some(watcher) = self.watcher() {
             watcher.reattached();
