@@ -78,7 +78,7 @@ fn f45_frames_are_logged_with_the_time_since_the_last_one_and_a_dump() {
     let (ours, host) = UnixDatagram::pair().unwrap();
     let headed = Config::new().inherited(ours.into()).offload(Offload::with_header(12).unwrap());
     let backend = Backend::new(headed.attach().unwrap());
-    host.send(&[&[0; 12], &frame[..60]].concat()).unwrap();
+    host.send(&[&[0; 12][..], &frame[..60]].concat()).unwrap();
     datagrams::wait_readable(&backend);
     backend.receive(&mut [IoSliceMut::new(&mut vec![0xcd; 2000])]).unwrap().expect("a frame");
     let lines = LINES.0.lock().unwrap();

@@ -149,7 +149,7 @@ pub(crate) fn a_listing_in_a_busy_namespace_is_right_or_an_error() {
                 batch(&toggle);
             }
         });
-        for _ in 0..300 {
+        for _ in 0..50 {
             match tap.addresses() {
                 Ok(found) if found == [(address("10.0.0.1"), 24)] => right += 1,
                 Ok(found) => wrong.push(found),
