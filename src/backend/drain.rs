@@ -1,6 +1,6 @@
 //! Queued frames that are dropped: the guest's link was down, or the backend was suspended.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 
 use log::{debug, info};
 
@@ -35,7 +35,7 @@ impl Backend {
     }
 
     /// Shows the host the guest's link as carrier; again, where another thread changes the link meanwhile.
-    fn show_carrier(&self) {
+    pub(super) fn show_carrier(&self) {
         loop {
             let up = self.link.is_up();
             // The guest's link is ours to cut; that the host cannot show it is no failure.
@@ -91,7 +91,7 @@ impl Backend {
             break;
         }
         if count > 0 {
-            debug!("dropped {count} queued frames of {:?}", self.tap);
+            debug!("dropped {count} queued frames of descriptor {}", self.tap.as_raw_fd());
         }
         count
     }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -11,7 +12,7 @@ use nix::unistd::{SysconfVar, sysconf};
 
 use crate::attach::{AttachError, Config};
 use crate::memory::MOST_SLICES;
-use crate::platform::{FrameLimits, ReadFault, Tap};
+use crate::platform::{FrameLimits, Tap};
 use crate::segmentation::HostCapabilities;
 use crate::wire::{Offload, RejectReason};
 
@@ -186,6 +187,9 @@ impl Backend {
         self.refresh_mtu();
         self.generations.renew();
         self.capabilities.renew(self.tap.host_can());
+        if !self.link.is_up() {
+            self.show_carrier();
+        }
         info!("attached again {:?}", self.tap);
         if let Some(watcher) = self.watcher() {
             watcher.reattached();
@@ -216,7 +220,8 @@ impl Backend {
     #[cold]
     pub(crate) fn mark_gone(&self, generation: Generation) {
         if self.generations.lost(generation) {
-            info!("the interface of {:?} is gone", self.tap);
+            // Not by its name: to ask for it is a call that a sandbox may not allow where frames are moved.
+            info!("the interface of descriptor {} is gone", self.tap.as_raw_fd());
             if let Some(watcher) = self.watcher() {
                 watcher.wake();
             }
@@ -235,11 +240,6 @@ impl Backend {
             self.mark_gone(generation);
         }
         self.is_gone()
-    }
-
-    /// Whether an error that a poll tells may be the fate of an earlier frame.
-    pub(crate) fn refusal_passes(&self) -> bool {
-        self.tap.read_fault(libc::ECONNREFUSED) == ReadFault::Interrupted
     }
 
     /// Whether only [`check_gone`](Self::check_gone) tells the end of the interface.

@@ -115,7 +115,7 @@ impl Backend {
         header: &mut [u8],
         inside: usize,
     ) -> Result<Option<usize>, ReceiveError> {
-        let (ahead, bytes) = (header.len() + inside, header.len() + room.len());
+        let (ahead, bytes) = (header.len() + inside, room.len().saturating_add(header.len()));
         let spare = bytes > self.vnet_len + self.longest.usual();
         let count = room.count() + usize::from(!header.is_empty()) + usize::from(!spare);
         let generation = match self.ready() {
@@ -139,7 +139,7 @@ impl Backend {
                 None => return Ok(None),
             },
         };
-        self.log.receive(room, len + ahead);
+        self.log.receive(room, len + inside);
         if let Some(start) = start {
             self.count_time(&self.counters.receive_nanos, start);
         }

@@ -304,6 +304,7 @@ impl Frontend for Bomber {
     fn interrupt_wait(&self) {}
 
     fn receive(&self, _: &[IoSlice<'_>], _: Checksum) -> Result<(), Refused> {
+        self.called(Callback::Receive);
         Ok(())
     }
 
@@ -328,5 +329,17 @@ fn a_panic_that_panics_when_it_is_dropped_still_ends_the_threads() {
             "{name}: {result:?}"
         );
         pair::wait_until("the end of the threads", || Arc::strong_count(&backend) == 1);
+    }
+}
+
+#[test]
+fn a_frame_that_met_a_panic_is_counted_as_dropped() {
+    for callback in [Callback::Wait, Callback::Receive] {
+        let (backend, host) = backend();
+        let threads = Threads::spawn(Arc::clone(&backend), Arc::new(Bomber(callback))).unwrap();
+        let _host = provoke(callback, &backend, host, &threads);
+        pair::wait_until("the panic", || threads.resume(Resume::Normal).is_err());
+        assert!(threads.stop().is_err());
+        pair::assert_adds_up(&backend);
     }
 }
