@@ -16,10 +16,14 @@ use super::tap::{FrameLimits, HostCan, Kind, ReadFault, Refusal, Setting, WriteF
 use crate::attach::{AdoptError, AttachError, Config, DetachError, InterfaceName, Owner};
 use crate::wire::Offload;
 
-const LIMITS: FrameLimits = FrameLimits { shortest: 14, longest: 65535 + 14 };
+const LIMITS: FrameLimits = FrameLimits::between(14, 65535 + 14);
 
 pub(crate) fn check_name(_: &str) -> Result<(), AttachError> {
     Err(AttachError::Unsupported { what: "attaching by name" })
+}
+
+pub(crate) fn check_datalink_name(_: &str) -> Result<(), AttachError> {
+    Err(AttachError::Unsupported { what: "an existing data link" })
 }
 
 pub(crate) fn remedy_of_setting(_: Setting, _: &io::Error) -> &'static str {
@@ -37,6 +41,10 @@ pub(crate) struct Interface {
 impl Interface {
     pub(crate) fn attach(_: Option<&str>, _: &Config, _: u16) -> Result<Vec<Self>, AttachError> {
         Err(AttachError::Unsupported { what: "making a TAP" })
+    }
+
+    pub(crate) fn attach_datalink(_: &str, _: &Config) -> Result<Self, AttachError> {
+        Err(AttachError::Unsupported { what: "an existing data link" })
     }
 
     /// Takes any character device that is open for reading and writing, unless its node's name shows that it is no TAP.
@@ -74,6 +82,14 @@ impl Interface {
 
     pub(crate) fn limits(&self) -> FrameLimits {
         self.limits
+    }
+
+    pub(crate) fn station(&self) -> Option<[u8; 6]> {
+        None
+    }
+
+    pub(crate) fn clear_way(&self, _: i32) -> bool {
+        false
     }
 
     /// Only a socket has a header here, and what its peer sends is between the peer and the caller.

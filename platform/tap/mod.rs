@@ -1,6 +1,7 @@
 //! An attached TAP, and what all systems share of how it comes about.
 
 mod attach;
+mod datalink;
 mod descriptors;
 mod fault;
 mod granted;
@@ -25,16 +26,40 @@ pub(crate) use self::fault::{Kind, ReadFault, WriteFault, is_refusal};
 pub(crate) use self::inherited::Refusal;
 pub(crate) use self::settings::Setting;
 
-/// The lengths of frame a host takes, in bytes with the Ethernet header, without FCS and without virtio-net header.
+/// The frames that a host takes: lengths in bytes with the Ethernet header, without FCS and without virtio-net header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FrameLimits {
     pub(crate) shortest: usize,
+    /// A frame that is shorter, but no shorter than this, is filled up with zeros.
+    pub(crate) padded_from: usize,
+    /// Without a VLAN tag, where tags are looked at.
     pub(crate) longest: usize,
+    pub(crate) tags: Tags,
+}
+
+/// Which VLAN tags a host takes.
+#[cfg_attr(
+    not(any(target_os = "illumos", target_os = "solaris")),
+    expect(dead_code, reason = "a TAP takes any, and here is nothing else")
+)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tags {
+    /// Whatever is sent goes.
+    Unchecked,
+    /// One that names a VLAN or a priority, on top of the longest frame; any other is dropped without a word.
+    Meaningful,
+    /// One that names a priority alone.
+    PriorityAlone,
 }
 
 impl FrameLimits {
     /// Those of a TAP, so that a socket pair can stand in for one.
-    pub(crate) const OF_SOCKET: Self = Self { shortest: 14, longest: 65535 + 14 + 8 };
+    pub(crate) const OF_SOCKET: Self = Self::between(14, 65535 + 14 + 8);
+
+    /// Any frame between these lengths, as it is.
+    pub(crate) const fn between(shortest: usize, longest: usize) -> Self {
+        Self { shortest, padded_from: shortest, longest, tags: Tags::Unchecked }
+    }
 }
 
 /// Which oversized frames a host takes, to cut them itself; found out once, at the attach, whatever offloads were asked for.
@@ -289,6 +314,9 @@ impl Tap {
     /// What the errno of a failed read of a frame means.
     #[cold]
     pub(crate) fn read_fault(&self, errno: i32) -> ReadFault {
+        if self.interface.clear_way(errno) {
+            return ReadFault::Interrupted;
+        }
         self.interface.kind().read_fault(errno)
     }
 
@@ -306,6 +334,11 @@ impl Tap {
 
     pub(crate) fn limits(&self) -> FrameLimits {
         self.interface.limits()
+    }
+
+    /// The one address whose frames are the guest's, where others come, too.
+    pub(crate) fn station(&self) -> Option<[u8; 6]> {
+        self.interface.station()
     }
 
     /// Which oversized frames the host cuts. A kernel of a vendor's may still refuse one of them.

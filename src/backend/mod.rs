@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -18,6 +18,7 @@ use crate::wire::{Offload, RejectReason};
 
 mod buffer;
 mod capabilities;
+mod datalink;
 mod error;
 mod frame_log;
 mod generation;
@@ -98,6 +99,12 @@ pub struct Backend {
     /// Bytes of virtio-net header before each frame: 0, 10 or 12.
     vnet_len: usize,
     limits: FrameLimits,
+    /// The longest frame that the host takes at present.
+    longest: AtomicUsize,
+    /// The guest's address on a data link, where frames for others come, too; see [`datalink::station_number`].
+    station: AtomicU64,
+    /// The guest wants others' frames.
+    promiscuous: AtomicBool,
     most_slices: usize,
     /// The longest frame the interface can deliver, as far as is known.
     largest: AtomicUsize,
@@ -121,6 +128,9 @@ impl Backend {
         let backend = Self {
             vnet_len: tap.offload().header_len,
             limits: tap.limits(),
+            longest: AtomicUsize::new(0),
+            station: AtomicU64::new(0),
+            promiscuous: AtomicBool::new(false),
             most_slices: most_slices(),
             largest: AtomicUsize::new(LARGEST_FRAME),
             by_mtu: AtomicUsize::new(LARGEST_FRAME),
@@ -176,9 +186,11 @@ impl Backend {
         self.capabilities.use_them(on);
     }
 
-    /// Accepted for the sake of devices that report it; a TAP delivers everything anyway. May repeat a value.
+    /// Delivers frames for other stations, too, where a data link lets them come; a TAP delivers everything anyway. May repeat
+    /// a value.
     pub fn set_promiscuous(&self, on: bool) {
-        debug!("promiscuous mode {}: a TAP delivers every frame in any case", if on { "on" } else { "off" });
+        self.promiscuous.store(on, Ordering::Relaxed);
+        debug!("promiscuous mode {} (a TAP delivers every frame in any case)", if on { "on" } else { "off" });
     }
 
     /// Plugs the guest's virtual cable in or out. While it is out, frames are dropped both ways and counted; when it
@@ -237,10 +249,12 @@ impl Backend {
         Ok(granted)
     }
 
-    /// Reads the MTU anew, so that [`receive_buffer_len`](Self::receive_buffer_len) fits it. To be called when the MTU has
+    /// Reads the MTU anew, so that [`receive_buffer_len`](Self::receive_buffer_len) fits it; of a data link its address, too. To be called when the MTU has
     /// changed, by a thread that may make the system calls of [`Tap::mtu`]. Where the MTU cannot be read, there is room for
     /// every frame.
     pub fn refresh_mtu(&self) {
+        self.longest.store(self.tap.limits().longest, Ordering::Relaxed);
+        self.station.store(datalink::station_number(self.tap.station()), Ordering::Relaxed);
         let by_mtu = self.tap.mtu().map_or(LARGEST_FRAME, |mtu| mtu as usize + LINK_HEADERS);
         self.by_mtu.store(by_mtu.min(LARGEST_FRAME), Ordering::Relaxed);
         self.fit_largest(self.tap.offload());

@@ -3,6 +3,7 @@
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::AsFd;
+use std::sync::atomic::Ordering;
 
 use log::warn;
 
@@ -11,7 +12,7 @@ use super::error::TransmitError;
 use super::generation::Generation;
 use super::transmit_lock::Debt;
 use crate::memory::{COMMON_SLICES, Cursor, FrameList, FrameMemory, FrameSlice, MOST_SLICES, Slots};
-use crate::platform::{self, WriteFault, frame_io};
+use crate::platform::{self, Tags, WriteFault, frame_io};
 use crate::segmentation::{CarveError, HostCapabilities, Output, OwnBytes, Prepared, carve, prepare};
 use crate::wire::{RejectReason, Request, virtio};
 
@@ -69,8 +70,13 @@ impl Backend {
         first: u32,
     ) -> Result<(), TransmitError> {
         let Some(generation) = self.ready() else { return Err(self.not_ready()) };
-        if len < self.limits.shortest {
-            return Err(TransmitError::Runt { len, limit: self.limits.shortest });
+        if len < self.limits.padded_from {
+            return Err(TransmitError::Runt { len, limit: self.limits.padded_from });
+        }
+        if self.limits.tags != Tags::Unchecked
+            && let Some(reason) = self.bad_tag(memory)
+        {
+            return Err(reason.into());
         }
         self.log.transmit(memory, len);
         if self.vnet_len == 0
@@ -156,8 +162,9 @@ impl Backend {
         sent: u32,
         generation: Generation,
     ) -> Result<(), TransmitError> {
-        if len > self.limits.longest || slices.len() > self.most_slices {
-            return Err(self.beyond_limits(slices.len(), len));
+        let lengths = self.limits.shortest..=self.longest.load(Ordering::Relaxed);
+        if !lengths.contains(&len) || slices.len() > self.most_slices {
+            return self.write_unusual(slices, len, sent, generation);
         }
         match frame_io::write(self.tap.as_fd(), slices) {
             Ok(written) if written == self.vnet_len + len => {
@@ -168,18 +175,9 @@ impl Backend {
         }
     }
 
-    #[cold]
-    fn beyond_limits(&self, slices: usize, len: usize) -> TransmitError {
-        if slices > self.most_slices {
-            TransmitError::TooManySlices { slices, limit: self.most_slices }
-        } else {
-            TransmitError::Oversize { len, limit: self.limits.longest }
-        }
-    }
-
     /// Says what a write came to that did not succeed; makes it again after a signal.
     #[cold]
-    fn write_again(
+    pub(super) fn write_again(
         &self,
         mut outcome: Result<usize, i32>,
         slices: &[FrameSlice<'_>],
@@ -207,7 +205,7 @@ impl Backend {
             WriteFault::WouldBlock | WriteFault::Interrupted => TransmitError::WouldBlock { sent },
             WriteFault::NoBufferSpace => TransmitError::NoBufferSpace { sent },
             WriteFault::Down => TransmitError::InterfaceDown { sent },
-            WriteFault::BadLength => TransmitError::Oversize { len, limit: self.limits.longest },
+            WriteFault::BadLength => TransmitError::Oversize { len, limit: self.longest.load(Ordering::Relaxed) },
             WriteFault::Gone => {
                 self.mark_gone(generation);
                 TransmitError::Gone

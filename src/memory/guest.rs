@@ -234,6 +234,17 @@ impl<'s> RoomSlice<'s> {
         self.0.as_ptr()
     }
 
+    /// Overwrites the byte at `at`; `false` where there is none.
+    pub fn put(self, at: usize, value: u8) -> bool {
+        if at >= self.len() {
+            return false;
+        }
+        let byte = self.as_mut_ptr().wrapping_add(at);
+        // SAFETY: points at one byte inside this slice, which can be written for `'s` and to which no Rust reference exists.
+        unsafe { byte.write_volatile(value) };
+        true
+    }
+
     /// What was read into the first `len` bytes, to be looked at.
     #[inline]
     pub fn filled(self, len: usize) -> FrameSlice<'s> {
@@ -281,6 +292,20 @@ impl<'l, S: Copy> List<'l, S> {
         // counted it; a `MaybeUninit` is laid out like what it holds.
         Ok(unsafe { &*used })
     }
+}
+
+/// Calls `act` with `slices` and bytes of our own behind them.
+#[cold]
+pub(crate) fn with_slices<R>(
+    slices: &[FrameSlice<'_>],
+    behind: &[u8],
+    act: impl FnOnce(&[FrameSlice<'_>]) -> R,
+) -> R {
+    with_list(slices.len() + 1, |mut list| {
+        slices.iter().for_each(|slice| list.push(*slice));
+        list.push(FrameSlice::own(behind));
+        act(list.slices().unwrap_or_default())
+    })
 }
 
 /// Calls `act` with an empty list that has room for `count` slices.
