@@ -106,6 +106,15 @@ impl Interface {
         if self.offload.header_len == 0 { HostCan::NOTHING } else { HostCan::EVERYTHING }
     }
 
+    /// Nobody tells what happens to the interface.
+    pub(crate) fn news_fd(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+
+    pub(crate) fn take_news(&self) -> io::Result<Option<bool>> {
+        Ok(None)
+    }
+
     pub(crate) fn created(&self) -> bool {
         false
     }

@@ -16,6 +16,7 @@
 //! | `kind(&self) -> Kind`, `offload(&self) -> Offload`, `host_can(&self) -> HostCan`, `limits(&self) -> FrameLimits`, `created(&self) -> bool` | what the descriptor is; what was granted at the attach; what the host cuts; the frames that it takes; whether the attach made the interface |
 //! | `station(&self) -> Option<[u8; 6]>` | the guest's address, where frames for others come, too, and groups' with unfinished checksums |
 //! | `clear_way(&self, errno) -> bool` | takes from the descriptor what a read cannot pass, where the errno of a read tells of it |
+//! | `news_fd(&self) -> Option<BorrowedFd>`, `take_news(&self) -> io::Result<Option<bool>>` | a descriptor that is readable when MTU, address or carrier have changed; takes what it tells, and says the carrier's state where that was told |
 //! | `set_offload(&self, Offload) -> io::Result<Offload>` | changes the offloads, and says what was granted |
 //! | `set_header_len(&self, usize) -> io::Result<()>` | changes the length of the header, where there is one |
 //! | `add_queues(&self, u16) -> Result<Vec<Self>, AttachError>`, `persist(&self, Owner) -> Result<(), AttachError>` | opens more queues; makes the interface outlive its descriptors |

@@ -90,8 +90,8 @@ impl From<Unwanted> for io::Error {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use super::super::abi::{DL_ATTACH_REQ, DL_OK_ACK, DL_PHYS_ADDR_ACK, DL_SYSERR};
+    use super::*;
 
     /// A message of these words, with whatever lay in the buffer before behind it.
     fn answer(words: &[u32]) -> Answer {

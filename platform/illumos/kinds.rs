@@ -108,6 +108,20 @@ impl Interface {
         }
     }
 
+    pub(crate) fn news_fd(&self) -> Option<BorrowedFd<'_>> {
+        match self {
+            Tap(_) => None,
+            Link(link) => Some(link.news_fd()),
+        }
+    }
+
+    pub(crate) fn take_news(&self) -> io::Result<Option<bool>> {
+        match self {
+            Tap(_) => Ok(None),
+            Link(link) => link.take_news(),
+        }
+    }
+
     pub(crate) fn created(&self) -> bool {
         matches!(self, Tap(tap) if tap.created())
     }

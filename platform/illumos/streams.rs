@@ -181,17 +181,12 @@ pub(super) struct Taken {
 }
 
 /// Takes the first message, or as much of it as there is room for. getmsg(2)
-pub(super) fn get_message(
-    stream: BorrowedFd<'_>,
-    control: &mut [u8],
-    data: &mut [u8],
-) -> io::Result<Taken> {
+pub(super) fn get_message(stream: BorrowedFd<'_>, control: &mut [u8], data: &mut [u8]) -> io::Result<Taken> {
     let (mut control, mut data) = (buffer(control)?, buffer(data)?);
     let mut flags = 0;
     // SAFETY: both parts point at a `StrBuf` of 16 bytes and `flags` at an `int`, all locals which the kernel overwrites. The
     // `buf` of each part points at its `maxlen` bytes, lent exclusively for the call; the kernel writes at most that many.
-    let got =
-        unsafe { getmsg(stream.as_raw_fd(), &raw mut control, &raw mut data, &raw mut flags) };
+    let got = unsafe { getmsg(stream.as_raw_fd(), &raw mut control, &raw mut data, &raw mut flags) };
     check(got)?;
     Ok(Taken { control: usize::try_from(control.len).ok(), more: got & (MORECTL | MOREDATA) != 0 })
 }

@@ -46,7 +46,9 @@ fn number_of(link: &str) -> Result<u32, AttachError> {
         Some("macvtap") => Ok(index),
         Some("ipvtap") => Err(wrong(link, "an ipvtap, which shares one MAC address among its guests")),
         Some("tun") => Err(wrong(link, "a TAP, which Config::name attaches")),
-        Some("macvlan" | "ipvlan") => Err(wrong(link, "an interface of the host's own, without a node for frames")),
+        Some("macvlan" | "ipvlan") => {
+            Err(wrong(link, "an interface of the host's own, without a node for frames"))
+        }
         _ => Err(wrong(link, "no macvtap")),
     }
 }
@@ -68,8 +70,12 @@ fn refused(path: String, source: io::Error) -> AttachError {
              /sys/class/net/NAME/tapN/dev"
         }
         Some(libc::EACCES) => "let this user read and write the node (`chmod`, its group, or a udev rule)",
-        Some(libc::EPERM) => "the device cgroup, or another policy, forbids the node: allow it (DeviceAllow=)",
-        Some(libc::ENXIO | libc::ENODEV) => "the node is of a link that is gone: make it anew by its number in /sys",
+        Some(libc::EPERM) => {
+            "the device cgroup, or another policy, forbids the node: allow it (DeviceAllow=)"
+        }
+        Some(libc::ENXIO | libc::ENODEV) => {
+            "the node is of a link that is gone: make it anew by its number in /sys"
+        }
         Some(libc::EBUSY) => "all queues of the link are in use",
         _ => "",
     };

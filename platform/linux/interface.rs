@@ -97,6 +97,15 @@ impl Interface {
         false
     }
 
+    /// Nobody tells what happens to the interface.
+    pub(crate) fn news_fd(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+
+    pub(crate) fn take_news(&self) -> io::Result<Option<bool>> {
+        Ok(None)
+    }
+
     pub(crate) fn host_can(&self) -> HostCan {
         self.host_can
     }

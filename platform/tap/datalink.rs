@@ -30,7 +30,8 @@ pub(super) fn check(config: &Config, queues: u16) -> Result<(), AttachError> {
 }
 
 fn check_without(config: &Config) -> Result<(), AttachError> {
-    let needing = [(config.datalink.buffer.is_some(), "datalink_buffer"), (config.datalink.shared, "share_datalink")];
+    let needing =
+        [(config.datalink.buffer.is_some(), "datalink_buffer"), (config.datalink.shared, "share_datalink")];
     match needing.iter().find(|(asked, _)| *asked) {
         Some((_, option)) => Err(bad(option, "it is about a data link, and none was named".to_owned())),
         None => Ok(()),

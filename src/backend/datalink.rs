@@ -1,12 +1,14 @@
 //! What a data link of the host needs beyond a TAP: frames filled up, tags looked at, others' frames dropped, checksums
 //! of neighbours finished. Nothing of it is on the way of a TAP's frame.
 
-use std::os::fd::AsFd;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::Ordering;
 
 use super::Backend;
 use super::error::{ReceiveError, TransmitError};
 use super::generation::Generation;
+use super::link::LinkState;
 use crate::memory::{FrameMemory, FrameSlice, ReceiveMemory, with_slices};
 use crate::platform::{Tags, frame_io};
 use crate::wire::RejectReason;
@@ -22,6 +24,28 @@ const SOME: u64 = 1 << 48;
 /// What the engine keeps of a station's address: one number, 0 for none.
 pub(super) fn station_number(address: Option<[u8; 6]>) -> u64 {
     address.map_or(0, |[a, b, c, d, e, f]| SOME | u64::from_be_bytes([0, 0, a, b, c, d, e, f]))
+}
+
+/// What a data link tells, for a loop of one's own.
+impl Backend {
+    /// A second descriptor, which becomes readable when a [data link](crate::Config::datalink) tells that its MTU, its address
+    /// or its carrier has changed; `None` where nothing tells. [`Threads`](crate::Threads) poll it themselves.
+    #[must_use]
+    pub fn link_events(&self) -> Option<BorrowedFd<'_>> {
+        self.tap.news_fd()
+    }
+
+    /// Takes everything that [`link_events`](Self::link_events) tells, after which lengths and address are those of now. Gives
+    /// the carrier of the host's side where that was told: the device can pass it on to the guest, and
+    /// [`set_link_state`](Self::set_link_state) is untouched.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn take_link_events(&self) -> io::Result<Option<LinkState>> {
+        let carrier = self.tap.take_news()?;
+        self.refresh_mtu();
+        Ok(carrier.map(|up| if up { LinkState::Up } else { LinkState::Down }))
+    }
 }
 
 impl Backend {

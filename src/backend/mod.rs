@@ -22,6 +22,7 @@ mod datalink;
 mod error;
 mod frame_log;
 mod generation;
+mod lengths;
 mod link;
 mod raw;
 mod receive;
@@ -247,31 +248,6 @@ impl Backend {
         let granted = self.tap.set_offload(wanted)?;
         self.fit_largest(granted);
         Ok(granted)
-    }
-
-    /// Reads the MTU anew, so that [`receive_buffer_len`](Self::receive_buffer_len) fits it; of a data link its address, too. To be called when the MTU has
-    /// changed, by a thread that may make the system calls of [`Tap::mtu`]. Where the MTU cannot be read, there is room for
-    /// every frame.
-    pub fn refresh_mtu(&self) {
-        self.longest.store(self.tap.limits().longest, Ordering::Relaxed);
-        self.station.store(datalink::station_number(self.tap.station()), Ordering::Relaxed);
-        let by_mtu = self.tap.mtu().map_or(LARGEST_FRAME, |mtu| mtu as usize + LINK_HEADERS);
-        self.by_mtu.store(by_mtu.min(LARGEST_FRAME), Ordering::Relaxed);
-        self.fit_largest(self.tap.offload());
-    }
-
-    /// Lets only frames that can really come decide how a buffer is checked for truncation.
-    fn fit_largest(&self, offload: Offload) {
-        let super_frames = offload.tcp4 || offload.tcp6 || offload.udp;
-        let largest = if super_frames { LARGEST_FRAME } else { self.by_mtu.load(Ordering::Relaxed) };
-        self.largest.store(largest, Ordering::Relaxed);
-    }
-
-    /// Makes room for every frame: the MTU was raised, it seems. To ask costs system calls that a sandbox may not allow
-    /// where frames are moved.
-    fn doubt_mtu(&self) {
-        self.by_mtu.store(LARGEST_FRAME, Ordering::Relaxed);
-        self.largest.store(LARGEST_FRAME, Ordering::Relaxed);
     }
 
     /// Notes that the interface is gone of `generation`; says so in the log the first time.

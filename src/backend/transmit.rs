@@ -205,7 +205,9 @@ impl Backend {
             WriteFault::WouldBlock | WriteFault::Interrupted => TransmitError::WouldBlock { sent },
             WriteFault::NoBufferSpace => TransmitError::NoBufferSpace { sent },
             WriteFault::Down => TransmitError::InterfaceDown { sent },
-            WriteFault::BadLength => TransmitError::Oversize { len, limit: self.longest.load(Ordering::Relaxed) },
+            WriteFault::BadLength => {
+                TransmitError::Oversize { len, limit: self.longest.load(Ordering::Relaxed) }
+            }
             WriteFault::Gone => {
                 self.mark_gone(generation);
                 TransmitError::Gone

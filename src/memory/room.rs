@@ -46,12 +46,8 @@ impl<'r> ReceiveMemory<'r> {
 
     /// Puts `header`, where that is not empty, then the slices, then `spare`, where that is not empty, on `list`.
     #[inline(always)]
-    pub fn list<'l>(
-        &self,
-        list: &mut List<'_, RoomSlice<'l>>,
-        header: &'l mut [u8],
-        spare: &'l mut [u8],
-    ) where
+    pub fn list<'l>(&self, list: &mut List<'_, RoomSlice<'l>>, header: &'l mut [u8], spare: &'l mut [u8])
+    where
         'r: 'l,
     {
         if !header.is_empty() {
@@ -66,11 +62,7 @@ impl<'r> ReceiveMemory<'r> {
     }
 
     /// Reads from `header` what is left to do on the frame of `len` bytes that was read.
-    pub fn interpret(
-        &self,
-        header: &[u8],
-        len: usize,
-    ) -> Result<(Option<Gso>, Checksum), RejectReason> {
+    pub fn interpret(&self, header: &[u8], len: usize) -> Result<(Option<Gso>, Checksum), RejectReason> {
         self.with_frame(len, |memory| {
             with_headers(memory, |bytes| {
                 virtio::interpret(header, &HeaderBytes::new(&bytes[virtio::LONGEST..], memory.len()))

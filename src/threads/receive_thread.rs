@@ -71,11 +71,15 @@ impl<'a> ReceiveThread<'a> {
         self.tell_gone();
         let listening = backend.link_is_up() && !backend.is_gone() && !self.failed;
         let timeout = if self.failed { PollTimeout::from(ERROR_PAUSE) } else { PollTimeout::NONE };
+        let wake = self.shared.receive_wake.as_fd();
+        let (news, frames) =
+            (backend.link_events(), if listening { PollFlags::POLLIN } else { PollFlags::empty() });
         let mut fds = [
-            PollFd::new(self.shared.receive_wake.as_fd(), PollFlags::POLLIN),
-            PollFd::new(backend.as_fd(), PollFlags::POLLIN),
+            PollFd::new(wake, PollFlags::POLLIN),
+            PollFd::new(backend.as_fd(), frames),
+            PollFd::new(news.unwrap_or(wake), PollFlags::POLLIN),
         ];
-        let count = if listening { 2 } else { 1 };
+        let count = if news.is_some() { 3 } else { 1 + usize::from(listening) };
         let result = poll(&mut fds[..count], timeout);
         self.shared.backend.receive_counters().wakeups.one();
         // A wake that comes later is left to the next turn, which it makes one poll shorter.
@@ -83,11 +87,27 @@ impl<'a> ReceiveThread<'a> {
             self.shared.receive_wake.drain();
         }
         self.failed = matches!(result, Err(errno) if errno != Errno::EINTR);
+        if news.is_some() && fds[2].any().unwrap_or(false) {
+            self.failed |= !self.tell_carrier();
+        }
         if listening && result.is_ok() {
             fds[1].revents().unwrap_or(PollFlags::empty())
         } else {
             PollFlags::empty()
         }
+    }
+
+    /// Passes on what a data link tells; `false` when that cannot be read.
+    fn tell_carrier(&self) -> bool {
+        match self.shared.backend.take_link_events() {
+            Ok(Some(state)) => self.shared.frontend.carrier_changed(state),
+            Ok(None) => {}
+            Err(error) => {
+                warn!("{:?}: {error}", self.shared.backend);
+                return false;
+            }
+        }
+        true
     }
 
     /// Takes frames until there are none, or something asks for attention. Says how many reads took something.

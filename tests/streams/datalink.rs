@@ -80,7 +80,10 @@ fn link_05_no_write_is_longer_than_a_message() {
     let machine = with_neighbour();
     let backend = backend();
     for len in [65536, 65537, 65550, 70000] {
-        assert!(matches!(send(&backend, &frame(OTHER, OWN, IPV4, len, 0)), Err(TransmitError::Oversize { .. })));
+        assert!(matches!(
+            send(&backend, &frame(OTHER, OWN, IPV4, len, 0)),
+            Err(TransmitError::Oversize { .. })
+        ));
     }
     assert_eq!(writes(&machine), 0);
     assert_nothing_wrong(&machine);

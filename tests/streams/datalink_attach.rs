@@ -55,7 +55,8 @@ fn link_01_what_is_no_link_is_told_with_a_remedy() {
     let text = |config| refused(&machine, config).to_string();
     let missing = text(Config::new().datalink("vnic7"));
     assert!(missing.contains("/dev/net/vnic7") && missing.contains("dladm show-link"), "{missing}");
-    for name in ["", "../tap", "net/vnic0", "0vnic", "vnic 0", "a1234567890123456789012345678901", "vnic0\0"] {
+    for name in ["", "../tap", "net/vnic0", "0vnic", "vnic 0", "a1234567890123456789012345678901", "vnic0\0"]
+    {
         let error = refused(&machine, Config::new().datalink(name));
         assert!(matches!(error, AttachError::BadName { .. }), "{name:?}: {error}");
     }
@@ -69,7 +70,25 @@ fn link_01_what_is_no_link_is_told_with_a_remedy() {
 fn info_with(word: usize, value: u32) -> &'static [u8] {
     let mut words = [0_u32; 43];
     words[..19].copy_from_slice(&[
-        3, 1500, 0, 8, 4, 0, 0, (-2_i32).cast_unsigned(), 2, 0, 0, 0, 0, 0x500, 0, 2, 6, 98, 0,
+        3,
+        1500,
+        0,
+        8,
+        4,
+        0,
+        0,
+        (-2_i32).cast_unsigned(),
+        2,
+        0,
+        0,
+        0,
+        0,
+        0x500,
+        0,
+        2,
+        6,
+        98,
+        0,
     ]);
     words[word] = value;
     Vec::leak(words.iter().flat_map(|word| word.to_ne_bytes()).collect())
@@ -104,7 +123,7 @@ fn link_03_a_link_that_viona_has_is_busy() {
 }
 
 #[test]
-fn link_with_the_hosts_ip_is_refused_unless_it_is_to_be_shared() {
+fn link_01_with_the_hosts_ip_is_refused_unless_it_is_to_be_shared() {
     let machine = alone();
     machine.kernel(|kernel| kernel.plumb_elsewhere("vnic0"));
     let error = refused(&machine, link());
@@ -115,7 +134,7 @@ fn link_with_the_hosts_ip_is_refused_unless_it_is_to_be_shared() {
 }
 
 #[test]
-fn link_options_that_contradict_it_are_refused_before_any_call() {
+fn link_01_options_that_contradict_it_are_refused_before_any_call() {
     let machine = alone();
     let none: [fn(Config) -> Config; 13] = [
         |config| config.create_exclusive(),
@@ -241,9 +260,8 @@ fn link_16_a_detach_that_cannot_put_it_back_says_so() {
     let tap = with_address(&machine);
     let number = machine.calls();
     let refuse = Trouble::Errno(Errno::ENOSR);
-    let setting = move |record: &Record| {
-        record.number > number && record.is_about("putmsg", "DL_SET_PHYS_ADDR_REQ")
-    };
+    let setting =
+        move |record: &Record| record.number > number && record.is_about("putmsg", "DL_SET_PHYS_ADDR_REQ");
     machine.plan_fault(streams_model::Fault {
         when: streams_model::When::Every(Box::new(setting)),
         trouble: refuse,
@@ -288,13 +306,8 @@ fn link_18_bufmod_failing_at_each_call_costs_room_and_nothing_else() {
 
 #[test]
 fn link_19_an_answer_that_is_none_is_an_error() {
-    let wrong: [&'static [u8]; 5] = [
-        &[],
-        &[6, 0, 0, 0],
-        &[6, 0, 0, 0, 0x99, 0, 0, 0],
-        &[5, 0, 0, 0],
-        &[0xff; 40],
-    ];
+    let wrong: [&'static [u8]; 5] =
+        [&[], &[6, 0, 0, 0], &[6, 0, 0, 0, 0x99, 0, 0, 0], &[5, 0, 0, 0], &[0xff; 40]];
     for name in ["DL_INFO_REQ", "DL_NOTIFY_REQ", "DL_PROMISCON_REQ", "DL_BIND_REQ"] {
         for reply in wrong {
             let machine = with_neighbour();
@@ -318,7 +331,7 @@ fn link_19_a_late_answer_is_not_taken_for_the_next() {
 }
 
 #[test]
-fn link_descriptors_are_close_on_exec_and_above_the_standard_streams() {
+fn link_15_descriptors_are_close_on_exec_and_above_the_standard_streams() {
     let machine = alone();
     let tap = attach(link());
     assert!(tap.as_fd().as_raw_fd() > 2);
@@ -330,7 +343,7 @@ fn link_descriptors_are_close_on_exec_and_above_the_standard_streams() {
 }
 
 #[test]
-fn link_older_systems_without_rx_only_do() {
+fn link_08_older_systems_without_rx_only_do() {
     let machine = with_neighbour();
     let unknown = Trouble::Refuse { error: 0x12, unix: 0 };
     machine.fail_nth(1, put("DL_PROMISCON_REQ"), unknown, Moment::Before);

@@ -45,10 +45,7 @@ pub(crate) fn over_etherstub() -> Machine {
 }
 
 #[track_caller]
-pub(crate) fn admin(
-    machine: &Machine,
-    work: impl FnOnce(&mut Kernel) -> Result<(), streams_model::Errno>,
-) {
+pub(crate) fn admin(machine: &Machine, work: impl FnOnce(&mut Kernel) -> Result<(), streams_model::Errno>) {
     assert_eq!(machine.kernel(work), Ok(()));
 }
 

@@ -52,6 +52,7 @@ mod datalink;
 mod datalink_attach;
 mod datalink_bench;
 mod datalink_faults;
+mod datalink_life;
 mod faults;
 mod frames;
 mod inherited;

@@ -20,8 +20,16 @@ const REMEDIES: [(&str, i32, &str); 6] = [
     ("DL_SET_PHYS_ADDR_REQ", ENOTSUP, "another link over the same NIC has that address: use one of its own"),
     ("I_PUSH", libc::EINVAL, "the system has no module bufmod: leave Config::datalink_buffer out"),
     ("I_PUSH", libc::EPERM, RAW_ACCESS),
-    ("SBIOC", libc::EINVAL, "the module bufmod is another one than expected: leave Config::datalink_buffer out"),
-    ("DLIOCRAW", libc::EINVAL, "the link's driver carries no whole frames: it is none of the GLDv3 framework"),
+    (
+        "SBIOC",
+        libc::EINVAL,
+        "the module bufmod is another one than expected: leave Config::datalink_buffer out",
+    ),
+    (
+        "DLIOCRAW",
+        libc::EINVAL,
+        "the link's driver carries no whole frames: it is none of the GLDv3 framework",
+    ),
 ];
 
 /// The node could not be opened.
