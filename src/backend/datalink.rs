@@ -10,7 +10,7 @@ use super::error::{ReceiveError, TransmitError};
 use super::generation::Generation;
 use super::link::LinkState;
 use crate::memory::{FrameMemory, FrameSlice, ReceiveMemory, with_slices};
-use crate::platform::{Tags, frame_io};
+use crate::platform::{FrameLimits, Tags, frame_io};
 use crate::wire::RejectReason;
 use crate::wire::headers::ethernet;
 
@@ -20,6 +20,11 @@ const ZEROS: [u8; 60] = [0; 60];
 const MOST_FOREIGN: usize = 65536;
 /// Marks an address, none of which has more than 48 bits.
 const SOME: u64 = 1 << 48;
+
+/// Below which length a frame is looked at before it is sent: on a data link each one is.
+pub(super) fn looked_at_below(limits: FrameLimits) -> usize {
+    if limits.tags == Tags::Unchecked { limits.padded_from } else { usize::MAX }
+}
 
 /// What the engine keeps of a station's address: one number, 0 for none.
 pub(super) fn station_number(address: Option<[u8; 6]>) -> u64 {
@@ -49,9 +54,21 @@ impl Backend {
 }
 
 impl Backend {
-    /// Why the host would drop a frame for its tag without a word, if it would.
+    /// Refuses a frame that is too short, or that a link would drop for its tag without a word.
     #[inline(never)]
-    pub(super) fn bad_tag(&self, memory: &FrameMemory<'_>) -> Option<RejectReason> {
+    pub(super) fn look_at(&self, memory: &FrameMemory<'_>, len: usize) -> Result<(), TransmitError> {
+        if len < self.limits.padded_from {
+            return Err(TransmitError::Runt { len, limit: self.limits.padded_from });
+        }
+        if self.limits.tags != Tags::Unchecked
+            && let Some(reason) = self.bad_tag(memory)
+        {
+            return Err(reason.into());
+        }
+        Ok(())
+    }
+
+    fn bad_tag(&self, memory: &FrameMemory<'_>) -> Option<RejectReason> {
         let mut front = [0; ethernet::LEN + 2];
         let filled = memory.copy_front(&mut front);
         let word = |at: usize| u16::from_be_bytes([front[at], front[at + 1]]);

@@ -100,6 +100,8 @@ pub struct Backend {
     /// Bytes of virtio-net header before each frame: 0, 10 or 12.
     vnet_len: usize,
     limits: FrameLimits,
+    /// A frame shorter than this is looked at before it is sent.
+    looked_at_below: usize,
     /// The longest frame that the host takes at present.
     longest: AtomicUsize,
     /// The guest's address on a data link, where frames for others come, too; see [`datalink::station_number`].
@@ -126,9 +128,11 @@ impl Backend {
     /// Takes a TAP into service.
     #[must_use]
     pub fn new(tap: Tap) -> Self {
+        let limits = tap.limits();
         let backend = Self {
             vnet_len: tap.offload().header_len,
-            limits: tap.limits(),
+            limits,
+            looked_at_below: datalink::looked_at_below(limits),
             longest: AtomicUsize::new(0),
             station: AtomicU64::new(0),
             promiscuous: AtomicBool::new(false),

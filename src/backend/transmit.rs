@@ -12,7 +12,7 @@ use super::error::TransmitError;
 use super::generation::Generation;
 use super::transmit_lock::Debt;
 use crate::memory::{COMMON_SLICES, Cursor, FrameList, FrameMemory, FrameSlice, MOST_SLICES, Slots};
-use crate::platform::{self, Tags, WriteFault, frame_io};
+use crate::platform::{self, WriteFault, frame_io};
 use crate::segmentation::{CarveError, HostCapabilities, Output, OwnBytes, Prepared, carve, prepare};
 use crate::wire::{RejectReason, Request, virtio};
 
@@ -70,13 +70,8 @@ impl Backend {
         first: u32,
     ) -> Result<(), TransmitError> {
         let Some(generation) = self.ready() else { return Err(self.not_ready()) };
-        if len < self.limits.padded_from {
-            return Err(TransmitError::Runt { len, limit: self.limits.padded_from });
-        }
-        if self.limits.tags != Tags::Unchecked
-            && let Some(reason) = self.bad_tag(memory)
-        {
-            return Err(reason.into());
+        if len < self.looked_at_below {
+            self.look_at(memory, len)?;
         }
         self.log.transmit(memory, len);
         if self.vnet_len == 0

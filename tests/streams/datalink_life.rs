@@ -73,11 +73,12 @@ impl Frontend for Device {
     fn interrupt_wait(&self) {}
 
     fn receive(&self, frame: &[IoSlice<'_>], _: Checksum) -> Result<(), Refused> {
-        self.1.send(frame.concat()).map_err(|_| Refused)
+        let bytes = frame.iter().flat_map(|slice| slice.to_vec()).collect();
+        self.1.send(bytes).map_err(|_| Refused)
     }
 
     fn carrier_changed(&self, state: LinkState) {
-        drop(self.0.send(state));
+        let _ = self.0.send(state);
     }
 }
 

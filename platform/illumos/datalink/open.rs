@@ -7,8 +7,8 @@ use std::sync::Arc;
 use log::warn;
 
 use super::super::abi::{
-    DL_NOTSUPPORTED, DL_PROMISC_MULTI, DL_PROMISC_RX_ONLY, DL_PROMISC_SAP, DLIOCRAW, I_POP, I_PUSH, I_SRDOPT,
-    RMSGD, SB_NO_HEADER, SB_NO_PROTO_CVT, SBIOCSCHUNK, SBIOCSFLAGS, SBIOCSTIME,
+    DL_NOTSUPPORTED, DL_PROMISC_MULTI, DL_PROMISC_RX_ONLY, DL_PROMISC_SAP, DLIOCRAW, I_LIST, I_POP, I_PUSH,
+    I_SRDOPT, RMSGD, SB_NO_HEADER, SB_NO_PROTO_CVT, SBIOCSCHUNK, SBIOCSFLAGS, SBIOCSTIME,
 };
 use super::super::ip::IpInterface;
 use super::super::mux_link::{Family, Mux};
@@ -94,17 +94,19 @@ fn refuse_ip(link: LinkName) -> Result<(), AttachError> {
 /// Makes room at the stream's head for more than four frames. A buffer that nobody asked for may be missing.
 fn enlarge(frames: &OwnedFd, link: LinkName, asked: Option<u32>) -> Result<(), AttachError> {
     let bytes = asked.unwrap_or(USUAL_BUFFER);
-    if let Err(source) = streams::push(frames, c"bufmod") {
-        return without_buffer(refusal::request(I_PUSH.name, link)(source), asked);
+    let pushed = streams::push(frames, c"bufmod").map_err(|source| (I_PUSH.name, source));
+    let Err((request, source)) = pushed.and_then(|()| set_buffer(frames, bytes)) else { return Ok(()) };
+    remove_bufmod(frames, link)?;
+    without_buffer(refusal::request(request, link)(source), asked)
+}
+
+/// Half set up it would hold frames back for ever. A push that was interrupted may have been done.
+fn remove_bufmod(frames: &OwnedFd, link: LinkName) -> Result<(), AttachError> {
+    let modules = streams::list(frames.as_fd()).map_err(refusal::request(I_LIST.name, link))?;
+    if modules.first().is_some_and(|top| top == "bufmod") {
+        streams::pop(frames).map_err(refusal::request(I_POP.name, link))?;
     }
-    match set_buffer(frames, bytes) {
-        Ok(()) => Ok(()),
-        Err((request, source)) => {
-            // Half set up it holds frames back for ever.
-            streams::pop(frames).map_err(refusal::request(I_POP.name, link))?;
-            without_buffer(refusal::request(request, link)(source), asked)
-        }
-    }
+    Ok(())
 }
 
 fn without_buffer(error: AttachError, asked: Option<u32>) -> Result<(), AttachError> {

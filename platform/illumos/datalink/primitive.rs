@@ -72,7 +72,7 @@ pub(super) enum Fault {
     /// The driver answered something else.
     Unwanted(Unwanted),
     /// The driver answered another request.
-    Astray(u32),
+    Astray(Option<u32>),
 }
 
 impl Fault {
@@ -110,7 +110,7 @@ impl From<Fault> for io::Error {
         match fault {
             Fault::Failed(error) => error,
             Fault::Unwanted(unwanted) => unwanted.into(),
-            Fault::Astray(primitive) => Self::other(format!("an answer to request {primitive:#x}")),
+            Fault::Astray(primitive) => Self::other(format!("an answer to request {primitive:x?}")),
         }
     }
 }
@@ -125,7 +125,7 @@ pub(super) fn ask(stream: &OwnedFd, primitive: Primitive<'_>) -> Result<Answer, 
     }
     let answer = Answer::take(stream)?.require(primitive.answer).map_err(Fault::Unwanted)?;
     match (primitive.answer, answer.word(1), primitive.words.first()) {
-        (DL_OK_ACK, Some(about), Some(asked)) if about != *asked => Err(Fault::Astray(about)),
+        (DL_OK_ACK, about, Some(asked)) if about != Some(*asked) => Err(Fault::Astray(about)),
         _ => Ok(answer),
     }
 }
