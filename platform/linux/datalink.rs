@@ -2,15 +2,16 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 
 use super::super::tap::{above_standard_streams, settings};
-use super::adopt;
+use super::bound::{HEADER, NO_PACKET_INFO, TAP};
 use super::interface::Interface;
-use super::name;
+use super::ioctl::{self, Request};
 use super::netdev::NetDevice;
 use super::rtnetlink::Rtnetlink;
+use super::{adopt, name};
 use crate::attach::{AttachError, Config};
 
 /// Checks the rule for names; a template names nothing that exists.
@@ -26,6 +27,7 @@ pub(super) fn attach(link: &str, config: &Config) -> Result<Interface, AttachErr
     let index = number_of(link)?;
     let path = format!("/dev/tap{index}");
     let fd = open(&path).map_err(|source| refused(path, source))?;
+    set_header(fd.as_fd(), link, config)?;
     let interface = adopt::adopt(fd, config)?;
     check_found(&interface, link)?;
     settings::apply(&interface, config)?;
@@ -80,6 +82,19 @@ fn refused(path: String, source: io::Error) -> AttachError {
         _ => "",
     };
     AttachError::Open { path: path.into(), remedy, source }
+}
+
+/// A fresh queue has a virtio-net header; this one has it where an offload is asked for, as a TAP. The request ignores the
+/// name.
+fn set_header(fd: BorrowedFd<'_>, link: &str, config: &Config) -> Result<(), AttachError> {
+    let header = if config.offload.header_len > 0 { HEADER } else { 0 };
+    let request = Request::about(link.as_bytes()).with_flags(TAP | NO_PACKET_INFO | header);
+    ioctl::SET_IFF.call(fd, request).map(drop).map_err(|source| AttachError::Request {
+        request: "TUNSETIFF",
+        object: link.to_owned(),
+        remedy: "",
+        source,
+    })
 }
 
 /// A node is found by a number alone, which another network namespace may have given, too.

@@ -83,6 +83,7 @@ pub(crate) fn a_macvtap_is_opened_by_its_name() {
     assert_eq!(tap.name().unwrap().as_str(), Some("mv0"));
     assert_eq!((tap.mtu().unwrap(), tap.offload().header_len), (1400, 12));
     let (one, other) = (Backend::new(tap), Backend::new(Config::new().datalink("mv1").attach().unwrap()));
+    assert_eq!(other.tap().offload(), Offload::NONE);
     let (from, to) = (one.tap().hardware_address().unwrap(), other.tap().hardware_address().unwrap());
     let sent = [&to[..], &from, &[0x88, 0xb5], &[7; 46]].concat();
     one.begin_transmit().unwrap().send(&Frame::new(&[IoSlice::new(&sent)])).unwrap();
