@@ -16,10 +16,14 @@ use super::tap::{FrameLimits, HostCan, Kind, ReadFault, Refusal, Setting, WriteF
 use crate::attach::{AdoptError, AttachError, Config, DetachError, InterfaceName, Owner};
 use crate::wire::Offload;
 
-const LIMITS: FrameLimits = FrameLimits { shortest: 14, longest: 65535 + 14, ends_silently: false };
+const LIMITS: FrameLimits = FrameLimits::between(14, 65535 + 14);
 
 pub(crate) fn check_name(_: &str) -> Result<(), AttachError> {
     Err(AttachError::Unsupported { what: "attaching by name" })
+}
+
+pub(crate) fn check_datalink_name(_: &str) -> Result<(), AttachError> {
+    Err(AttachError::Unsupported { what: "an existing data link" })
 }
 
 pub(crate) fn remedy_of_setting(_: Setting, _: &io::Error) -> &'static str {
@@ -37,6 +41,10 @@ pub(crate) struct Interface {
 impl Interface {
     pub(crate) fn attach(_: Option<&str>, _: &Config, _: u16) -> Result<Vec<Self>, AttachError> {
         Err(AttachError::Unsupported { what: "making a TAP" })
+    }
+
+    pub(crate) fn attach_datalink(_: &str, _: &Config) -> Result<Self, AttachError> {
+        Err(AttachError::Unsupported { what: "an existing data link" })
     }
 
     /// Takes any character device that is open for reading and writing, unless its node's name shows that it is no TAP.
@@ -81,6 +89,14 @@ impl Interface {
         self.limits
     }
 
+    pub(crate) fn station(&self) -> Option<[u8; 6]> {
+        None
+    }
+
+    pub(crate) fn clear_way(&self, _: i32) -> bool {
+        false
+    }
+
     /// Only a socket has a header here, and what its peer sends is between the peer and the caller.
     pub(crate) fn set_offload(&self, wanted: Offload) -> io::Result<Offload> {
         Ok(wanted)
@@ -93,6 +109,15 @@ impl Interface {
 
     pub(crate) fn host_can(&self) -> HostCan {
         if self.offload.header_len == 0 { HostCan::NOTHING } else { HostCan::EVERYTHING }
+    }
+
+    /// Nobody tells what happens to the interface.
+    pub(crate) fn news_fd(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+
+    pub(crate) fn take_news(&self) -> io::Result<Option<bool>> {
+        Ok(None)
     }
 
     pub(crate) fn created(&self) -> bool {

@@ -7,13 +7,17 @@
 //! | method | does |
 //! |---|---|
 //! | `attach(name, &Config, queues) -> Result<Vec<Self>, AttachError>` | makes or opens the interface, and applies the settings of the configuration |
+//! | `attach_datalink(name, &Config) -> Result<Self, AttachError>` | opens an existing data link |
 //! | `adopt(OwnedFd, &Config) -> Result<Self, AdoptError>` | says what a foreign character device is, and prepares it; it is open for reading and writing, non-blocking and close-on-exec already |
 //! | `socket(OwnedFd, Kind, Offload) -> Self` | takes a datagram socket whose peer stands at the other end of the cable; it has no interface to ask |
 //! | `reattach(&self, &Config) -> Result<(bool, Offload), AttachError>` | binds the interface again after its removal: `true` when a poller must register the descriptor anew, and the offloads granted |
 //! | `is_lost(&self) -> bool` | tells whether a `reattach` has failed after the interface was undone |
 //! | `detach(self) -> Result<(), DetachError>` | does what a drop does, and tells what failed |
 //! | `as_fd(&self)`, `into_fd(self) -> Result<OwnedFd, Self>` | lend the descriptor; give it out where it is all there is |
-//! | `kind(&self) -> Kind`, `offload(&self) -> Offload`, `host_can(&self) -> HostCan`, `limits(&self) -> FrameLimits`, `created(&self) -> bool` | what the descriptor is; what was granted at the attach; what the host cuts; the lengths of frame that it takes; whether the attach made the interface |
+//! | `kind(&self) -> Kind`, `offload(&self) -> Offload`, `host_can(&self) -> HostCan`, `limits(&self) -> FrameLimits`, `created(&self) -> bool` | what the descriptor is; what was granted at the attach; what the host cuts; the frames that it takes; whether the attach made the interface |
+//! | `station(&self) -> Option<[u8; 6]>` | the guest's address, where frames for others come, too, and groups' with unfinished checksums |
+//! | `clear_way(&self, errno) -> bool` | takes from the descriptor what a read cannot pass, where the errno of a read tells of it |
+//! | `news_fd(&self) -> Option<BorrowedFd>`, `take_news(&self) -> io::Result<Option<bool>>` | a descriptor that is readable when MTU, address or carrier have changed; takes what it tells, and says the carrier's state where that was told |
 //! | `set_offload(&self, Offload) -> io::Result<Offload>` | changes the offloads, and says what was granted |
 //! | `set_header_len(&self, usize) -> io::Result<()>` | changes the length of the header, where there is one |
 //! | `add_queues(&self, u16) -> Result<Vec<Self>, AttachError>`, `persist(&self, Owner) -> Result<(), AttachError>` | opens more queues; makes the interface outlive its descriptors |
@@ -24,7 +28,7 @@
 //!
 //! Beside it stand:
 //!
-//! - `check_name(&str)`: the system's rule for names, asked before any call;
+//! - `check_name(&str)`, `check_datalink_name(&str)`: the system's rules for names, asked before any call;
 //! - `remedy_of_setting(Setting, &io::Error)`: what an administrator can do about a setting that was refused; may be empty;
 //! - `read_fault(errno)`, `write_fault(errno)`: what an errno of a device means; those of sockets are the same everywhere
 //!   (`Kind`). Nothing else decides that.
@@ -71,4 +75,4 @@ cfg_if::cfg_if! {
 }
 
 pub use tap::Tap;
-pub(crate) use tap::{FrameLimits, HostCan, ReadFault, WriteFault, is_refusal};
+pub(crate) use tap::{FrameLimits, HostCan, ReadFault, Tags, WriteFault, is_refusal};

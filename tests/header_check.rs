@@ -17,12 +17,14 @@ offsetof(struct str_list, sl_nmods) 0
 offsetof(struct str_list, sl_modlist) 8
 ";
 /// Every header that the program includes, but those of C itself.
-const HEADERS: [&str; 9] = [
+const HEADERS: [&str; 11] = [
     "net/if.h",
     "net/if_tun.h",
     "netinet/in.h",
+    "sys/bufmod.h",
     "sys/conf.h",
     "sys/dlpi.h",
+    "sys/errno.h",
     "sys/socket.h",
     "sys/sockio.h",
     "sys/stropts.h",

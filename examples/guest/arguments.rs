@@ -21,11 +21,13 @@ Without --name and --fd it works in a network namespace of its own (Linux), whic
 guest, fetches a page from it, prints the statistics, and exits with 0 if all went well and every frame is accounted for.
 
   --name NAME      the host's interface; a template such as tap%d lets the kernel choose the number
+  --datalink NAME  an existing data link instead of a TAP (a vnic, on Linux a macvtap), which gets the guest's
+                   MAC address; the host reaches the guest by a link of its own beside it
   --fd N           a TAP that is open already, as descriptor N of this process
   --setup P        runs `P [NAME]` first; without --name the first line it prints is the name
   --terminate P    runs `P NAME` at the end
   --address A/P    the host's address, which the interface is given; the guest has the next one
-                   [192.0.2.1/24; with --fd and --setup the interface is left as it is]; with none
+                   [192.0.2.1/24; with --fd, --datalink and --setup the interface is left as it is]; with none
                    it is left as it is, and the guest has 192.0.2.2
   --stay           keeps the guest running until Ctrl-C instead of testing it
   --attach-only    attaches, prints the name and detaches; no guest
@@ -49,6 +51,7 @@ const HOST: Ipv4Cidr = Ipv4Cidr::new(Ipv4Addr::new(192, 0, 2, 1), 24);
 /// What to do.
 pub(crate) struct Arguments {
     name: Option<String>,
+    datalink: Option<String>,
     fd: Option<String>,
     setup: Option<PathBuf>,
     terminate: Option<PathBuf>,
@@ -65,6 +68,7 @@ impl Arguments {
         let mut parser = lexopt::Parser::from_env();
         let mut all = Self {
             name: None,
+            datalink: None,
             fd: None,
             setup: None,
             terminate: None,
@@ -77,6 +81,7 @@ impl Arguments {
         while let Some(argument) = parser.next()? {
             match argument {
                 Long("name") => all.name = Some(parser.value()?.string()?),
+                Long("datalink") => all.datalink = Some(parser.value()?.string()?),
                 Long("fd") => all.fd = Some(parser.value()?.string()?),
                 Long("setup") => all.setup = Some(parser.value()?.into()),
                 Long("terminate") => all.terminate = Some(parser.value()?.into()),
@@ -92,23 +97,25 @@ impl Arguments {
                 other => return Err(format!("{}; --help lists the options", other.unexpected()).into()),
             }
         }
-        if all.name.is_some() && all.fd.is_some() {
-            return Err("--name and --fd exclude each other".into());
+        let sources = [all.name.is_some(), all.datalink.is_some(), all.fd.is_some()];
+        if sources.iter().filter(|given| **given).count() > 1 {
+            return Err("--name, --datalink and --fd exclude each other".into());
         }
         Ok(Some(all))
     }
 
     /// Whether it works on an interface that nobody else is to see.
     pub(crate) fn is_private(&self) -> bool {
-        Os::HAS_NAMESPACES && self.name.is_none() && self.fd.is_none()
+        Os::HAS_NAMESPACES && self.name.is_none() && self.datalink.is_none() && self.fd.is_none()
     }
 
     /// What to attach.
     pub(crate) fn config(&self) -> Result<Config, Box<dyn Error>> {
-        let mut config = match (&self.fd, &self.name) {
-            (Some(fd), _) => Config::from_pairs([("FileHandle", fd.as_str())])?,
-            (None, Some(name)) => Config::new().name(name),
-            (None, None) => Config::new(),
+        let mut config = match (&self.fd, &self.name, &self.datalink) {
+            (Some(fd), ..) => Config::from_pairs([("FileHandle", fd.as_str())])?,
+            (None, Some(name), _) => Config::new().name(name),
+            (None, None, Some(link)) => Config::new().datalink(link).hardware_address(GUEST_MAC),
+            (None, None, None) => Config::new(),
         };
         config = config.guest_address(GUEST_MAC);
         if let Some(program) = &self.setup {
@@ -117,8 +124,8 @@ impl Arguments {
         if let Some(program) = &self.terminate {
             config = config.terminate_program(program);
         }
-        // A setup program, and whoever opened the descriptor, have made the interface as they want it.
-        let prepared = self.setup.is_some() || self.fd.is_some();
+        // A setup program, whoever opened the descriptor, and whoever made the link, have made the interface as they want it.
+        let prepared = self.setup.is_some() || self.fd.is_some() || self.datalink.is_some();
         let host = match self.address {
             Address::Given(host) => host,
             Address::Unsaid if !prepared => HOST,

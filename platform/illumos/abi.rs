@@ -39,6 +39,18 @@ requests! {
     TUNGETPPA = 0x0054_0003;
 }
 
+// bufmod(4M)
+requests! {
+    SBIOCSTIME = 0x4201;
+    SBIOCSCHUNK = 0x4204;
+    SBIOCSFLAGS = 0x4208;
+}
+
+// dlpi(4P): whole frames instead of their payload.
+requests! {
+    DLIOCRAW = 0x4401;
+}
+
 // if_tcp(4P)
 requests! {
     SIOCLIFADDIF = 0xc078_696f;
@@ -80,6 +92,12 @@ const _: () = {
 pub(crate) const RMSGD: c_int = 1;
 /// `getmsg(2)`: only a message of high priority.
 pub(crate) const RS_HIPRI: c_int = 1;
+/// `getmsg(2)` returns these bits: more of the control part, or of the data part, is left.
+pub(crate) const MORECTL: c_int = 1;
+pub(crate) const MOREDATA: c_int = 2;
+/// `SBIOCSFLAGS`: no header before the frames; messages of the driver are left alone.
+pub(crate) const SB_NO_HEADER: u32 = 0x02;
+pub(crate) const SB_NO_PROTO_CVT: u32 = 0x04;
 /// `FMNAMESZ`: the longest name of a module or driver, without its NUL.
 pub(crate) const FMNAMESZ: usize = 8;
 
@@ -169,6 +187,14 @@ pub(crate) const SIN_ADDR: usize = 4;
 pub(crate) const SIN6_ADDR: usize = 8;
 
 /// Primitives of dlpi(4P).
+pub(crate) const DL_INFO_REQ: u32 = 0x00;
+pub(crate) const DL_BIND_REQ: u32 = 0x01;
+pub(crate) const DL_INFO_ACK: u32 = 0x03;
+pub(crate) const DL_BIND_ACK: u32 = 0x04;
+pub(crate) const DL_PROMISCON_REQ: u32 = 0x1f;
+pub(crate) const DL_NOTIFY_REQ: u32 = 0x100;
+pub(crate) const DL_NOTIFY_ACK: u32 = 0x101;
+pub(crate) const DL_NOTIFY_IND: u32 = 0x102;
 pub(crate) const DL_ERROR_ACK: u32 = 0x05;
 pub(crate) const DL_OK_ACK: u32 = 0x06;
 pub(crate) const DL_ATTACH_REQ: u32 = 0x0b;
@@ -181,3 +207,21 @@ pub(crate) const DL_CURR_PHYS_ADDR: u32 = 0x02;
 pub(crate) const DL_SYSERR: u32 = 0x04;
 /// `dl_errno`: the driver knows no such PPA.
 pub(crate) const DL_BADPPA: u32 = 0x08;
+/// `dl_errno`: the driver does not know what was asked for.
+pub(crate) const DL_NOTSUPPORTED: u32 = 0x12;
+/// `dl_unix_errno` of an address that is in use elsewhere: the system's own number, also where a model stands in for it.
+pub(crate) const ENOTSUP: i32 = 48;
+/// Levels of `DL_PROMISCON_REQ`.
+pub(crate) const DL_PROMISC_SAP: u32 = 0x02;
+pub(crate) const DL_PROMISC_MULTI: u32 = 0x03;
+pub(crate) const DL_PROMISC_RX_ONLY: u32 = 0x04;
+/// What `DL_INFO_ACK` says of an Ethernet link that a stream reached by its name.
+pub(crate) const DL_ETHER: u32 = 0x04;
+pub(crate) const DL_STYLE1: u32 = 0x500;
+pub(crate) const DL_UNBOUND: u32 = 0x00;
+pub(crate) const DL_CLDLS: u16 = 0x02;
+/// Bits of `DL_NOTIFY_REQ` and kinds of `DL_NOTIFY_IND`.
+pub(crate) const DL_NOTE_PHYS_ADDR: u32 = 0x01;
+pub(crate) const DL_NOTE_LINK_DOWN: u32 = 0x08;
+pub(crate) const DL_NOTE_LINK_UP: u32 = 0x10;
+pub(crate) const DL_NOTE_SDU_SIZE: u32 = 0x80;

@@ -9,17 +9,15 @@ use std::os::fd::{AsFd, OwnedFd};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::abi::{
-    DL_ATTACH_REQ, DL_BADPPA, DL_CURR_PHYS_ADDR, DL_ERROR_ACK, DL_OK_ACK, DL_PHYS_ADDR_ACK, DL_PHYS_ADDR_REQ,
-    DL_SET_PHYS_ADDR_REQ, DL_SYSERR,
+    DL_ATTACH_REQ, DL_CURR_PHYS_ADDR, DL_OK_ACK, DL_PHYS_ADDR_ACK, DL_PHYS_ADDR_REQ, DL_SET_PHYS_ADDR_REQ,
 };
+use super::answer::Answer;
 use super::name::Ppa;
 use super::{control, refusal, streams};
 use crate::attach::AttachError;
 
 /// Milliseconds that the driver may take to answer.
 const ANSWER_MILLISECONDS: u16 = 5000;
-/// Longer than any answer waited for here.
-const ANSWER_ROOM: usize = 128;
 const ADDRESS_LEN: usize = 6;
 
 /// Reads the MAC address of a device.
@@ -58,9 +56,7 @@ fn ask(stream: &OwnedFd, words: &[u32], tail: &[u8], wanted: u32) -> io::Result<
     request.extend_from_slice(tail);
     streams::put_control(stream, &mut request)?;
     await_answer(stream)?;
-    let mut answer = Answer { bytes: [0; ANSWER_ROOM], len: 0 };
-    answer.len = streams::get_control(stream, &mut answer.bytes)?;
-    answer.require(wanted)
+    Ok(Answer::take(stream)?.require(wanted)?)
 }
 
 /// The answer comes before whatever frames the stream gets meanwhile, and alone raises `POLLPRI`.
@@ -69,95 +65,5 @@ fn await_answer(stream: &OwnedFd) -> io::Result<()> {
     match poll(&mut waiting, PollTimeout::from(ANSWER_MILLISECONDS))? {
         0 => Err(io::Error::from_raw_os_error(libc::ETIME)),
         _ => Ok(()),
-    }
-}
-
-/// A message of the driver: words of 4 bytes, the first of which says what it is.
-struct Answer {
-    bytes: [u8; ANSWER_ROOM],
-    len: usize,
-}
-
-impl Answer {
-    fn require(self, wanted: u32) -> io::Result<Self> {
-        match self.word(0) {
-            Some(primitive) if primitive == wanted => Ok(self),
-            Some(DL_ERROR_ACK) => Err(self.error()),
-            primitive => {
-                Err(io::Error::other(format!("an answer of kind {primitive:?} instead of {wanted}")))
-            }
-        }
-    }
-
-    /// `dl_errno`, and `dl_unix_errno` where the former says to look there.
-    fn error(&self) -> io::Error {
-        match (self.word(2), self.word(3)) {
-            (Some(DL_SYSERR), Some(errno)) => io::Error::from_raw_os_error(errno.cast_signed()),
-            (Some(DL_BADPPA), _) => io::Error::from_raw_os_error(libc::ENXIO),
-            (code, _) => io::Error::other(format!("DLPI error {code:?}")),
-        }
-    }
-
-    fn address(&self) -> Option<[u8; 6]> {
-        let len = usize::try_from(self.word(1)?).ok()?;
-        let start = usize::try_from(self.word(2)?).ok()?;
-        let bytes = self.bytes[..self.len].get(start..)?.get(..len)?;
-        bytes.try_into().ok()
-    }
-
-    fn word(&self, index: usize) -> Option<u32> {
-        let bytes = self.bytes[..self.len].get(index * 4..)?.get(..4)?;
-        Some(u32::from_ne_bytes(bytes.try_into().ok()?))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A message of these words, with whatever lay in the buffer before behind it.
-    fn answer(words: &[u32]) -> Answer {
-        let mut answer = Answer { bytes: [0xee; ANSWER_ROOM], len: words.len() * 4 };
-        for (place, word) in answer.bytes.chunks_mut(4).zip(words) {
-            place.copy_from_slice(&word.to_ne_bytes());
-        }
-        answer
-    }
-
-    fn errno(words: &[u32]) -> Option<i32> {
-        answer(words).require(DL_OK_ACK).err().and_then(|error| error.raw_os_error())
-    }
-
-    #[test]
-    fn f41_a_refusal_keeps_the_errno_it_has() {
-        assert!(answer(&[DL_OK_ACK, DL_ATTACH_REQ]).require(DL_OK_ACK).is_ok());
-        assert_eq!(
-            errno(&[DL_ERROR_ACK, DL_ATTACH_REQ, DL_SYSERR, libc::EBUSY.cast_unsigned()]),
-            Some(libc::EBUSY)
-        );
-        assert_eq!(errno(&[DL_ERROR_ACK, DL_ATTACH_REQ, DL_BADPPA, 0]), Some(libc::ENXIO));
-        // No errno says what other refusals mean; their number is in the text.
-        let other = answer(&[DL_ERROR_ACK, DL_ATTACH_REQ, 3, 0])
-            .require(DL_OK_ACK)
-            .err()
-            .map(|error| error.to_string());
-        assert_eq!(other.as_deref(), Some("DLPI error Some(3)"));
-    }
-
-    #[test]
-    fn an_answer_of_another_kind_or_cut_short_is_an_error() {
-        for words in [&[][..], &[DL_PHYS_ADDR_ACK, 6, 12], &[DL_ERROR_ACK], &[DL_ERROR_ACK, 0, DL_SYSERR]] {
-            assert!(answer(words).require(DL_OK_ACK).is_err(), "{words:?}");
-        }
-    }
-
-    #[test]
-    fn an_address_lies_where_the_answer_says() {
-        let within = [DL_PHYS_ADDR_ACK, 6, 12, 0x0403_0201_u32.to_le(), 0x0605_u32.to_le()];
-        assert_eq!(answer(&within).address(), Some([1, 2, 3, 4, 5, 6]));
-        for (len, offset) in [(5, 12), (7, 12), (6, 15), (6, 20), (6, u32::MAX), (u32::MAX, 12)] {
-            let words = [DL_PHYS_ADDR_ACK, len, offset, 0, 0];
-            assert_eq!(answer(&words).address(), None, "{len} bytes at {offset}");
-        }
     }
 }

@@ -17,7 +17,7 @@ use crate::attach::{AdoptError, AttachError, Config, DetachError, InterfaceName,
 use crate::wire::Offload;
 
 /// What the driver's queue takes: `tunminfo` of its `tun.c`. The stream head refuses anything else with `ERANGE`.
-const LIMITS: FrameLimits = FrameLimits { shortest: 21, longest: 2048, ends_silently: false };
+const LIMITS: FrameLimits = FrameLimits::between(21, 2048);
 
 /// Dropped in this order: the IP side must be undone before the control stream closes, which could hang the kernel.
 #[derive(Debug)]
@@ -104,7 +104,7 @@ impl Interface {
             (Source::Name(name), _) => TapName::parse(name).map(Some),
             (Source::Any, Some(name)) => Ok(Some(name)),
             (Source::Any, None) => control::ppa_of(self.as_fd()).ok().map(TapName::of).transpose(),
-            (Source::Inherited(_), _) => {
+            (Source::Inherited(_) | Source::Datalink(_), _) => {
                 Err(AttachError::Unsupported { what: "re-attaching a descriptor that was handed in" })
             }
         }
@@ -186,11 +186,6 @@ impl Interface {
     /// The driver has no such signal.
     pub(crate) fn set_carrier(&self, _: bool) -> io::Result<()> {
         Err(io::Error::new(io::ErrorKind::Unsupported, "the tap driver has no carrier"))
-    }
-
-    /// A read tells it.
-    pub(crate) fn is_removed(&self) -> bool {
-        false
     }
 
     /// The driver drops what nobody reads without counting it.

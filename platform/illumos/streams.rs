@@ -14,8 +14,8 @@ use nix::sys::stat::Mode;
 
 use super::super::tap::above_standard_streams;
 use super::abi::{
-    FMNAMESZ, I_LINK, I_LIST, I_POP, I_PUNLINK, I_PUSH, I_SRDOPT, I_STR, I_UNLINK, LifReq, RS_HIPRI, Request,
-    StrBuf, StrIoctl, StrList,
+    FMNAMESZ, I_LINK, I_LIST, I_POP, I_PUNLINK, I_PUSH, I_SRDOPT, I_STR, I_UNLINK, LifReq, MORECTL, MOREDATA,
+    RS_HIPRI, Request, StrBuf, StrIoctl, StrList,
 };
 use super::mux_link::MuxId;
 
@@ -32,7 +32,16 @@ unsafe extern "C" {
 
 /// Opens a device for reading and writing, close-on-exec and above the standard streams. open(2)
 pub(super) fn open(node: &str) -> io::Result<OwnedFd> {
-    let flags = OFlag::O_RDWR | OFlag::O_CLOEXEC | OFlag::O_NOCTTY;
+    open_with(node, OFlag::empty())
+}
+
+/// [`open`], non-blocking from the start.
+pub(super) fn open_non_blocking(node: &str) -> io::Result<OwnedFd> {
+    open_with(node, OFlag::O_NONBLOCK)
+}
+
+fn open_with(node: &str, further: OFlag) -> io::Result<OwnedFd> {
+    let flags = OFlag::O_RDWR | OFlag::O_CLOEXEC | OFlag::O_NOCTTY | further;
     above_standard_streams(nix::fcntl::open(node, flags, Mode::empty())?)
 }
 
@@ -115,6 +124,12 @@ pub(super) fn ask_module(stream: &OwnedFd, request: Request, argument: &mut LifR
     Ok(())
 }
 
+/// Tells a module or the driver something that has no answer. streamio(4I), `I_STR`
+pub(super) fn tell<T: Block>(stream: &OwnedFd, request: Request, mut argument: T) -> io::Result<()> {
+    i_str(stream.as_fd(), request, &mut argument)?;
+    Ok(())
+}
+
 /// Asks IP something about an interface. if_tcp(4P)
 pub(super) fn ask_ip(stream: &OwnedFd, request: Request, argument: &mut LifReq) -> io::Result<()> {
     // SAFETY: the argument points at a `LifReq` of 376 bytes, which the kernel reads and overwrites; the caller lends it
@@ -125,10 +140,19 @@ pub(super) fn ask_ip(stream: &OwnedFd, request: Request, argument: &mut LifReq) 
 
 /// Sends `request` down the stream as one message. putmsg(2)
 pub(super) fn put_control(stream: &OwnedFd, request: &mut [u8]) -> io::Result<()> {
+    put(stream, request, 0)
+}
+
+/// [`put_control`], ahead of everything queued and past flow control.
+pub(super) fn put_priority(stream: &OwnedFd, request: &mut [u8]) -> io::Result<()> {
+    put(stream, request, RS_HIPRI)
+}
+
+fn put(stream: &OwnedFd, request: &mut [u8], flags: c_int) -> io::Result<()> {
     let control = buffer(request)?;
     // SAFETY: `control` points at a `StrBuf` of 16 bytes, a local, whose `buf` points at the `len` bytes of `request`, lent
     // for the call; the kernel reads both. There is no data part.
-    if unsafe { putmsg(stream.as_raw_fd(), &raw const control, ptr::null(), 0) } == -1 {
+    if unsafe { putmsg(stream.as_raw_fd(), &raw const control, ptr::null(), flags) } == -1 {
         return Err(io::Error::last_os_error());
     }
     Ok(())
@@ -147,9 +171,34 @@ pub(super) fn get_control(stream: &OwnedFd, answer: &mut [u8]) -> io::Result<usi
     Ok(usize::try_from(control.len).unwrap_or(0).min(answer.len()))
 }
 
+/// A message that [`get_message`] took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Taken {
+    /// Bytes of the control part that were taken; `None` where there is no control part.
+    pub(super) control: Option<usize>,
+    /// More of the message is left.
+    pub(super) more: bool,
+}
+
+/// Takes the first message, or as much of it as there is room for. getmsg(2)
+pub(super) fn get_message(stream: BorrowedFd<'_>, control: &mut [u8], data: &mut [u8]) -> io::Result<Taken> {
+    let (mut control, mut data) = (buffer(control)?, buffer(data)?);
+    let mut flags = 0;
+    // SAFETY: both parts point at a `StrBuf` of 16 bytes and `flags` at an `int`, all locals which the kernel overwrites. The
+    // `buf` of each part points at its `maxlen` bytes, lent exclusively for the call; the kernel writes at most that many.
+    let got = unsafe { getmsg(stream.as_raw_fd(), &raw mut control, &raw mut data, &raw mut flags) };
+    check(got)?;
+    Ok(Taken { control: usize::try_from(control.len).ok(), more: got & (MORECTL | MOREDATA) != 0 })
+}
+
 /// What an `I_STR` can carry: plain bytes without padding, any pattern of which is a value.
-trait Block {}
+pub(super) trait Block {}
 impl Block for c_int {}
+impl Block for u32 {}
+/// A `struct timeval`: seconds and microseconds.
+impl Block for [i64; 2] {}
+/// No argument.
+impl Block for [u8; 0] {}
 impl Block for LifReq {}
 
 /// The `strioctl` is made here and dies here: the kernel overwrites its length, and the driver panics the machine when it

@@ -9,13 +9,13 @@ use nix::sys::socket::sockopt::SndBuf;
 
 use super::super::tap::{FrameLimits, HostCan, Kind, settings};
 use super::state::{Cause, Failure, State};
-use super::{adopt, bound, netdev, state, tun};
+use super::{adopt, bound, datalink, netdev, state, tun};
 use crate::attach::{AdoptError, AttachError, Config, DetachError, InterfaceName, Owner};
 use crate::wire::Offload;
 
 /// A frame needs its Ethernet header; the kernel knows no longest one, so the limit is the largest IP packet (of IPv6, which
 /// does not count its header) with an Ethernet header and two VLAN tags.
-const LIMITS: FrameLimits = FrameLimits { shortest: 14, longest: 40 + 65535 + 14 + 8, ends_silently: false };
+const LIMITS: FrameLimits = FrameLimits::between(14, 40 + 65535 + 14 + 8);
 
 #[derive(Debug)]
 pub(crate) struct Interface {
@@ -46,6 +46,10 @@ impl Interface {
         let queues = tun::attach(name, config, queues)?;
         queues.first().map_or(Ok(()), |first| settings::apply(first, config))?;
         Ok(queues)
+    }
+
+    pub(crate) fn attach_datalink(name: &str, config: &Config) -> Result<Self, AttachError> {
+        datalink::attach(name, config)
     }
 
     pub(crate) fn adopt(fd: OwnedFd, config: &Config) -> Result<Self, AdoptError> {
@@ -91,6 +95,25 @@ impl Interface {
 
     pub(crate) fn limits(&self) -> FrameLimits {
         self.limits
+    }
+
+    /// Whatever comes is the guest's.
+    pub(crate) fn station(&self) -> Option<[u8; 6]> {
+        None
+    }
+
+    /// Nothing but frames ever comes.
+    pub(crate) fn clear_way(&self, _: i32) -> bool {
+        false
+    }
+
+    /// Nobody tells what happens to the interface.
+    pub(crate) fn news_fd(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+
+    pub(crate) fn take_news(&self) -> io::Result<Option<bool>> {
+        Ok(None)
     }
 
     pub(crate) fn host_can(&self) -> HostCan {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use log::info;
 
 use super::super::sys::{self, Interface};
-use super::{Tap, descriptors, inherited, settings};
+use super::{Tap, datalink, descriptors, inherited, settings};
 use crate::attach::{
     AttachError, Config, InterfaceName, Source, System, Terminate, exists, read_pairs, setup,
 };
@@ -75,11 +75,13 @@ fn attach(mut config: Config, queues: u16) -> Result<Vec<Tap>, AttachError> {
         });
     }
     settings::check(&config)?;
+    datalink::check(&config, queues)?;
     // Held apart from what is attached: when a step fails, all of that is closed before the terminate program runs.
     let (attached, owed) = match std::mem::replace(&mut config.source, Source::Any) {
         Source::Inherited(fds) => adopt(fds, &config, queues)?,
         Source::Name(name) => create(Some(&name), &config, queues)?,
         Source::Any => create(None, &config, queues)?,
+        Source::Datalink(name) => open_datalink(&name, &config)?,
     };
     complete(&attached, &config)?;
     let terminate = owed.map(Arc::new);
@@ -121,6 +123,14 @@ fn create(name: Option<&str>, config: &Config, queues: u16) -> Result<Owing, Att
     let (printed, owed) = setup(config, name.map(OsStr::new), SYSTEM)?;
     let attached = Interface::attach(printed.as_deref().or(name), config, queues)?;
     owe(attached, owed, config, vanishes)
+}
+
+/// Opens an existing data link, which the setup program may have made.
+fn open_datalink(name: &str, config: &Config) -> Result<Owing, AttachError> {
+    sys::check_datalink_name(name)?;
+    let (_, owed) = setup(config, Some(OsStr::new(name)), SYSTEM)?;
+    let attached = Interface::attach_datalink(name, config)?;
+    owe(vec![attached], owed, config, false)
 }
 
 fn check_static(name: &str, config: &Config) -> Result<(), AttachError> {

@@ -1,10 +1,12 @@
 //! An attached TAP, and what all systems share of how it comes about.
 
 mod attach;
+mod datalink;
 mod descriptors;
 mod fault;
 mod granted;
 mod inherited;
+mod limits;
 pub(super) mod settings;
 
 use std::fmt;
@@ -23,23 +25,8 @@ use crate::wire::Offload;
 pub(crate) use self::descriptors::above_standard_streams;
 pub(crate) use self::fault::{Kind, ReadFault, WriteFault, is_refusal};
 pub(crate) use self::inherited::Refusal;
+pub(crate) use self::limits::{FrameLimits, Tags};
 pub(crate) use self::settings::Setting;
-
-/// The lengths of frame a host takes, in bytes with the Ethernet header, without FCS and without virtio-net header, and what
-/// the kind of its descriptor says of its answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct FrameLimits {
-    pub(crate) shortest: usize,
-    pub(crate) longest: usize,
-    /// Neither a read nor a write nor a poll tells the end of the interface; [`Tap::is_removed`] does.
-    pub(crate) ends_silently: bool,
-}
-
-impl FrameLimits {
-    /// Those of a TAP, so that a socket pair can stand in for one.
-    pub(crate) const OF_SOCKET: Self =
-        Self { shortest: 14, longest: 40 + 65535 + 14 + 8, ends_silently: false };
-}
 
 /// Which oversized frames a host takes, to cut them itself; found out once, at the attach, whatever offloads were asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -293,6 +280,9 @@ impl Tap {
     /// What the errno of a failed read of a frame means.
     #[cold]
     pub(crate) fn read_fault(&self, errno: i32) -> ReadFault {
+        if self.interface.clear_way(errno) {
+            return ReadFault::Interrupted;
+        }
         self.interface.kind().read_fault(errno)
     }
 
@@ -315,6 +305,19 @@ impl Tap {
 
     pub(crate) fn limits(&self) -> FrameLimits {
         self.interface.limits()
+    }
+
+    /// The one address whose frames are the guest's, where others come, too.
+    pub(crate) fn station(&self) -> Option<[u8; 6]> {
+        self.interface.station()
+    }
+
+    pub(crate) fn news_fd(&self) -> Option<BorrowedFd<'_>> {
+        self.interface.news_fd()
+    }
+
+    pub(crate) fn take_news(&self) -> io::Result<Option<bool>> {
+        self.interface.take_news()
     }
 
     /// Which oversized frames the host cuts. A kernel of a vendor's may still refuse one of them.

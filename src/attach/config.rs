@@ -1,6 +1,7 @@
 //! What to attach, and how.
 
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -16,6 +17,8 @@ pub(crate) enum Source {
     Any,
     /// Descriptors that somebody else opened, one for each queue.
     Inherited(Vec<OwnedFd>),
+    /// An existing data link of this name.
+    Datalink(String),
 }
 
 /// Whether the interface may, must or must not exist before.
@@ -32,6 +35,20 @@ pub(crate) enum Creation {
 pub(crate) struct Owner {
     pub(crate) user: Option<u32>,
     pub(crate) group: Option<u32>,
+}
+
+/// What is asked of an existing data link beside its name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct DatalinkOptions {
+    /// Bytes of frames to be kept for a guest that does not read; `None`: as many as usual, or fewer where that fails.
+    pub(crate) buffer: Option<u32>,
+    /// IP may be plumbed on the link.
+    pub(crate) shared: bool,
+}
+
+impl DatalinkOptions {
+    /// The smallest and the largest buffer.
+    pub(crate) const BUFFERS: RangeInclusive<u32> = 16 * 1024..=64 * 1024 * 1024;
 }
 
 /// Describes the TAP to attach. Nothing is asked of the system before [`attach`](Self::attach).
@@ -67,6 +84,7 @@ pub struct Config {
     pub(crate) persistent: Option<Owner>,
     pub(crate) queue_length: Option<u32>,
     pub(crate) name_holder: bool,
+    pub(crate) datalink: DatalinkOptions,
 }
 
 impl Default for Config {
@@ -98,6 +116,7 @@ impl Config {
             persistent: None,
             queue_length: None,
             name_holder: true,
+            datalink: DatalinkOptions::default(),
         }
     }
 
@@ -137,6 +156,46 @@ impl Config {
     /// ```
     pub fn inherited_queues(mut self, fds: Vec<OwnedFd>) -> Self {
         self.source = Source::Inherited(fds);
+        self
+    }
+
+    /// Takes an existing data link, which the administrator has made for this guest alone, instead of a TAP.
+    ///
+    /// illumos and Solaris: a vnic (`dladm create-vnic -l net0 vnic0`), in the global or an exclusive-IP zone. The process
+    /// needs `PRIV_NET_RAWACCESS`, which such zones have, and no driver. The guest must use the link's own MAC address, or
+    /// [`hardware_address`](Self::hardware_address) sets another one and the detach puts the former back; a killed process
+    /// cannot. The host itself reaches the guest only by a vnic of its own on the same NIC or etherstub. There are no offloads.
+    ///
+    /// Linux: a macvtap of this name (`ip link add link eth0 name mv0 type macvtap mode bridge`), by its node `/dev/tapN`,
+    /// which must be open to the process; with offloads as a TAP. Elsewhere
+    /// [`AttachError::Unsupported`](crate::AttachError::Unsupported).
+    ///
+    /// ```no_run
+    /// use tap_plumb::Config;
+    ///
+    /// let tap = Config::new().datalink("vnic0").attach()?;
+    /// println!("the guest's address is {:x?}", tap.hardware_address()?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn datalink(mut self, name: impl Into<String>) -> Self {
+        self.source = Source::Datalink(name.into());
+        self
+    }
+
+    /// illumos and Solaris: keeps this many bytes of frames from a [`datalink`](Self::datalink) for a guest that does not
+    /// read, 16 KiB to 64 MiB; what comes then is lost, and nobody counts it.
+    ///
+    /// Usual are 256 KiB. Where the system lacks the module for it (`bufmod`), 5 KiB are all there is, with a warning in the
+    /// log; a buffer that was asked for is an error then. Elsewhere it changes nothing.
+    pub fn datalink_buffer(mut self, bytes: u32) -> Self {
+        self.datalink.buffer = Some(bytes);
+        self
+    }
+
+    /// illumos and Solaris: takes a [`datalink`](Self::datalink) even when the host's IP is plumbed on it. Both then answer
+    /// to the same MAC address, and each resets the other's connections. Elsewhere it changes nothing.
+    pub fn share_datalink(mut self) -> Self {
+        self.datalink.shared = true;
         self
     }
 

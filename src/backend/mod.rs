@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use log::{debug, info};
@@ -18,6 +18,7 @@ use crate::wire::{Offload, RejectReason};
 
 mod buffer;
 mod capabilities;
+mod datalink;
 mod descriptor;
 mod drain;
 mod error;
@@ -86,6 +87,14 @@ pub struct Backend {
     /// Bytes of virtio-net header before each frame: 0, 10 or 12.
     vnet_len: usize,
     limits: FrameLimits,
+    /// A frame shorter than this is looked at before it is sent.
+    looked_at_below: usize,
+    /// The longest frame that the host takes at present.
+    longest_sent: AtomicUsize,
+    /// The guest's address on a data link, where frames for others come, too; see [`datalink::station_number`].
+    station: AtomicU64,
+    /// The guest wants others' frames.
+    promiscuous: AtomicBool,
     most_slices: usize,
     longest: Longest,
     lock: TransmitLock,
@@ -103,9 +112,14 @@ impl Backend {
     /// Takes a TAP into service.
     #[must_use]
     pub fn new(tap: Tap) -> Self {
+        let limits = tap.limits();
         let backend = Self {
             vnet_len: tap.offload().header_len,
-            limits: tap.limits(),
+            limits,
+            looked_at_below: datalink::looked_at_below(limits),
+            longest_sent: AtomicUsize::new(0),
+            station: AtomicU64::new(0),
+            promiscuous: AtomicBool::new(false),
             most_slices: most_slices(),
             longest: Longest::new(),
             lock: TransmitLock::new(),
@@ -164,9 +178,11 @@ impl Backend {
         self.capabilities.use_them(on);
     }
 
-    /// Accepted for the sake of devices that report it; a TAP delivers everything anyway. May repeat a value.
+    /// Delivers frames for other stations, too, where a data link lets them come; a TAP delivers everything anyway. May repeat
+    /// a value.
     pub fn set_promiscuous(&self, on: bool) {
-        debug!("promiscuous mode {}: a TAP delivers every frame in any case", if on { "on" } else { "off" });
+        self.promiscuous.store(on, Ordering::Relaxed);
+        debug!("promiscuous mode {} (a TAP delivers every frame in any case)", if on { "on" } else { "off" });
     }
 
     /// Binds the interface again after its removal, as `config` describes it; counters, link state and registrations
@@ -208,10 +224,12 @@ impl Backend {
         Ok(granted)
     }
 
-    /// Reads the MTU anew, so that [`receive_buffer_len`](Self::receive_buffer_len) fits it. To be called when the MTU has
-    /// changed, by a thread that may make the system calls of [`Tap::mtu`]. Where the MTU cannot be read, there is room for
+    /// Reads the MTU anew, so that [`receive_buffer_len`](Self::receive_buffer_len) fits it; of a data link its address, too. To be
+    /// called when the MTU has changed, by a thread that may make the system calls of [`Tap::mtu`]. Where the MTU cannot be read, there is room for
     /// every frame.
     pub fn refresh_mtu(&self) {
+        self.longest_sent.store(self.tap.limits().longest, Ordering::Relaxed);
+        self.station.store(datalink::station_number(self.tap.station()), Ordering::Relaxed);
         self.longest.fit_mtu(self.tap.mtu().ok(), self.tap.offload());
     }
 

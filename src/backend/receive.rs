@@ -4,6 +4,7 @@ use std::io::{self, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::ops::Range;
 use std::os::fd::AsFd;
+use std::sync::atomic::Ordering;
 
 use super::Backend;
 use super::error::ReceiveError;
@@ -88,7 +89,11 @@ impl Backend {
     pub(crate) fn take(&self, room: &ReceiveMemory<'_>) -> Result<Option<Received>, ReceiveError> {
         let mut header = [0; virtio::LONGEST];
         let header = &mut header[..self.vnet_len];
-        let Some(len) = self.read(room, header, 0)? else { return Ok(None) };
+        let Some(mut len) = self.read(room, header, 0)? else { return Ok(None) };
+        if self.station.load(Ordering::Relaxed) != 0 {
+            let Some(kept) = self.sift(room, len)? else { return Ok(None) };
+            len = kept;
+        }
         let checksum_valid = virtio::is_checksum_valid(header);
         if virtio::is_inert(header) {
             return Ok(Some(Received { len, gso: None, checksum: Checksum::Complete, checksum_valid }));
@@ -109,7 +114,7 @@ impl Backend {
     /// Reads one frame: `header` and `room` in one call, of which `inside` bytes of header lie in the room. Gives the
     /// length of the frame alone.
     #[inline(always)]
-    fn read(
+    pub(super) fn read(
         &self,
         room: &ReceiveMemory<'_>,
         header: &mut [u8],

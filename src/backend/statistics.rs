@@ -131,6 +131,8 @@ counters!(ReceiveCounters, ReceiveStatistics, "Frames from the host to the guest
     rejected,
     /// Dropped: the guest's device refused the frame.
     refused,
+    /// Dropped: sent to another station than the guest, which a data link without neighbours delivers, too.
+    foreign,
     /// Errors of the host on read that took no frame.
     io_error,
     /// Wake-ups of the receive thread.
@@ -198,6 +200,7 @@ impl ReceiveStatistics {
             + self.runt
             + self.rejected
             + self.refused
+            + self.foreign
     }
 }
 

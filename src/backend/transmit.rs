@@ -3,6 +3,7 @@
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd};
+use std::sync::atomic::Ordering;
 
 use log::warn;
 
@@ -69,8 +70,8 @@ impl Backend {
         first: u32,
     ) -> Result<(), TransmitError> {
         let Some(generation) = self.ready() else { return Err(self.not_ready()) };
-        if len < self.limits.shortest {
-            return Err(TransmitError::Runt { len, limit: self.limits.shortest });
+        if len < self.looked_at_below {
+            self.look_at(memory, len)?;
         }
         self.log.transmit(memory, len);
         if self.vnet_len == 0
@@ -159,8 +160,9 @@ impl Backend {
         sent: u32,
         generation: Generation,
     ) -> Result<(), TransmitError> {
-        if len > self.limits.longest || slices.len() > self.most_slices {
-            return Err(self.beyond_limits(slices.len(), len));
+        let lengths = self.limits.shortest..=self.longest_sent.load(Ordering::Relaxed);
+        if !lengths.contains(&len) || slices.len() > self.most_slices {
+            return self.write_unusual(slices, len, sent, generation);
         }
         match frame_io::write(self.tap.as_fd(), slices) {
             Ok(written) if written == self.vnet_len + len => {
@@ -171,18 +173,9 @@ impl Backend {
         }
     }
 
-    #[cold]
-    fn beyond_limits(&self, slices: usize, len: usize) -> TransmitError {
-        if slices > self.most_slices {
-            TransmitError::TooManySlices { slices, limit: self.most_slices }
-        } else {
-            TransmitError::Oversize { len, limit: self.limits.longest }
-        }
-    }
-
     /// Says what a write came to that did not succeed; makes it again after a signal.
     #[cold]
-    fn write_again(
+    pub(super) fn write_again(
         &self,
         mut outcome: Result<usize, i32>,
         slices: &[FrameSlice<'_>],
@@ -264,11 +257,11 @@ impl Backend {
         if let Checksum::Partial { start, offset } = request.checksum
             && request.segments.is_none()
             && first == 0
-            && len > self.limits.longest
+            && len > self.longest_sent.load(Ordering::Relaxed)
         {
             // A guest's slices may all name the same memory: without this it could have terabytes summed.
             checksum_field(len, start, offset)?;
-            return Err(self.beyond_limits(memory.count(), len));
+            return Err(TransmitError::Oversize { len, limit: self.longest_sent.load(Ordering::Relaxed) });
         }
         let output = Output { vnet_len: self.vnet_len, most_slices: self.most_slices };
         let mut sent = first;

@@ -263,14 +263,15 @@ impl<'s> RoomSlice<'s> {
         self.0.as_ptr()
     }
 
-    /// Stores one byte at `at`, which must be inside.
-    #[inline(always)]
-    pub(super) fn put(self, at: usize, byte: u8) {
-        debug_assert!(at < self.len());
-        let place = self.0.as_ptr().wrapping_add(at);
-        // SAFETY: points at one byte inside this slice, as each caller here has made sure of; it can be written for `'s`, and there
-        // is no Rust reference to it.
-        unsafe { place.write_volatile(byte) };
+    /// Overwrites the byte at `at`; `false` where there is none.
+    pub fn put(self, at: usize, value: u8) -> bool {
+        if at >= self.len() {
+            return false;
+        }
+        let byte = self.as_mut_ptr().wrapping_add(at);
+        // SAFETY: points at one byte inside this slice, which can be written for `'s` and to which no Rust reference exists.
+        unsafe { byte.write_volatile(value) };
+        true
     }
 
     /// What was read into the first `len` bytes, to be looked at.
@@ -320,6 +321,20 @@ impl<'l, S: Copy> List<'l, S> {
         // counted it; a `MaybeUninit` is laid out like what it holds.
         Ok(unsafe { &*used })
     }
+}
+
+/// Calls `act` with `slices` and bytes of our own behind them.
+#[cold]
+pub(crate) fn with_slices<R>(
+    slices: &[FrameSlice<'_>],
+    behind: &[u8],
+    act: impl FnOnce(&[FrameSlice<'_>]) -> R,
+) -> R {
+    with_list(slices.len() + 1, |mut list| {
+        slices.iter().for_each(|slice| list.push(*slice));
+        list.push(FrameSlice::own(behind));
+        act(list.slices().unwrap_or_default())
+    })
 }
 
 /// Calls `act` with an empty list that has room for `count` slices.

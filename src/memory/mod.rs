@@ -7,5 +7,5 @@ mod room;
 
 pub(crate) use frame::{Cursor, FrameList, FrameMemory, with_headers};
 pub use guest::RawSlice;
-pub(crate) use guest::{COMMON_SLICES, FrameSlice, List, MOST_SLICES, RoomSlice, Slots};
+pub(crate) use guest::{COMMON_SLICES, FrameSlice, List, MOST_SLICES, RoomSlice, Slots, with_slices};
 pub(crate) use room::{NOWHERE_LEN, ReceiveMemory, nowhere};

@@ -2,9 +2,9 @@
 
 use std::io::IoSliceMut;
 
-use super::frame::{FrameMemory, with_headers};
+use super::frame::{Cursor, FrameMemory, with_headers};
 use super::guest::{List, RoomSlice, with_list};
-use crate::wire::{Checksum, Gso, HeaderBytes, RejectReason, virtio};
+use crate::wire::{Checksum, Gso, HeaderBytes, RejectReason, Sum, suspect, virtio};
 
 /// Slices of [`nowhere`]: as many as POSIX promises everywhere.
 pub(crate) const NOWHERE_SLICES: usize = 16;
@@ -104,6 +104,22 @@ impl<'r> ReceiveMemory<'r> {
                 virtio::interpret(header, &HeaderBytes::new(&bytes[virtio::LONGEST..], memory.len()))
             })
         })
+    }
+
+    /// Finishes the transport checksum of the frame of `len` bytes that was read, where its sender has left it to hardware.
+    pub fn finish_checksum(&self, len: usize) {
+        let finished = self.with_frame(len, |memory| {
+            let found = with_headers(memory, |bytes| Ok(suspect(&bytes[virtio::LONGEST..], memory.len())));
+            let found = found.ok().flatten()?;
+            let (mut cursor, mut sum) = (Cursor::default(), Sum::default());
+            cursor.skip(memory, found.start);
+            cursor.sum(memory, found.len, &mut sum);
+            Some((found.field, found.finished(sum)?))
+        });
+        if let Some((field, checksum)) = finished {
+            let [first, second] = checksum.to_be_bytes();
+            self.put(field, [first, second]);
+        }
     }
 
     /// Copies the first bytes of what was read; returns how many there are.

@@ -3,6 +3,7 @@
 use std::io::IoSlice;
 use std::time::Duration;
 
+use crate::backend::LinkState;
 use crate::wire::{Checksum, Gso};
 
 /// How a wait for guest buffers ended.
@@ -59,6 +60,12 @@ pub trait Frontend: Send + Sync + 'static {
 
     /// The interface was removed; nothing more comes until it is attached again. Called once a removal.
     fn device_gone(&self) {}
+
+    /// A [data link](crate::Config::datalink) tells whether the host's side has carrier: once at the start, then at each
+    /// change. A device passes it on as the state of the guest's link.
+    fn carrier_changed(&self, state: LinkState) {
+        let _ = state;
+    }
 
     /// The network behind the link may be another one now: drop the guest's link briefly, so that it renews what it
     /// learned.

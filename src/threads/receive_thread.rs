@@ -89,11 +89,15 @@ impl<'a> ReceiveThread<'a> {
             (_, true) => PollTimeout::from(ASK_PAUSE),
             _ => PollTimeout::NONE,
         };
+        let wake = self.shared.receive_wake.as_fd();
+        let (news, frames) =
+            (backend.link_events(), if listening { PollFlags::POLLIN } else { PollFlags::empty() });
         let mut fds = [
-            PollFd::new(self.shared.receive_wake.as_fd(), PollFlags::POLLIN),
-            PollFd::new(backend.as_fd(), PollFlags::POLLIN),
+            PollFd::new(wake, PollFlags::POLLIN),
+            PollFd::new(backend.as_fd(), frames),
+            PollFd::new(news.unwrap_or(wake), PollFlags::POLLIN),
         ];
-        let count = if listening { 2 } else { 1 };
+        let count = if news.is_some() { 3 } else { 1 + usize::from(listening) };
         let result = poll(&mut fds[..count], timeout);
         self.shared.backend.receive_counters().wakeups.one();
         // A wake that comes later is left to the next turn, which it makes one poll shorter.
@@ -101,11 +105,27 @@ impl<'a> ReceiveThread<'a> {
             self.shared.receive_wake.drain();
         }
         self.failed = matches!(result, Err(errno) if errno != Errno::EINTR);
+        if news.is_some() && fds[2].any().unwrap_or(false) {
+            self.failed |= !self.tell_carrier();
+        }
         if listening && result.is_ok() {
             fds[1].revents().unwrap_or(PollFlags::empty())
         } else {
             PollFlags::empty()
         }
+    }
+
+    /// Passes on what a data link tells; `false` when that cannot be read.
+    fn tell_carrier(&self) -> bool {
+        match self.shared.backend.take_link_events() {
+            Ok(Some(state)) => self.shared.frontend.carrier_changed(state),
+            Ok(None) => {}
+            Err(error) => {
+                warn!("{:?}: {error}", self.shared.backend);
+                return false;
+            }
+        }
+        true
     }
 
     /// Poll reports what read denies: without this the loop would spin.

@@ -10,6 +10,7 @@ mod offload;
 mod reject;
 mod request;
 mod simd;
+mod unfinished;
 pub(crate) mod virtio;
 mod whole;
 
@@ -21,4 +22,5 @@ pub use offload::Offload;
 pub use reject::RejectReason;
 pub use request::Checksum;
 pub(crate) use request::Request;
+pub(crate) use unfinished::suspect;
 pub(crate) use whole::{length, put_ipv4_checksum, put_right};

@@ -67,11 +67,15 @@ pub enum RejectReason {
     /// The unfinished checksum of an oversized frame is not that of its TCP or UDP header.
     #[error("the checksum is not the transport header's")]
     ChecksumPlace,
+    /// A data link drops the frame for its VLAN tag: one that names neither a VLAN nor a priority, one that is cut short, or
+    /// one that names a VLAN inside the link's own.
+    #[error("the link drops frames with this VLAN tag")]
+    VlanTag,
 }
 
 impl RejectReason {
     /// Every reason, in order; `reason as usize` is its place. Counters by reason are arrays of this length.
-    pub(crate) const ALL: [Self; 19] = [
+    pub(crate) const ALL: [Self; 20] = [
         Self::ShortVirtioHeader,
         Self::UnknownKind,
         Self::UdpWithoutChecksum,
@@ -91,5 +95,6 @@ impl RejectReason {
         Self::PacketTooLong,
         Self::ChecksumRange,
         Self::ChecksumPlace,
+        Self::VlanTag,
     ];
 }

@@ -63,15 +63,21 @@ pub(crate) fn facts() -> Vec<Fact> {
         Request: I_PUSH I_POP I_SRDOPT I_STR I_LINK I_UNLINK I_LIST I_PUNLINK
         SIOCLIFADDIF SIOCSLIFADDR SIOCSLIFFLAGS SIOCGLIFFLAGS SIOCSLIFMTU SIOCGLIFMTU SIOCSLIFNETMASK SIOCSLIFNAME
         SIOCGLIFMUXID SIOCSLIFMUXID
+        SBIOCSTIME SBIOCSCHUNK SBIOCSFLAGS DLIOCRAW
     }
     .to_vec();
     facts.extend(requests! { Driver: TUNNEWPPA TUNGETPPA });
     facts.extend(numbers! {
-        RMSGD RS_HIPRI FMNAMESZ
+        RMSGD RS_HIPRI MORECTL MOREDATA FMNAMESZ ENOTSUP
+        SB_NO_HEADER SB_NO_PROTO_CVT
         IFF_UP IFF_IPV4 IFF_IPV6
         AF_INET AF_INET6
         DL_ERROR_ACK DL_OK_ACK DL_ATTACH_REQ DL_PHYS_ADDR_REQ DL_PHYS_ADDR_ACK DL_SET_PHYS_ADDR_REQ
-        DL_CURR_PHYS_ADDR DL_SYSERR DL_BADPPA
+        DL_CURR_PHYS_ADDR DL_SYSERR DL_BADPPA DL_NOTSUPPORTED
+        DL_INFO_REQ DL_INFO_ACK DL_BIND_REQ DL_BIND_ACK DL_PROMISCON_REQ DL_NOTIFY_REQ DL_NOTIFY_ACK DL_NOTIFY_IND
+        DL_PROMISC_SAP DL_PROMISC_MULTI DL_PROMISC_RX_ONLY
+        DL_ETHER DL_STYLE1 DL_UNBOUND DL_CLDLS
+        DL_NOTE_PHYS_ADDR DL_NOTE_LINK_DOWN DL_NOTE_LINK_UP DL_NOTE_SDU_SIZE
     });
     facts.extend(structure!(StrIoctl is "struct strioctl" { ic_cmd ic_timout ic_len ic_dp }));
     facts.extend(structure!(StrBuf is "struct strbuf" { maxlen len buf }));
@@ -108,6 +114,7 @@ fn messages() -> Vec<Fact> {
         ("dl_phys_addr_req_t", &["dl_addr_type"]),
         ("dl_phys_addr_ack_t", &["dl_addr_length", "dl_addr_offset"]),
         ("dl_set_phys_addr_req_t", &["dl_addr_length", "dl_addr_offset"]),
+        ("dl_promiscon_req_t", &["dl_level"]),
         ("dl_ok_ack_t", &["dl_correct_primitive"]),
         ("dl_error_ack_t", &["dl_error_primitive", "dl_errno", "dl_unix_errno"]),
     ];

@@ -7,8 +7,10 @@ const HEAD: &str = r#"/* Printed from platform/illumos/abi.rs; to be compiled fo
 #include <stddef.h>
 #include <stdio.h>
 #include <sys/types.h>
+#include <sys/bufmod.h>
 #include <sys/conf.h>
 #include <sys/dlpi.h>
+#include <sys/errno.h>
 #include <sys/socket.h>
 #include <sys/sockio.h>
 #include <sys/stropts.h>

@@ -18,6 +18,7 @@ mod adopt;
 mod attach;
 mod busy;
 mod creation;
+mod datalink;
 mod descriptors;
 mod dropped;
 mod facts;
@@ -74,6 +75,8 @@ pub(crate) fn run() -> std::process::ExitCode {
         creation::exclusive_takes_nothing_that_is_there,
         creation::must_exist_makes_nothing,
         creation::must_exist_needs_the_name_of_one_interface,
+        datalink::a_macvtap_is_opened_by_its_name,
+        datalink::what_is_no_macvtap_is_named,
         descriptors::b29_an_error_bears_the_name_that_the_kernel_chose,
         descriptors::b30_nothing_is_left_by_any_request_that_fails,
         descriptors::b30_nothing_is_left_when_descriptors_run_out,

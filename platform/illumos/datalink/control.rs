@@ -1,0 +1,204 @@
+//! The second stream of a link, which is never bound: it asks and sets, so that the frames' stream carries frames alone.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use log::warn;
+use nix::poll::PollFlags;
+
+use super::super::abi::{
+    DL_ETHER, DL_NOTE_LINK_DOWN, DL_NOTE_LINK_UP, DL_NOTE_PHYS_ADDR, DL_NOTE_SDU_SIZE, DL_NOTIFY_ACK,
+    DL_NOTIFY_IND, DL_NOTIFY_REQ, DL_STYLE1, DL_UNBOUND,
+};
+use super::super::answer::Answer;
+use super::super::{options, streams};
+use super::name::LinkName;
+use super::primitive::{self, Fault, Primitive};
+use super::refusal;
+use crate::attach::AttachError;
+
+/// How long the driver may take to acknowledge that it will tell what happens.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// What is to be told.
+const NEWS: u32 = DL_NOTE_LINK_UP | DL_NOTE_LINK_DOWN | DL_NOTE_SDU_SIZE | DL_NOTE_PHYS_ADDR;
+
+/// What `DL_INFO_ACK` says of a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Info {
+    /// The longest payload of a frame, in bytes.
+    pub(super) mtu: usize,
+    /// The link is in a VLAN of its own, whose tags the system adds and removes.
+    pub(super) in_vlan: bool,
+}
+
+/// An address that this process has set.
+#[derive(Clone, Copy, Debug)]
+struct Borrowed {
+    former: [u8; 6],
+    ours: [u8; 6],
+}
+
+/// Dropping it puts the address back.
+#[derive(Debug)]
+pub(super) struct Control {
+    link: LinkName,
+    /// Held while a request waits for its answer. The address is noted before it is set.
+    asking: Mutex<Option<Borrowed>>,
+    stream: OwnedFd,
+}
+
+impl Control {
+    pub(super) fn open(link: LinkName) -> Result<Self, AttachError> {
+        let stream = streams::open_non_blocking(&link.node()).map_err(refusal::open(link))?;
+        let control = Self { link, asking: Mutex::new(None), stream };
+        control.subscribe().map_err(refusal::primitive("DL_NOTIFY_REQ", link))?;
+        Ok(control)
+    }
+
+    /// Asks to be told. Other than the rest, the answer comes as an ordinary message.
+    fn subscribe(&self) -> Result<(), Fault> {
+        let mut request: Vec<u8> =
+            [DL_NOTIFY_REQ, NEWS, 0].iter().flat_map(|word| word.to_ne_bytes()).collect();
+        streams::put_priority(&self.stream, &mut request)?;
+        if !primitive::await_message(&self.stream, PollFlags::POLLIN | PollFlags::POLLPRI, PATIENCE)? {
+            return Err(io::Error::from_raw_os_error(libc::ETIME).into());
+        }
+        let answer = Answer::take_any(self.stream.as_fd())?;
+        answer.require(DL_NOTIFY_ACK).map(drop).map_err(Fault::Unwanted)
+    }
+
+    pub(super) fn info(&self) -> Result<Info, AttachError> {
+        let answer = self.ask(primitive::INFO)?;
+        read_info(&answer, self.link, false)
+    }
+
+    pub(super) fn address(&self) -> Result<[u8; 6], AttachError> {
+        let held = self.lock();
+        self.read_address(&held)
+    }
+
+    /// Sets the address, which is put back in the end.
+    pub(super) fn set_address(&self, address: [u8; 6]) -> Result<(), AttachError> {
+        if !options::is_station_address(address) {
+            return Err(refusal::bad("hardware_address", options::NO_STATION_ADDRESS));
+        }
+        let mut held = self.lock();
+        let current = self.read_address(&held)?;
+        if current == address {
+            return Ok(());
+        }
+        let former = held.map_or(current, |borrowed| borrowed.former);
+        // Noted first: a request that seems to fail may have been carried out.
+        *held = Some(Borrowed { former, ours: address });
+        self.write_address(&held, address)
+    }
+
+    /// Puts the former address back, unless somebody else has set another one since.
+    pub(super) fn restore(&self) -> Result<(), AttachError> {
+        let mut held = self.lock();
+        let Some(borrowed) = held.take() else { return Ok(()) };
+        match self.read_address(&held) {
+            Ok(current) if current != borrowed.ours => Ok(()),
+            // A signal or a shortage of a moment must not cost the link its address.
+            _ => self
+                .write_address(&held, borrowed.former)
+                .or_else(|_| self.write_address(&held, borrowed.former)),
+        }
+    }
+
+    fn read_address(&self, held: &MutexGuard<'_, Option<Borrowed>>) -> Result<[u8; 6], AttachError> {
+        let answer = self.ask_holding(held, primitive::ADDRESS)?;
+        answer.address().ok_or_else(|| {
+            super::super::refusal::mismatch("DL_PHYS_ADDR_ACK: its address", "6 bytes", "another length")
+        })
+    }
+
+    fn write_address(
+        &self,
+        held: &MutexGuard<'_, Option<Borrowed>>,
+        address: [u8; 6],
+    ) -> Result<(), AttachError> {
+        self.ask_holding(held, primitive::set_address(&address)).map(drop)
+    }
+
+    fn ask(&self, primitive: Primitive<'_>) -> Result<Answer, AttachError> {
+        self.ask_holding(&self.lock(), primitive)
+    }
+
+    /// Once more where the answer was that of an earlier request, for which nobody waited any more.
+    fn ask_holding(
+        &self,
+        _: &MutexGuard<'_, Option<Borrowed>>,
+        primitive: Primitive<'_>,
+    ) -> Result<Answer, AttachError> {
+        let ask = || {
+            primitive::discard_late(&self.stream)?;
+            primitive::ask(&self.stream, primitive)
+        };
+        let answer = match ask() {
+            Err(fault) if fault.is_astray() => ask(),
+            outcome => outcome,
+        };
+        answer.map_err(refusal::primitive(primitive.name, self.link))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Borrowed>> {
+        self.asking.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Becomes readable when something is told.
+    pub(super) fn news_fd(&self) -> BorrowedFd<'_> {
+        self.stream.as_fd()
+    }
+
+    /// Takes what was told; `true` or `false` where the last word about the link was that it is up, or down.
+    pub(super) fn take_news(&self) -> io::Result<Option<bool>> {
+        let _held = self.lock();
+        let mut state = None;
+        loop {
+            match Answer::take_any(self.stream.as_fd()) {
+                Ok(told) => state = link_state(&told).or(state),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(state),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+impl Drop for Control {
+    fn drop(&mut self) {
+        if let Err(error) = self.restore() {
+            warn!("{} keeps the address that was set: {error}", self.link);
+        }
+    }
+}
+
+fn link_state(told: &Answer) -> Option<bool> {
+    match (told.word(0), told.word(1)) {
+        (Some(DL_NOTIFY_IND), Some(DL_NOTE_LINK_UP)) => Some(true),
+        (Some(DL_NOTIFY_IND), Some(DL_NOTE_LINK_DOWN)) => Some(false),
+        _ => None,
+    }
+}
+
+/// Reads what a link is, and refuses what carries no Ethernet frames. A fresh stream has to be attached, and not bound.
+pub(super) fn read_info(answer: &Answer, link: LinkName, fresh: bool) -> Result<Info, AttachError> {
+    /// Bytes of an address with the Ethernet type behind it, which is what the negative length says.
+    const ADDRESS: u32 = 8;
+    const TYPE_BEHIND: u32 = (-2_i32).cast_unsigned();
+    if answer.word(4) != Some(DL_ETHER) {
+        let remedy = "a vnic over an Ethernet NIC or an etherstub is needed";
+        return Err(refusal::wrong_kind(link, "it carries no Ethernet frames", remedy, None));
+    }
+    let style = (answer.word(3), answer.word(7), answer.word(13));
+    let unbound = answer.word(6) == Some(DL_UNBOUND) || !fresh;
+    if style != (Some(ADDRESS), Some(TYPE_BEHIND), Some(DL_STYLE1)) || !unbound {
+        let found = "its driver is none of the GLDv3 framework";
+        return Err(refusal::wrong_kind(link, found, "a vnic over it may do", None));
+    }
+    let mtu = answer.word(1).and_then(|mtu| usize::try_from(mtu).ok()).unwrap_or(0);
+    Ok(Info { mtu, in_vlan: answer.word(9).is_some_and(|len| len > 0) })
+}

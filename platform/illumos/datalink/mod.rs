@@ -1,0 +1,103 @@
+//! An existing data link, a vnic as a rule, as the guest's end of the cable. dlpi(4P), bufmod(4M)
+//!
+//! One bound stream of its node carries whole frames; another one asks, sets and is told. Closing both undoes everything
+//! but the link's address, which is put back first. Facts: illumos' `uts/common/io/dld`, `dls`, `mac`, `bufmod.c`.
+//!
+//! - `open` is the sequence; `primitive` one request and its answer; `control` the second stream.
+
+mod control;
+mod name;
+mod open;
+mod primitive;
+mod refusal;
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use super::super::tap::{FrameLimits, Tags};
+use super::streams;
+use crate::attach::{AttachError, Config, DetachError, InterfaceName};
+use control::{Control, Info};
+use name::LinkName;
+
+pub(crate) use name::check_name;
+
+const ETHERNET_HEADER: usize = 14;
+const TAG: usize = 4;
+/// Between links of one host nobody pads.
+const SHORTEST: usize = 60;
+/// The head of a stream cuts a longer write into several frames.
+const LONGEST_WRITE: usize = 65536;
+
+/// Dropped in this order: the address must be put back while the link is still ours.
+#[derive(Debug)]
+pub(crate) struct Datalink {
+    link: LinkName,
+    control: Control,
+    frames: OwnedFd,
+    info: Info,
+}
+
+impl Datalink {
+    pub(super) fn attach(name: &str, config: &Config) -> Result<Self, AttachError> {
+        let link = LinkName::parse(name)?;
+        let open::Opened { control, frames, info } = open::attach(link, config)?;
+        Ok(Self { link, control, frames, info })
+    }
+
+    /// Says what failed on the way; the streams close all the same.
+    pub(super) fn detach(self) -> Result<(), DetachError> {
+        self.control.restore().map_err(|error| DetachError::Request {
+            request: "DL_SET_PHYS_ADDR_REQ",
+            object: self.link.node(),
+            source: error.into(),
+        })
+    }
+
+    pub(super) fn name(&self) -> InterfaceName {
+        self.link.text()
+    }
+
+    /// As the link is now: over an etherstub its MTU can change at any time.
+    pub(super) fn limits(&self) -> FrameLimits {
+        let info = self.control.info().unwrap_or(self.info);
+        let longest = (info.mtu + ETHERNET_HEADER).min(LONGEST_WRITE - TAG);
+        let tags = if info.in_vlan { Tags::PriorityAlone } else { Tags::Meaningful };
+        FrameLimits { shortest: SHORTEST, padded_from: ETHERNET_HEADER, longest, tags, ends_silently: false }
+    }
+
+    pub(super) fn mtu(&self) -> io::Result<u32> {
+        let mtu = self.control.info()?.mtu;
+        u32::try_from(mtu).map_err(|_| io::ErrorKind::InvalidData.into())
+    }
+
+    pub(super) fn hardware_address(&self) -> io::Result<[u8; 6]> {
+        Ok(self.control.address()?)
+    }
+
+    pub(super) fn set_hardware_address(&self, address: [u8; 6]) -> io::Result<()> {
+        Ok(self.control.set_address(address)?)
+    }
+
+    pub(super) fn news_fd(&self) -> BorrowedFd<'_> {
+        self.control.news_fd()
+    }
+
+    pub(super) fn take_news(&self) -> io::Result<Option<bool>> {
+        self.control.take_news()
+    }
+
+    /// Takes a message of the driver's that stands before the frames, which a read cannot pass.
+    pub(super) fn clear_way(&self) -> io::Result<()> {
+        let (mut control, mut data) = ([0; 512], [0; 2048]);
+        while streams::get_message(self.as_fd(), &mut control, &mut data)?.more {}
+        Ok(())
+    }
+}
+
+impl AsFd for Datalink {
+    #[inline]
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.frames.as_fd()
+    }
+}

@@ -1,0 +1,169 @@
+//! The attach to a link, step by step. Whatever is opened is owned at once, so that an early return undoes everything.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+
+use log::warn;
+
+use super::super::abi::{
+    DL_NOTSUPPORTED, DL_PROMISC_MULTI, DL_PROMISC_RX_ONLY, DL_PROMISC_SAP, DLIOCRAW, I_LIST, I_POP, I_PUSH,
+    I_SRDOPT, RMSGD, SB_NO_HEADER, SB_NO_PROTO_CVT, SBIOCSCHUNK, SBIOCSFLAGS, SBIOCSTIME,
+};
+use super::super::ip::IpInterface;
+use super::super::mux_link::{Family, Mux};
+use super::super::{options, streams};
+use super::control::{self, Control, Info};
+use super::name::LinkName;
+use super::primitive::{self, Primitive};
+use super::refusal;
+use crate::attach::{AttachError, Config};
+
+/// Bytes of frames that are kept unless told otherwise: some 170 of full length.
+const USUAL_BUFFER: u32 = 256 * 1024;
+
+/// What an attach has made, in the order in which it is undone.
+#[derive(Debug)]
+pub(super) struct Opened {
+    pub(super) control: Control,
+    pub(super) frames: OwnedFd,
+    pub(super) info: Info,
+}
+
+/// Opens the link `link` for the frames of a guest.
+pub(super) fn attach(link: LinkName, config: &Config) -> Result<Opened, AttachError> {
+    check(config)?;
+    if !config.datalink.shared {
+        refuse_ip(link)?;
+    }
+    let frames = streams::open_non_blocking(&link.node()).map_err(refusal::open(link))?;
+    let answer = ask(&frames, link, primitive::INFO)?;
+    let info = control::read_info(&answer, link, true)?;
+    enlarge(&frames, link, config.datalink.buffer)?;
+    // Before it is bound: frames that come earlier would be queued in another form.
+    streams::tell(&frames, DLIOCRAW, []).map_err(refusal::request(DLIOCRAW.name, link))?;
+    let control = Control::open(link)?;
+    settle_address(&control, link, config)?;
+    listen(&frames, link)?;
+    streams::set_read_options(frames.as_fd(), RMSGD).map_err(refusal::request(I_SRDOPT.name, link))?;
+    ask(&frames, link, primitive::BIND)?;
+    Ok(Opened { control, frames, info })
+}
+
+/// What a link has not, which a TAP has.
+fn check(config: &Config) -> Result<(), AttachError> {
+    const ADMINISTRATORS: &str = "a link's own is the administrator's to set, with dladm";
+    let excluded = [
+        (config.mtu.is_some(), "mtu", ADMINISTRATORS),
+        (config.up, "up", "a link is never down by itself"),
+        (config.queue_length.is_some(), "queue_length", "Config::datalink_buffer says it in bytes"),
+    ];
+    if let Some((_, option, reason)) = excluded.iter().find(|(asked, ..)| *asked) {
+        return Err(refusal::bad(option, *reason));
+    }
+    if config.hardware_address.is_some_and(|address| !options::is_station_address(address)) {
+        return Err(refusal::bad("hardware_address", options::NO_STATION_ADDRESS));
+    }
+    Ok(())
+}
+
+/// The host's IP would answer beside the guest. It plumbs a link under the link's own name.
+fn refuse_ip(link: LinkName) -> Result<(), AttachError> {
+    for family in [Family::V4, Family::V6] {
+        let node = family.node();
+        let fd = streams::open(node).map_err(|source| AttachError::Open {
+            path: node.into(),
+            remedy: "whether IP is plumbed on the link cannot be asked; Config::share_datalink does without",
+            source,
+        })?;
+        let mux = Mux { fd: Arc::new(fd), family };
+        match (IpInterface { through: &mux, name: link.text() }).is_up() {
+            Ok(_) => {
+                let found = "the host's IP is plumbed on it";
+                let remedy = "make a link for the guest alone (`dladm create-vnic`), take IP off it (`ipadm delete-if`), \
+                              or have both by Config::share_datalink";
+                return Err(refusal::wrong_kind(link, found, remedy, None));
+            }
+            Err(AttachError::Request { source, .. }) if source.raw_os_error() == Some(libc::ENXIO) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Makes room at the stream's head for more than four frames. A buffer that nobody asked for may be missing.
+fn enlarge(frames: &OwnedFd, link: LinkName, asked: Option<u32>) -> Result<(), AttachError> {
+    let bytes = asked.unwrap_or(USUAL_BUFFER);
+    let pushed = streams::push(frames, c"bufmod").map_err(|source| (I_PUSH.name, source));
+    let Err((request, source)) = pushed.and_then(|()| set_buffer(frames, bytes)) else { return Ok(()) };
+    remove_bufmod(frames, link)?;
+    without_buffer(refusal::request(request, link)(source), asked)
+}
+
+/// Half set up it would hold frames back for ever. A push that was interrupted may have been done.
+fn remove_bufmod(frames: &OwnedFd, link: LinkName) -> Result<(), AttachError> {
+    let modules = streams::list(frames.as_fd()).map_err(refusal::request(I_LIST.name, link))?;
+    if modules.first().is_some_and(|top| top == "bufmod") {
+        streams::pop(frames).map_err(refusal::request(I_POP.name, link))?;
+    }
+    Ok(())
+}
+
+fn without_buffer(error: AttachError, asked: Option<u32>) -> Result<(), AttachError> {
+    if asked.is_some() {
+        return Err(error);
+    }
+    warn!("only four frames are kept for a guest that does not read: {error}");
+    Ok(())
+}
+
+/// A time of 0 makes each frame a message of its own again, and leaves the room that the chunk's size has made: four times
+/// as much, and 512 bytes.
+fn set_buffer(frames: &OwnedFd, bytes: u32) -> Result<(), (&'static str, io::Error)> {
+    let named = |name| move |source| (name, source);
+    streams::tell(frames, SBIOCSFLAGS, SB_NO_HEADER | SB_NO_PROTO_CVT).map_err(named(SBIOCSFLAGS.name))?;
+    streams::tell(frames, SBIOCSCHUNK, bytes / 4).map_err(named(SBIOCSCHUNK.name))?;
+    streams::tell(frames, SBIOCSTIME, [0_i64; 2]).map_err(named(SBIOCSTIME.name))
+}
+
+/// Sets the address that is demanded. Under any other than the link's, the guest would hear nothing.
+fn settle_address(control: &Control, link: LinkName, config: &Config) -> Result<(), AttachError> {
+    if let Some(address) = config.hardware_address {
+        control.set_address(address)?;
+    }
+    let Some(guest) = config.guest_address else { return Ok(()) };
+    let own = control.address()?;
+    if own == guest {
+        return Ok(());
+    }
+    let reason = format!(
+        "the guest must use the address of {link}, {}; or give the guest's in hardware_address(), too",
+        own.map(|byte| format!("{byte:02x}")).join(":")
+    );
+    Err(refusal::bad("guest_address", reason))
+}
+
+/// Every type, and every group, once; nothing that this link sends. Any other set of levels loses frames or doubles them.
+fn listen(frames: &OwnedFd, link: LinkName) -> Result<(), AttachError> {
+    let steps = [
+        ("DL_PROMISCON_REQ DL_PROMISC_RX_ONLY", DL_PROMISC_RX_ONLY),
+        ("DL_PROMISCON_REQ DL_PROMISC_SAP", DL_PROMISC_SAP),
+        ("DL_PROMISCON_REQ DL_PROMISC_MULTI", DL_PROMISC_MULTI),
+    ];
+    for (name, level) in steps {
+        match primitive::ask(frames, primitive::promiscuity(name, &primitive::level(level))) {
+            // Older systems do not know it, and need it no more than newer ones: it spares them copies.
+            Err(fault) if level == DL_PROMISC_RX_ONLY && fault.code() == Some(DL_NOTSUPPORTED) => {}
+            answer => answer.map(drop).map_err(refusal::primitive(name, link))?,
+        }
+    }
+    Ok(())
+}
+
+fn ask(
+    frames: &OwnedFd,
+    link: LinkName,
+    primitive: Primitive<'_>,
+) -> Result<super::super::answer::Answer, AttachError> {
+    primitive::ask(frames, primitive).map_err(refusal::primitive(primitive.name, link))
+}

@@ -1,0 +1,68 @@
+//! Transport checksums that a neighbour has left to its network card, and that the card has not finished.
+
+use std::ops::Range;
+
+use super::checksum::Sum;
+use super::gso::GsoKind;
+use super::headers::{ethernet, ipv4, ipv6};
+use super::layout::{HeaderBytes, Layout};
+
+/// A checksum that may be unfinished: its field holds the sum of the pseudo header and nothing more.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Suspect {
+    /// What the checksum covers, counted from the first byte of the frame.
+    pub start: usize,
+    pub len: usize,
+    /// Where its field lies.
+    pub field: usize,
+    pseudo: u16,
+}
+
+impl Suspect {
+    /// The finished checksum, from the sum of all that it covers, its own field included; `None` where it is right as it is,
+    /// for a sum of a pseudo header can also be the right checksum by chance.
+    pub fn finished(&self, covered: Sum) -> Option<u16> {
+        // A right checksum makes the sum of everything, the pseudo header included, all ones.
+        let mut whole = covered;
+        whole.number(self.pseudo);
+        (whole.folded() != u16::MAX).then(|| covered.checksum_not_zero())
+    }
+}
+
+/// Looks for such a checksum in a frame of `frame_len` bytes, of which `bytes` are the first. Everything else, a damaged
+/// frame included, is left alone.
+pub(crate) fn suspect(bytes: &[u8], frame_len: usize) -> Option<Suspect> {
+    // A byte more in thought: a datagram without payload has a checksum, too.
+    let headers = HeaderBytes::new(bytes, frame_len + 1);
+    let (network, ether_type) = headers.network_header().ok()?;
+    let kinds = match ether_type {
+        ethernet::IPV4 => [GsoKind::Udp4Datagrams, GsoKind::Tcp4],
+        ethernet::IPV6 => [GsoKind::Udp6Datagrams, GsoKind::Tcp6],
+        _ => return None,
+    };
+    let layout = kinds.into_iter().find_map(|kind| Layout::read(kind, &headers).ok())?;
+    let covered = covered(bytes, &layout, network, ether_type, frame_len)?;
+    let mut sum = layout.pseudo_header(bytes);
+    sum.number(u16::try_from(covered.len()).ok()?);
+    let (pseudo, field) = (sum.folded(), layout.transport + layout.checksum_offset());
+    let held = bytes.get(field..field + 2)?;
+    let found = Suspect { start: covered.start, len: covered.len(), field, pseudo };
+    (held == pseudo.to_be_bytes() && field + 2 <= covered.end).then_some(found)
+}
+
+/// The transport header and its payload: up to where IP says that the packet ends, since Ethernet may have filled it up.
+fn covered(
+    bytes: &[u8],
+    layout: &Layout,
+    network: usize,
+    ether_type: u16,
+    frame_len: usize,
+) -> Option<Range<usize>> {
+    let word = |at: usize| Some(usize::from(u16::from_be_bytes(*bytes.get(at..)?.first_chunk()?)));
+    let end = if ether_type == ethernet::IPV4 {
+        network + word(network + ipv4::TOTAL_LENGTH)?
+    } else {
+        network + ipv6::LEN + word(network + ipv6::PAYLOAD_LENGTH)?
+    };
+    (layout.transport < end && end <= frame_len).then_some(layout.transport..end)
+}

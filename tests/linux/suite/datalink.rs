@@ -1,0 +1,102 @@
+//! A macvtap by its name.
+
+use std::fs;
+use std::io::{IoSlice, IoSliceMut};
+use std::path::PathBuf;
+
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
+use nix::sys::stat::{Mode, SFlag, major, makedev, minor, mknod};
+use tap_plumb::{AttachError, Backend, Config, Frame, Offload};
+
+use super::host::{ip, try_ip, wait_until};
+use super::raw_tap::{self, BARE, TAP};
+
+pub(crate) fn what_is_no_macvtap_is_named() {
+    let refused = |name: &str| Config::new().datalink(name).attach().unwrap_err();
+    assert!(matches!(refused("mv0"), AttachError::Missing { name } if name == "mv0"));
+    for name in ["mv%d", "a/b", ""] {
+        assert!(matches!(refused(name), AttachError::BadName { .. }), "{name:?}");
+    }
+    let _tap = raw_tap::tap("tap0", TAP | BARE);
+    let error = refused("tap0").to_string();
+    assert!(error.contains("Config::name"), "{error}");
+    let error = refused("lo").to_string();
+    assert!(error.contains("no macvtap") && error.contains("ip link add"), "{error}");
+    for config in [
+        Config::new().datalink("mv0").create_exclusive(),
+        Config::new().datalink("mv0").persistent(None, None),
+        Config::new().datalink("mv0").address([10, 0, 0, 1].into(), 24),
+        Config::new().datalink("mv0").keep_state(),
+        Config::new().name("tap0").datalink_buffer(65536),
+    ] {
+        assert!(matches!(config.attach(), Err(AttachError::BadOption { .. })));
+    }
+}
+
+/// Makes two macvtaps, where the kernel has any; where it has none the test shows nothing, which CI does not accept.
+fn macvtaps() -> bool {
+    ip("link add veth0 type veth peer name veth1");
+    ip("link set veth0 up");
+    ip("link set veth1 up");
+    for name in ["mv0", "mv1"] {
+        if let Err(error) = try_ip(&format!("link add link veth0 name {name} type macvtap mode bridge")) {
+            assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "no macvtap: {error}");
+            eprintln!("skipped: this kernel makes no macvtap: {}", error.trim());
+            return false;
+        }
+        ip(&format!("link set {name} up"));
+    }
+    true
+}
+
+/// Nobody makes nodes in a fresh `/dev` of this thread's own.
+fn empty_dev() {
+    unshare(CloneFlags::CLONE_NEWNS).unwrap();
+    let none = None::<&str>;
+    mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).unwrap();
+    mount(Some("none"), "/dev", Some("tmpfs"), MsFlags::empty(), none).unwrap();
+    mount(Some("none"), "/sys", Some("sysfs"), MsFlags::empty(), none).unwrap();
+}
+
+/// Makes the node as the error says, by the number that the kernel tells.
+fn make_node(name: &str) -> PathBuf {
+    let index = fs::read_to_string(format!("/sys/class/net/{name}/ifindex")).unwrap();
+    let tap = format!("tap{}", index.trim());
+    let number = fs::read_to_string(format!("/sys/class/net/{name}/{tap}/dev")).unwrap();
+    let (first, second) = number.trim().split_once(':').unwrap();
+    let device = makedev(first.parse().unwrap(), second.parse().unwrap());
+    assert_eq!((major(device), minor(device)), (first.parse().unwrap(), second.parse().unwrap()));
+    let node = PathBuf::from("/dev").join(tap);
+    mknod(&node, SFlag::S_IFCHR, Mode::from_bits_truncate(0o600), device).unwrap();
+    node
+}
+
+pub(crate) fn a_macvtap_is_opened_by_its_name() {
+    if !macvtaps() {
+        return;
+    }
+    empty_dev();
+    let error = Config::new().datalink("mv0").attach().unwrap_err();
+    assert!(matches!(&error, AttachError::Open { remedy, .. } if remedy.contains("mknod")), "{error}");
+    let nodes = ["mv0", "mv1"].map(make_node);
+    let tap = Config::new().datalink("mv0").offload(Offload::ALL).mtu(1400).attach().unwrap();
+    assert_eq!(tap.name().unwrap().as_str(), Some("mv0"));
+    assert_eq!((tap.mtu().unwrap(), tap.offload().header_len), (1400, 12));
+    let (one, other) = (Backend::new(tap), Backend::new(Config::new().datalink("mv1").attach().unwrap()));
+    assert_eq!(other.tap().offload(), Offload::NONE);
+    let (from, to) = (one.tap().hardware_address().unwrap(), other.tap().hardware_address().unwrap());
+    let sent = [&to[..], &from, &[0x88, 0xb5], &[7; 46]].concat();
+    one.begin_transmit().unwrap().send(&Frame::new(&[IoSlice::new(&sent)])).unwrap();
+    wait_until("the frame", || {
+        let mut buffer = vec![0; 2000];
+        let received = other.receive(&mut [IoSliceMut::new(&mut buffer)]).unwrap();
+        received.is_some_and(|received| buffer[..received.len] == sent)
+    });
+    drop((one, other));
+    // The node of another link under this one's number.
+    fs::rename(&nodes[1], &nodes[0]).unwrap();
+    let error = Config::new().datalink("mv0").attach().unwrap_err();
+    assert!(matches!(error, AttachError::Mismatch { .. }), "{error}");
+    assert!(fs::exists("/sys/class/net/mv0").unwrap());
+}

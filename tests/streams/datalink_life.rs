@@ -1,0 +1,111 @@
+//! What happens to a data link while it is attached.
+
+use std::io::IoSlice;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::sync::mpsc::{Sender, channel};
+use std::time::Duration;
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use crate::bench::assert_nothing_wrong;
+use crate::datalink_bench::*;
+use crate::{Backend, Checksum, Frontend, LinkState, Refused, Threads, TransmitError, Wait};
+
+fn told(backend: &Backend) -> bool {
+    let events = backend.link_events().expect("a link tells");
+    poll(&mut [PollFd::new(events, PollFlags::POLLIN)], PollTimeout::ZERO).unwrap() > 0
+}
+
+#[test]
+fn link_13_what_changes_is_told_to_a_loop_of_ones_own() {
+    let machine = alone();
+    let backend = backend();
+    assert!(told(&backend));
+    assert_eq!(backend.take_link_events().unwrap(), Some(LinkState::Up), "the state at the start");
+    assert!(!told(&backend));
+    assert_eq!(backend.take_link_events().unwrap(), None);
+    for (up, state) in [(false, LinkState::Down), (true, LinkState::Up)] {
+        admin(&machine, |kernel| kernel.set_carrier("net0", up));
+        assert!(told(&backend));
+        assert_eq!(backend.take_link_events().unwrap(), Some(state));
+    }
+    // None of it lies among the frames.
+    let ready = poll(&mut [PollFd::new(backend.as_fd(), PollFlags::POLLIN)], PollTimeout::ZERO);
+    assert_eq!((ready, receive(&backend)), (Ok(0), None));
+    // The administrator gives the link another address: the guest's frames are those for it.
+    admin(&machine, |kernel| kernel.set_link_address("vnic0", OTHER));
+    assert!(told(&backend));
+    assert_eq!(backend.take_link_events().unwrap(), None);
+    wire(&machine, &frame(OTHER, FOREIGN, IPV4, 60, 0));
+    wire(&machine, &frame(OWN, FOREIGN, IPV4, 60, 1));
+    assert_eq!(received(&backend), [frame(OTHER, FOREIGN, IPV4, 60, 0)]);
+    assert_nothing_wrong(&machine);
+}
+
+#[test]
+fn link_13_lengths_follow_the_mtu() {
+    let machine = over_etherstub();
+    let backend = backend();
+    let longest = |mtu: usize| mtu + 14;
+    for mtu in [1500, 576, 9000] {
+        admin(&machine, |kernel| kernel.set_link_mtu("vnic0", mtu as u32));
+        assert!(told(&backend));
+        backend.take_link_events().unwrap();
+        assert_eq!(backend.tap().mtu().unwrap() as usize, mtu);
+        assert_eq!(backend.receive_buffer_len(), mtu + 22 + 1);
+        let send_of = |len| send(&backend, &frame(OTHER, OWN, IPV4, len, 0));
+        send_of(longest(mtu)).unwrap();
+        let refused = send_of(longest(mtu) + 1);
+        assert!(matches!(refused, Err(TransmitError::Oversize { limit, .. }) if limit == longest(mtu)));
+    }
+    assert_eq!(machine.kernel(|kernel| kernel.traffic().dropped_writes), 0);
+    assert_nothing_wrong(&machine);
+}
+
+struct Device(Sender<LinkState>, Sender<Vec<u8>>);
+
+impl Frontend for Device {
+    fn wait_receive_available(&self, _: Duration) -> Wait {
+        Wait::Available
+    }
+
+    fn interrupt_wait(&self) {}
+
+    fn receive(&self, frame: &[IoSlice<'_>], _: Checksum) -> Result<(), Refused> {
+        let bytes = frame.iter().flat_map(|slice| slice.to_vec()).collect();
+        self.1.send(bytes).map_err(|_| Refused)
+    }
+
+    fn carrier_changed(&self, state: LinkState) {
+        let _ = self.0.send(state);
+    }
+}
+
+#[test]
+fn link_13_what_changes_is_told_by_the_threads() {
+    const PATIENCE: Duration = Duration::from_secs(5);
+    let machine = alone();
+    let (carrier, states) = channel();
+    let (taken, frames) = channel();
+    let backend = Arc::new(backend());
+    let threads = Threads::spawn(Arc::clone(&backend), Arc::new(Device(carrier, taken))).unwrap();
+    assert_eq!(states.recv_timeout(PATIENCE), Ok(LinkState::Up));
+    for (up, state) in [(false, LinkState::Down), (true, LinkState::Up)] {
+        admin(&machine, |kernel| kernel.set_carrier("net0", up));
+        assert_eq!(states.recv_timeout(PATIENCE), Ok(state));
+    }
+    // Also while the guest's own link is down, and nobody reads frames.
+    backend.set_link_state(LinkState::Down);
+    admin(&machine, |kernel| kernel.set_carrier("net0", false));
+    assert_eq!(states.recv_timeout(PATIENCE), Ok(LinkState::Down));
+    backend.set_link_state(LinkState::Up);
+    let sent = frame(OWN, FOREIGN, IPV4, 60, 0);
+    wire(&machine, &sent);
+    assert_eq!(frames.recv_timeout(PATIENCE), Ok(sent));
+    threads.stop().unwrap();
+    let before = backend.statistics().receive.wakeups;
+    std::thread::sleep(Duration::from_millis(50));
+    assert_eq!(backend.statistics().receive.wakeups, before);
+    assert_nothing_wrong(&machine);
+}
