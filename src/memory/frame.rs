@@ -70,7 +70,13 @@ impl<'f> FrameMemory<'f> {
     #[inline(always)]
     pub(crate) fn holding(&self, own: &[u8], rest: usize) -> Option<&'f [FrameSlice<'f>]> {
         match self.slices {
-            [one] if self.skipped + rest == own.len() && one.begins_with(own, self.shared) => {
+            // First what is known where the call is made, so that a form without a header has no such branch.
+            [one]
+                if !self.shared
+                    && self.skipped > 0
+                    && self.skipped + rest == own.len()
+                    && one.begins_with(own, self.shared) =>
+            {
                 Some(self.slices)
             }
             _ => None,
