@@ -60,21 +60,30 @@ fn move_frames(list: &str) {
         let frame = [frame, [0x88, 0xb5].repeat(24)].concat();
         backend.begin_transmit().unwrap().send(&Frame::new(&[IoSlice::new(&frame)])).unwrap();
     }
-    // The host asks for the address of a neighbour that it does not know.
-    let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
-    socket.send_to(b"payload", "192.0.2.2:7000").unwrap();
-    println!("asked: {}", backends.iter().any(is_asked));
+    println!("asked: {}", is_asked(&backends));
 }
 
-fn is_asked(backend: &Backend) -> bool {
-    let mut buffer = vec![0; backend.receive_buffer_len()];
+/// The host asks for the address of a neighbour that it does not know; it is reminded, since a TAP that was there before has
+/// its carrier some time after it was opened.
+fn is_asked(backends: &[Backend]) -> bool {
+    let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
     let start = Instant::now();
-    while start.elapsed() < Duration::from_secs(1) {
-        match backend.receive(&mut [IoSliceMut::new(&mut buffer)]).unwrap() {
-            // ARP, about 192.0.2.2.
-            Some(_) if buffer[12..14] == [8, 6] && buffer[38..42] == [192, 0, 2, 2] => return true,
-            Some(_) => {}
-            None => std::thread::sleep(Duration::from_millis(1)),
+    while start.elapsed() < Duration::from_secs(5) {
+        socket.send_to(b"payload", "192.0.2.2:7000").unwrap();
+        std::thread::sleep(Duration::from_millis(5));
+        if backends.iter().any(has_question) {
+            return true;
+        }
+    }
+    false
+}
+
+/// Reads all there is; ARP about 192.0.2.2 is what is looked for.
+fn has_question(backend: &Backend) -> bool {
+    let mut buffer = vec![0; backend.receive_buffer_len()];
+    while backend.receive(&mut [IoSliceMut::new(&mut buffer)]).unwrap().is_some() {
+        if buffer[12..14] == [8, 6] && buffer[38..42] == [192, 0, 2, 2] {
+            return true;
         }
     }
     false

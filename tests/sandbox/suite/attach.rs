@@ -48,7 +48,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "must-exist", rows: &[MEMORY, ATTACH, KEPT, MUST_EXIST], play: must_exist },
     attaches!("with-mac", MAC, Config::new().hardware_address([2, 0, 0, 0, 0, 9])),
     attaches!("with-mtu", MTU, Config::new().mtu(1400)),
-    attaches!("with-length", LENGTH, Config::new().queue_length(77)),
+    Scenario { name: "with-length", rows: &[MEMORY, ATTACH, LENGTH], play: with_length },
     attaches!("with-addresses", ADDRESS, addresses()),
     attaches!("with-up", UP, Config::new().up()),
     attaches!("with-owner", PERSISTENT, Config::new().persistent(Some(0), Some(0))),
@@ -80,6 +80,15 @@ fn header(sandbox: &Sandbox) {
 
 fn addresses() -> Config {
     Config::new().address([10, 9, 0, 1].into(), 24).address("fd09::1".parse().unwrap(), 64)
+}
+
+/// Linux lets nobody set it in a user namespace, but asks the same calls of whoever tries.
+fn with_length(sandbox: &Sandbox) {
+    let outcome = sandbox.within(|| Config::new().name("vm0").queue_length(77).attach());
+    if let Err(error) = outcome {
+        let AttachError::Request { request: "queue length", source, .. } = &error else { panic!("{error}") };
+        assert_eq!(source.raw_os_error(), Some(libc::EPERM));
+    }
 }
 
 fn found(sandbox: &Sandbox) {
