@@ -79,7 +79,8 @@ struct Interrupting;
 
 impl Interrupting {
     fn begin() -> Option<Self> {
-        (!INTERRUPTING.replace(true)).then_some(Self)
+        // Made only where the thread was not in the call: its drop says that it is not any more.
+        (!INTERRUPTING.replace(true)).then(|| Self)
     }
 }
 
