@@ -50,7 +50,7 @@ impl Traffic {
                 }
             })
         };
-        let senders = vec![sender(Shared::from_guest, seed), sender(Shared::from_host, !seed)];
+        let senders = vec![sender(Shared::guest_sends, seed), sender(Shared::host_sends, !seed)];
         Self { shared, senders }
     }
 
@@ -76,7 +76,7 @@ impl Drop for Traffic {
 }
 
 impl Shared {
-    fn from_guest(&self, random: &mut Random) {
+    fn guest_sends(&self, random: &mut Random) {
         let Some(mut session) = self.backend.begin_transmit() else { return };
         let mut recipe = Recipe::random(random.pick(&KINDS), random);
         recipe.payload_len = random.within(1, 3000);
@@ -87,7 +87,7 @@ impl Shared {
         let _ = session.send(&frame);
     }
 
-    fn from_host(&self, random: &mut Random) {
+    fn host_sends(&self, random: &mut Random) {
         let host = self.host.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(socket) = &*host else { return };
         let len = random.within(60, 1514);
