@@ -1,7 +1,7 @@
 //! An attached TAP, and what all systems share of how it comes about.
 
 mod attach;
-mod descriptors;
+pub(super) mod descriptors;
 mod fault;
 mod granted;
 mod inherited;
@@ -20,7 +20,6 @@ use super::sys::Interface;
 use crate::attach::{AdoptError, AttachError, Config, DetachError, InterfaceName, Terminate};
 use crate::wire::Offload;
 
-pub(crate) use self::descriptors::above_standard_streams;
 pub(crate) use self::fault::{Kind, ReadFault, WriteFault, is_refusal};
 pub(crate) use self::inherited::Refusal;
 pub(crate) use self::settings::Setting;
