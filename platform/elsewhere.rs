@@ -26,8 +26,14 @@ pub(crate) fn check_datalink_name(_: &str) -> Result<(), AttachError> {
     Err(AttachError::Unsupported { what: "an existing data link" })
 }
 
-pub(crate) fn remedy_of_setting(_: Setting, _: &io::Error) -> &'static str {
-    ""
+/// Whatever the error, the interface's settings are not this crate's to make here.
+pub(crate) fn remedy_of_setting(setting: Setting, _: &io::Error) -> &'static str {
+    match setting {
+        Setting::Address(address) if address.is_ipv6() => {
+            "give it by ifconfig(8): `ifconfig NAME inet6 ADDRESS`"
+        }
+        _ => "set it by ifconfig(8)",
+    }
 }
 
 #[derive(Debug)]

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeSet;
 
-#[expect(dead_code, reason = "used in parts here")]
 #[path = "../platform/illumos/abi.rs"]
 mod abi;
 #[path = "../ci/illumos/headers/list.rs"]

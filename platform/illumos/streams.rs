@@ -12,7 +12,7 @@ use std::ptr;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::stat::Mode;
 
-use super::super::tap::above_standard_streams;
+use super::super::tap::descriptors::above_standard_streams;
 use super::abi::{
     FMNAMESZ, I_LINK, I_LIST, I_POP, I_PUNLINK, I_PUSH, I_SRDOPT, I_STR, I_UNLINK, LifReq, MORECTL, MOREDATA,
     RS_HIPRI, Request, StrBuf, StrIoctl, StrList,

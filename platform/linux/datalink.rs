@@ -5,7 +5,8 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 
-use super::super::tap::{above_standard_streams, settings};
+use super::super::tap::descriptors::above_standard_streams;
+use super::super::tap::settings;
 use super::bound::{HEADER, NO_PACKET_INFO, TAP};
 use super::interface::Interface;
 use super::ioctl::{self, Request};

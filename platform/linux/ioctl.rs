@@ -10,7 +10,7 @@ use std::io;
 use std::mem::{align_of, size_of};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
-use super::super::tap::above_standard_streams;
+use super::super::tap::descriptors::above_standard_streams;
 
 /// A request whose argument points to a `struct ifreq`, which the kernel reads, writes, or both.
 #[derive(Clone, Copy)]

@@ -11,7 +11,7 @@ use log::warn;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 use nix::sys::stat::fstat;
 
-use super::super::tap::above_standard_streams;
+use super::super::tap::descriptors::above_standard_streams;
 use super::ioctl::{self, IfreqCall, Request};
 use super::rtnetlink::{Address, Rtnetlink};
 use crate::attach::InterfaceName;

@@ -8,7 +8,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, send, socket};
 
-use super::super::tap::above_standard_streams;
+use super::super::tap::descriptors::above_standard_streams;
 
 /// More than the kernel puts into one piece of a listing.
 const ROOM: usize = 64 * 1024;

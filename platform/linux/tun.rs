@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use super::super::tap::above_standard_streams;
+use super::super::tap::descriptors::above_standard_streams;
 use super::bound::{Bound, EXCLUSIVE, HEADER, MULTI_QUEUE, NO_PACKET_INFO, PERSISTENT, TAP};
 use super::claim::claim;
 use super::interface::Interface;

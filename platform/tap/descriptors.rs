@@ -62,12 +62,12 @@ fn set_close_on_exec(number: RawFd) {
 /// Duplicates the descriptor `number`, close-on-exec and above the standard streams. The original stays its owner's.
 pub(super) fn duplicate(number: RawFd) -> io::Result<OwnedFd> {
     // SAFETY: F_DUPFD_CLOEXEC takes integers only; the kernel answers EBADF to a number that is not open.
-    let duplicate = unsafe { libc::fcntl(number, libc::F_DUPFD_CLOEXEC, 3) };
+    let duplicate = unsafe { libc::fcntl(number, libc::F_DUPFD_CLOEXEC, 0) };
     if duplicate < 0 {
         return Err(io::Error::last_os_error());
     }
     // SAFETY: the kernel has made this descriptor in the call above, and nobody else has seen its number.
-    Ok(unsafe { OwnedFd::from_raw_fd(duplicate) })
+    above_standard_streams(unsafe { OwnedFd::from_raw_fd(duplicate) })
 }
 
 /// Moves a descriptor above the standard streams, should a process without those have given their numbers away: what

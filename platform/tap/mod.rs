@@ -2,7 +2,7 @@
 
 mod attach;
 mod datalink;
-mod descriptors;
+pub(super) mod descriptors;
 mod fault;
 mod granted;
 mod inherited;
@@ -22,7 +22,6 @@ use super::sys::Interface;
 use crate::attach::{AdoptError, AttachError, Config, DetachError, InterfaceName, Terminate};
 use crate::wire::Offload;
 
-pub(crate) use self::descriptors::above_standard_streams;
 pub(crate) use self::fault::{Kind, ReadFault, WriteFault, is_refusal};
 pub(crate) use self::inherited::Refusal;
 pub(crate) use self::limits::{FrameLimits, Tags};
