@@ -13,7 +13,7 @@
 //! | `is_lost(&self) -> bool` | tells whether a `reattach` has failed after the interface was undone |
 //! | `detach(self) -> Result<(), DetachError>` | does what a drop does, and tells what failed |
 //! | `as_fd(&self)`, `into_fd(self) -> Result<OwnedFd, Self>` | lend the descriptor; give it out where it is all there is |
-//! | `kind(&self) -> Kind`, `offload(&self) -> Offload`, `host_can(&self) -> HostCan`, `limits(&self) -> FrameLimits`, `created(&self) -> bool` | what the descriptor is; what was granted at the attach; what the host cuts; the lengths of frame that it takes; whether the attach made the interface |
+//! | `kind(&self) -> Kind`, `offload(&self) -> Offload`, `host_can(&self) -> HostCan`, `limits(&self) -> FrameLimits`, `created(&self) -> bool` | its kind; what the attach was granted; what the host cuts; lengths of frame that it takes; whether the attach made the interface |
 //! | `set_offload(&self, Offload) -> io::Result<Offload>` | changes the offloads, and says what was granted |
 //! | `set_header_len(&self, usize) -> io::Result<()>` | changes the length of the header, where there is one |
 //! | `add_queues(&self, u16) -> Result<Vec<Self>, AttachError>`, `persist(&self, Owner) -> Result<(), AttachError>` | opens more queues; makes the interface outlive its descriptors |
@@ -28,8 +28,8 @@
 //! - `read_fault(errno)`, `write_fault(errno)`: what an errno of a device means; those of sockets are the same everywhere
 //!   (`Kind`). Nothing else decides that.
 //!
-//! What the frames' descriptor promises the engine: it is non-blocking and close-on-exec; one read takes exactly one
-//! frame and one write puts exactly one; with `offload.header_len` a virtio-net header of that length precedes each; a
+//! What the frames' descriptor promises the engine: it is non-blocking and close-on-exec. One read takes exactly one
+//! frame and one write puts exactly one. With `offload.header_len` a virtio-net header of that length precedes each. A
 //! frame longer than the buffer can be told by one spare byte.
 //!
 //! `frame_io::read(fd, slices)` and `frame_io::write(fd, slices)` move one frame by one system call; an errno comes as it is.

@@ -13,7 +13,7 @@ use super::{adopt, bound, netdev, state, tun};
 use crate::attach::{AdoptError, AttachError, Config, DetachError, InterfaceName, Owner};
 use crate::wire::Offload;
 
-/// A frame needs its Ethernet header; the kernel knows no longest one, so the limit is the largest IP packet with an
+/// A frame needs its Ethernet header. The kernel knows no longest one, so the limit is the largest IP packet with an
 /// Ethernet header and two VLAN tags.
 const LIMITS: FrameLimits = FrameLimits { shortest: 14, longest: 65535 + 14 + 8 };
 
@@ -198,7 +198,7 @@ impl AsFd for Interface {
     }
 }
 
-/// The longest datagram that a socket takes, in bytes: what a UDP packet has room for, or what the send buffer holds beside
+/// The longest datagram that a socket takes, in bytes. A UDP packet has room for so much, or the send buffer beside
 /// the kernel's own 32 bytes (unix(7)).
 fn longest_datagram(fd: BorrowedFd<'_>, kind: Kind) -> usize {
     match kind {

@@ -138,7 +138,7 @@ impl Backend {
     }
 
     /// Bytes a receive buffer needs so that every frame fits with one byte to spare, which saves a slice in the
-    /// system call: the longest frame, plus 1. The virtio-net header is not in it.
+    /// system call. That is the longest frame, plus 1. The virtio-net header is not in it.
     #[must_use]
     pub fn receive_buffer_len(&self) -> usize {
         self.largest.load(Ordering::Relaxed) + 1
@@ -170,8 +170,8 @@ impl Backend {
     /// Plugs the guest's virtual cable in or out. While it is out, frames are dropped both ways and counted; when it
     /// goes in, what the host queued meanwhile is dropped first. The host sees it as carrier, where it can.
     ///
-    /// A thread that receives at the same moment can end that drop early on an illumos socket, which gives nothing to the
-    /// second of two readers; what is left there is delivered.
+    /// A thread that receives at that moment can end the drop early on an illumos socket, which gives nothing to the
+    /// second of two readers. What is left there is delivered.
     pub fn set_link_state(&self, state: LinkState) {
         let drain = || {
             self.discard(&self.counters.receive.link_down);
@@ -258,7 +258,7 @@ impl Backend {
         self.largest.store(LARGEST_FRAME, Ordering::Relaxed);
     }
 
-    /// Notes that the interface is gone of `generation`; the first time it says so in the log, and to the threads, which
+    /// Notes that the interface is gone of `generation`. The first time it says so in the log, and to the threads, which
     /// may have nothing else to learn it from.
     #[cold]
     pub(crate) fn mark_gone(&self, generation: Generation) {

@@ -188,8 +188,8 @@ impl Backend {
         frame_io::read(self.tap.as_fd(), list.slices().unwrap_or_default())
     }
 
-    /// Drops what is queued while the guest's link is down. The link may come up meanwhile, after which the caller reads on:
-    /// a poller that is told once of a frame may have been told already.
+    /// Drops what is queued while the guest's link is down. The link may come up meanwhile, after which the caller reads on.
+    /// A poller that is told once of a frame may have been told already.
     #[cold]
     fn ready_after_all(&self) -> Result<Option<Generation>, ReceiveError> {
         if self.is_gone() {

@@ -181,8 +181,8 @@ const USUAL: usize = 256;
 /// Four IPv6 extension headers of full length, as many as RFC 8200 4.1 has room for, and everything around them.
 const LONGEST: usize = 8448;
 
-/// Runs `run` on a copy of the frame's first bytes, behind room for a virtio-net header so that both go out as one slice;
-/// and again on more of them when it finds the headers too long. The second run sees bytes fetched anew, so it must take
+/// Runs `run` on a copy of the frame's first bytes, behind room for a virtio-net header so that both go out as one slice.
+/// It does so again on more of them when it finds the headers too long. The second run sees bytes fetched anew, so it must take
 /// nothing over from the first.
 #[inline]
 pub(crate) fn with_headers<T>(

@@ -80,7 +80,7 @@ pub(super) struct HeaderTemplate<'h> {
     identification: u16,
     sequence: u32,
     flags: u8,
-    /// What each segment's checksums have in common: the IPv4 header and the transport header without the fields that
+    /// What each segment's checksums have in common. They are the IPv4 header and the transport header without the fields that
     /// differ, and the pseudo header without the length.
     network_sum: Sum,
     transport_sum: Sum,

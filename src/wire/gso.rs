@@ -69,7 +69,7 @@ impl GsoKind {
 /// The segmentation context of one oversized frame. Offsets count from the first byte of the Ethernet header.
 ///
 /// Every field must match the frame it goes with; [`Frame::validate`](crate::Frame::validate) and every send check that
-/// against the frame's own bytes. The lengths and checksums *inside* the frame's headers are not read: they are written
+/// against the frame's own bytes. The lengths and checksums *inside* the frame's headers are not read. They are written
 /// anew from the frame's real length, so a guest may leave anything there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Gso {

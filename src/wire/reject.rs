@@ -41,7 +41,7 @@ pub enum RejectReason {
     /// The IPv4 protocol or the last IPv6 next header is not the kind's.
     #[error("the IP protocol does not fit the kind")]
     Protocol,
-    /// An IPv6 header redirects the packet (a routing header with segments left, or a home address), so that the
+    /// An IPv6 header redirects the packet (a routing header with segments left, or a home address). So the
     /// transport checksum covers other addresses than the header's.
     #[error("the packet is routed by its sender")]
     SourceRouted,
