@@ -5,7 +5,8 @@
 //! ```
 //!
 //! In: `name`, `frame` (hex), and either `gso` {`kind`, `network_offset`, `transport_offset`, `header_len`, `segment_size`}
-//! or `virtio_net_hdr` (hex). Kinds: tcp4, tcp6, udp4-fragments, udp4-datagrams, udp6-datagrams, tcp6-in-4, udp6-in-4.
+//! or `virtio_net_hdr` (hex). Kinds: tcp4, tcp6, udp4-fragments, udp4-datagrams, udp6-fragments,
+//! udp6-datagrams, tcp6-in-4, udp6-in-4.
 //! `case` = `complete` puts lengths and checksums of the whole frame right instead; `checksum` says how: `complete` or
 //! `pseudo`. With `frame_len` and no frame the context alone is checked.
 //!
@@ -50,6 +51,8 @@ enum Kind {
     Udp4Fragments,
     #[serde(rename = "udp4-datagrams")]
     Udp4Datagrams,
+    #[serde(rename = "udp6-fragments")]
+    Udp6Fragments,
     #[serde(rename = "udp6-datagrams")]
     Udp6Datagrams,
     #[serde(rename = "tcp6-in-4")]
@@ -172,6 +175,7 @@ impl From<Context> for Gso {
             Kind::Tcp6 => GsoKind::Tcp6,
             Kind::Udp4Fragments => GsoKind::Udp4Fragments,
             Kind::Udp4Datagrams => GsoKind::Udp4Datagrams,
+            Kind::Udp6Fragments => GsoKind::Udp6Fragments,
             Kind::Udp6Datagrams => GsoKind::Udp6Datagrams,
             Kind::Tcp6In4 => GsoKind::Tcp6In4,
             Kind::Udp6In4 => GsoKind::Udp6In4,

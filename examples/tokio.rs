@@ -4,6 +4,9 @@
 //! TAP `NAME`, gives the host's side the address, and pings that from the guest's side until `COUNT` answers are there.
 //! The interface may go down and come up meanwhile.
 
+// UNSAFETY: tokio watches a number and cannot see who owns it.
+#![expect(unsafe_code, reason = "tokio's own contract for descriptors")]
+
 #[path = "loops/ping.rs"]
 mod ping;
 
@@ -35,7 +38,9 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let arguments = Arguments::read("tokio")?;
     let backend = Backend::new(arguments.config().attach()?);
     let mut buffer = vec![0; backend.receive_buffer_len()];
-    let card = AsyncFd::new(backend)?;
+    // SAFETY: the backend owns its descriptor, whose number stays the same and open until the backend is dropped; nothing
+    // here replaces the file behind it.
+    let card = unsafe { AsyncFd::register(backend) }?;
     let mut guest = arguments.guest();
     let mut clock = interval(Duration::from_millis(50));
     clock.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -16,7 +16,7 @@ use super::tap::{FrameLimits, HostCan, Kind, ReadFault, Refusal, Setting, WriteF
 use crate::attach::{AdoptError, AttachError, Config, DetachError, InterfaceName, Owner};
 use crate::wire::Offload;
 
-const LIMITS: FrameLimits = FrameLimits { shortest: 14, longest: 65535 + 14 };
+const LIMITS: FrameLimits = FrameLimits { shortest: 14, longest: 65535 + 14, ends_silently: false };
 
 pub(crate) fn check_name(_: &str) -> Result<(), AttachError> {
     Err(AttachError::Unsupported { what: "attaching by name" })
@@ -124,6 +124,10 @@ impl Interface {
         let name = node.filter(|_| device.file_type().is_char_device()).map(|node| node.file_name());
         let name = name.and_then(|name| InterfaceName::from_c_bytes(name.as_bytes()));
         name.ok_or_else(|| io::ErrorKind::Unsupported.into())
+    }
+
+    pub(crate) fn is_removed(&self) -> bool {
+        false
     }
 
     pub(crate) fn dropped_by_host(&self) -> Option<u64> {

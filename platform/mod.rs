@@ -19,6 +19,7 @@
 //! | `add_queues(&self, u16) -> Result<Vec<Self>, AttachError>`, `persist(&self, Owner) -> Result<(), AttachError>` | opens more queues; makes the interface outlive its descriptors |
 //! | `set_queue_enabled(&self, bool) -> io::Result<()>` | attaches or detaches one queue of several |
 //! | `name`, `index`, `addresses`, `queue_length`, `set_queue_length`, `mtu`, `set_mtu`, `hardware_address`, `set_hardware_address`, `is_up`, `set_up`, `set_address`, `set_carrier`, `dropped_by_host` | what a `Tap` asks of its interface, each time anew, since an interface can be renamed |
+//! | `is_removed(&self) -> bool` | tells whether the interface was removed, where neither read, write nor poll does |
 //! | `name_of(BorrowedFd) -> io::Result<InterfaceName>` | the name of the interface behind a descriptor that is not adopted yet |
 //!
 //! Beside it stand:
@@ -69,4 +70,4 @@ cfg_if::cfg_if! {
 }
 
 pub use tap::Tap;
-pub(crate) use tap::{FrameLimits, ReadFault, WriteFault, is_refusal};
+pub(crate) use tap::{FrameLimits, HostCan, ReadFault, WriteFault, is_refusal};

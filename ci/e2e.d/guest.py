@@ -11,16 +11,16 @@ MEMORY = "256M"
 
 
 class Guest:
-    """One virtual machine; `network` are QEMU's arguments for netdev and device."""
+    """One virtual machine; `network` are QEMU's arguments for netdev and device, and `before` the words before QEMU's own."""
 
-    def __init__(self, boot_files, directory, net, network, cpus=1):
+    def __init__(self, boot_files, directory, net, network, cpus=1, before=()):
         self.console = directory / "console"
         self.control = directory / "control"
         self.net = net
         kernel, initramfs = boot_files
         # -cpu max boots as quickly as any; romfile= (in `network`) and -nodefaults save what is not used
         self.process = Process("QEMU", [
-            "qemu-system-x86_64", "-machine", "pc", "-accel", "tcg", "-cpu", "max", "-m", MEMORY, "-smp", cpus,
+            *before, "qemu-system-x86_64", "-machine", "pc", "-accel", "tcg", "-cpu", "max", "-m", MEMORY, "-smp", cpus,
             "-display", "none", "-nodefaults", "-no-reboot", "-serial", f"file:{self.console}",
             "-chardev", f"socket,id=control,path={self.control},server=on,wait=off", "-serial", "chardev:control",
             "-kernel", kernel, "-initrd", initramfs, "-append",

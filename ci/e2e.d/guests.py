@@ -104,6 +104,10 @@ def check_ethtool(guest, state, queues):
     seen = {name: features.get(name) for name in IN_THE_GUEST}
     check(set(seen.values()) == {state}, f"all {state}", seen)
     if queues > 1:
-        channels = guest.run("ethtool -l eth0").splitlines()
-        current = [line.split()[-1] for line in channels if line.startswith("Combined")][-1]
-        check(current == str(queues), f"{queues} queues in use", channels)
+        check_queues(guest, queues)
+
+
+def check_queues(guest, queues):
+    channels = guest.run("ethtool -l eth0").splitlines()
+    current = [line.split()[-1] for line in channels if line.startswith("Combined")][-1]
+    check(current == str(queues), f"{queues} queues in use", channels)

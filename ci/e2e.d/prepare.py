@@ -34,13 +34,22 @@ def install_programs(programs=None):
 
 def build_daemon():
     """The path of the daemon, built."""
-    built = subprocess.run(["cargo", "build", "--release", "--quiet", "--message-format=json-render-diagnostics",
-                            "--manifest-path", MANIFEST], stdout=subprocess.PIPE, check=False, text=True)
+    return build(PROGRAM, "--release", "--manifest-path", MANIFEST)
+
+
+def build_run():
+    """The path of the example that runs a command with a TAP, built."""
+    return build("run", "--example", "run")
+
+
+def build(program, *arguments):
+    built = subprocess.run(["cargo", "build", "--quiet", "--message-format=json-render-diagnostics", *arguments],
+                           stdout=subprocess.PIPE, check=False, text=True)
     if built.returncode:
-        raise Failed(f"{MANIFEST} does not build")
+        raise Failed(f"{program} does not build")
     messages = map(json.loads, built.stdout.splitlines())
     return next(message["executable"] for message in messages if message["reason"] == "compiler-artifact"
-                and message["target"]["name"] == PROGRAM and message["executable"])
+                and message["target"]["name"] == program and message["executable"])
 
 
 def namespace():

@@ -4,7 +4,7 @@ use tap_plumb::{Checksum, Frame, Gso, GsoKind};
 
 use crate::exercise::{exercise, scatter};
 
-const KINDS: [GsoKind; 7] = [
+const KINDS: [GsoKind; 8] = [
     GsoKind::Tcp4,
     GsoKind::Tcp6,
     GsoKind::Udp4Fragments,
@@ -12,6 +12,7 @@ const KINDS: [GsoKind; 7] = [
     GsoKind::Udp6Datagrams,
     GsoKind::Tcp6In4,
     GsoKind::Udp6In4,
+    GsoKind::Udp6Fragments,
 ];
 
 /// Bytes of context before the frame.
@@ -34,5 +35,6 @@ pub(crate) fn carve(data: &[u8]) {
         _ => Frame::new(&slices).checksum(Checksum::Partial { start: word(10), offset: word(12) }),
     };
     exercise(&frame, None);
+    exercise(&frame.ipv4_checksum(), None);
     exercise(&frame.gso(gso), Some(gso));
 }

@@ -41,12 +41,15 @@ fn keep(list: &mut Vec<Vec<u8>>) -> impl FnMut(&[IoSlice<'_>]) -> Result<(), Inf
 fn assert_right(whole: &[u8], segments: &[Vec<u8>], gso: &Gso) {
     let mut payload = Vec::new();
     for (index, segment) in segments.iter().enumerate() {
-        let header_len = if gso.kind == GsoKind::Udp4Fragments && index > 0 {
-            gso.transport_offset
-        } else {
-            gso.header_len
+        let (transport, header_len) = (usize::from(gso.transport_offset), usize::from(gso.header_len));
+        let headers_end = match (gso.kind, index, segments.len()) {
+            // The UDP header is in the first fragment alone; those of IPv6 have a header of 8 bytes more.
+            (GsoKind::Udp4Fragments, 1.., _) => transport,
+            (GsoKind::Udp6Fragments, 0, 2..) => header_len + 8,
+            (GsoKind::Udp6Fragments, 1.., _) => transport + 8,
+            _ => header_len,
         };
-        payload.extend_from_slice(&segment[usize::from(header_len)..]);
+        payload.extend_from_slice(&segment[headers_end..]);
         assert_packet_right(&segment[usize::from(gso.network_offset)..]);
     }
     assert!(payload == whole[usize::from(gso.header_len)..], "the payload is conserved");

@@ -17,7 +17,7 @@ use crate::attach::{AdoptError, AttachError, Config, DetachError, InterfaceName,
 use crate::wire::Offload;
 
 /// What the driver's queue takes: `tunminfo` of its `tun.c`. The stream head refuses anything else with `ERANGE`.
-const LIMITS: FrameLimits = FrameLimits { shortest: 21, longest: 2048 };
+const LIMITS: FrameLimits = FrameLimits { shortest: 21, longest: 2048, ends_silently: false };
 
 /// Dropped in this order: the IP side must be undone before the control stream closes, which could hang the kernel.
 #[derive(Debug)]
@@ -186,6 +186,11 @@ impl Interface {
     /// The driver has no such signal.
     pub(crate) fn set_carrier(&self, _: bool) -> io::Result<()> {
         Err(io::Error::new(io::ErrorKind::Unsupported, "the tap driver has no carrier"))
+    }
+
+    /// A read tells it.
+    pub(crate) fn is_removed(&self) -> bool {
+        false
     }
 
     /// The driver drops what nobody reads without counting it.

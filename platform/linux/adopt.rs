@@ -23,7 +23,11 @@ const DEFAULT_HEADER: usize = 12;
 /// Prepares a character device that is a TAP or a macvtap, and refuses any other.
 pub(super) fn adopt(fd: OwnedFd, config: &Config) -> Result<Interface, AdoptError> {
     match prepare(fd.as_fd(), config) {
-        Ok((state, multi_queue)) => Ok(Interface::new(fd, state, multi_queue, false)),
+        Ok((state, multi_queue)) => {
+            let silent = !is_tun_device(fd.as_fd());
+            let interface = Interface::new(fd, state, multi_queue, false);
+            Ok(if silent { interface.ending_silently() } else { interface })
+        }
         Err(refusal) => Err(refusal.give_back(fd)),
     }
 }

@@ -59,6 +59,12 @@ impl Bound {
     }
 }
 
+/// Tells whether the interface behind the descriptor was removed: a TAP is bound to nothing then, a macvtap has lost its link.
+pub(super) fn is_removed(fd: BorrowedFd<'_>) -> bool {
+    let errno = Bound::of(fd).err().and_then(|error| error.raw_os_error());
+    matches!(errno, Some(libc::EBADFD | libc::ENOLINK))
+}
+
 /// Bytes of an Ethernet header, below which the kernel refuses a frame.
 const ETHERNET_HEADER: usize = 14;
 

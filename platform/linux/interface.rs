@@ -13,9 +13,9 @@ use super::{adopt, bound, netdev, state, tun};
 use crate::attach::{AdoptError, AttachError, Config, DetachError, InterfaceName, Owner};
 use crate::wire::Offload;
 
-/// A frame needs its Ethernet header. The kernel knows no longest one, so the limit is the largest IP packet with an
-/// Ethernet header and two VLAN tags.
-const LIMITS: FrameLimits = FrameLimits { shortest: 14, longest: 65535 + 14 + 8 };
+/// A frame needs its Ethernet header. The kernel knows no longest one. The limit is the largest packet of IPv6, which
+/// does not count its header, with an Ethernet header and two VLAN tags.
+const LIMITS: FrameLimits = FrameLimits { shortest: 14, longest: 40 + 65535 + 14 + 8, ends_silently: false };
 
 #[derive(Debug)]
 pub(crate) struct Interface {
@@ -35,6 +35,11 @@ impl Interface {
     pub(super) fn new(fd: OwnedFd, state: State, multi_queue: bool, created: bool) -> Self {
         let State { granted: offload, host_can } = state;
         Self { fd, kind: Kind::Device, offload, host_can, limits: LIMITS, multi_queue, created }
+    }
+
+    /// Makes a queue of an interface whose end neither read, write nor poll tells.
+    pub(super) fn ending_silently(self) -> Self {
+        Self { limits: FrameLimits { ends_silently: true, ..self.limits }, ..self }
     }
 
     pub(crate) fn attach(name: Option<&str>, config: &Config, queues: u16) -> Result<Vec<Self>, AttachError> {
@@ -184,6 +189,10 @@ impl Interface {
 
     pub(crate) fn set_address(&self, address: IpAddr, prefix: u8) -> io::Result<()> {
         netdev::set_address(self.as_fd(), address, prefix)
+    }
+
+    pub(crate) fn is_removed(&self) -> bool {
+        bound::is_removed(self.as_fd())
     }
 
     pub(crate) fn dropped_by_host(&self) -> Option<u64> {

@@ -25,16 +25,20 @@ pub(crate) use self::fault::{Kind, ReadFault, WriteFault, is_refusal};
 pub(crate) use self::inherited::Refusal;
 pub(crate) use self::settings::Setting;
 
-/// The lengths of frame a host takes, in bytes with the Ethernet header, without FCS and without virtio-net header.
+/// The lengths of frame a host takes, in bytes with the Ethernet header, without FCS and without virtio-net header. Also what
+/// the kind of its descriptor says of its answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FrameLimits {
     pub(crate) shortest: usize,
     pub(crate) longest: usize,
+    /// Neither a read nor a write nor a poll tells the end of the interface; [`Tap::is_removed`] does.
+    pub(crate) ends_silently: bool,
 }
 
 impl FrameLimits {
     /// Those of a TAP, so that a socket pair can stand in for one.
-    pub(crate) const OF_SOCKET: Self = Self { shortest: 14, longest: 65535 + 14 + 8 };
+    pub(crate) const OF_SOCKET: Self =
+        Self { shortest: 14, longest: 40 + 65535 + 14 + 8, ends_silently: false };
 }
 
 /// Which oversized frames a host takes, to cut them itself; found out once, at the attach, whatever offloads were asked for.
@@ -309,9 +313,13 @@ impl Tap {
     }
 
     /// Which oversized frames the host cuts. A kernel of a vendor's may still refuse one of them.
-    #[expect(dead_code, reason = "the engine is about to ask")]
     pub(crate) fn host_can(&self) -> HostCan {
         self.interface.host_can()
+    }
+
+    /// Asks the host whether the interface was removed.
+    pub(crate) fn is_removed(&self) -> bool {
+        self.interface.is_removed()
     }
 
     pub(crate) fn guest_address(&self) -> Option<[u8; 6]> {

@@ -154,7 +154,7 @@ impl Config {
         self
     }
 
-    /// Runs `program` before the device is opened: `program NAME`, or without an argument when the name is to come
+    /// Runs `program` before the device is opened. It is `program NAME`, or without an argument when the name is to come
     /// from the first line of its output. Blanks and a carriage return may surround it.
     ///
     /// No shell is involved and `PATH` is not searched: a path without a directory is taken from the current one. The

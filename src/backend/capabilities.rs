@@ -2,9 +2,11 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
+use crate::platform::HostCan;
 use crate::segmentation::HostCapabilities;
+use crate::wire::Offload;
 
-/// What the host is known to do, less what it turned out to refuse.
+/// What the host does by what the attach found, less what it turned out to refuse.
 #[derive(Debug)]
 pub(super) struct Capabilities {
     bits: AtomicU8,
@@ -13,8 +15,8 @@ pub(super) struct Capabilities {
 }
 
 impl Capabilities {
-    pub fn new() -> Self {
-        Self { bits: AtomicU8::new(HostCapabilities::ALL.bits()), used: AtomicBool::new(true) }
+    pub fn new(can: HostCan) -> Self {
+        Self { bits: AtomicU8::new(found(can).bits()), used: AtomicBool::new(true) }
     }
 
     /// What the host is to do now. Relaxed: it orders nothing else.
@@ -36,8 +38,14 @@ impl Capabilities {
         self.bits.fetch_and(!work.bits(), Ordering::Relaxed) & work.bits() != 0
     }
 
-    /// Another interface may do what the last one refused.
-    pub fn forget_refusals(&self) {
-        self.bits.store(HostCapabilities::ALL.bits(), Ordering::Relaxed);
+    /// Another interface does what its attach found, also what the last one refused.
+    pub fn renew(&self, can: HostCan) {
+        self.bits.store(found(can).bits(), Ordering::Relaxed);
     }
+}
+
+/// What the attach has found. A checksum is completed by each host that takes headers at all.
+fn found(can: HostCan) -> HostCapabilities {
+    let HostCan { tcp4, tcp6, udp, .. } = can;
+    HostCapabilities::of(Offload { checksum: true, tcp4, tcp6, udp, ..Offload::NONE })
 }

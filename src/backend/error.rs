@@ -54,6 +54,15 @@ pub enum TransmitError {
         /// The longest frame the host takes, counted likewise.
         limit: usize,
     },
+    /// The host refuses a frame of this length (`EMSGSIZE`, `ERANGE`) and does not say its limit. That may be a socket's send buffer
+    /// (`SO_SNDBUF`), a TAP with `IFF_NAPI_FRAGS`, a driver's queue. The frame was dropped and counted as oversize.
+    #[error("the host refuses a frame of {len} bytes for its length")]
+    LengthRefused {
+        /// The length in bytes of the frame, or of the segment, with the Ethernet header and without FCS.
+        len: usize,
+        /// Segments already taken.
+        sent: u32,
+    },
     /// The frame is scattered over more slices than one system call takes (`sysconf(_SC_IOV_MAX)`).
     #[error("{slices} slices exceed the host's limit of {limit}")]
     TooManySlices {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use log::{debug, info};
@@ -11,7 +11,7 @@ use nix::unistd::{SysconfVar, sysconf};
 
 use crate::attach::{AttachError, Config};
 use crate::memory::MOST_SLICES;
-use crate::platform::{FrameLimits, Tap};
+use crate::platform::{FrameLimits, ReadFault, Tap};
 use crate::segmentation::HostCapabilities;
 use crate::wire::{Offload, RejectReason};
 
@@ -23,6 +23,7 @@ mod frame_log;
 mod generation;
 mod link;
 mod listeners;
+mod longest;
 mod raw;
 mod receive;
 mod session;
@@ -31,6 +32,7 @@ pub(crate) mod sync;
 mod tally;
 mod transmit;
 mod transmit_lock;
+mod verbatim;
 
 use buffer::Pool;
 use capabilities::Capabilities;
@@ -38,6 +40,7 @@ use frame_log::FrameLog;
 use generation::Generations;
 use link::LinkCell;
 use listeners::Listeners;
+use longest::Longest;
 use statistics::Counters;
 use transmit_lock::TransmitLock;
 
@@ -46,16 +49,13 @@ pub use error::{ReceiveError, TransmitError};
 pub(crate) use generation::Generation;
 pub use link::LinkState;
 pub(crate) use listeners::Watcher;
+pub(crate) use longest::LARGEST_FRAME;
 pub use receive::Received;
 pub use session::{OwnedTransmitter, Session, Transmitter};
 pub(crate) use statistics::{Counter, ReceiveCounters};
 pub use statistics::{ReceiveStatistics, Statistics, TransmitStatistics};
 pub(crate) use transmit_lock::Debt;
 
-/// Ethernet header and two VLAN tags.
-const LINK_HEADERS: usize = 14 + 8;
-/// The largest frame of any kind: an IP packet of 65535 bytes with its link headers.
-pub(crate) const LARGEST_FRAME: usize = 65535 + LINK_HEADERS;
 /// POSIX promises this many slices a call everywhere (`_XOPEN_IOV_MAX`).
 const LEAST_SLICES: usize = 16;
 
@@ -75,7 +75,7 @@ const LEAST_SLICES: usize = 16;
 /// | [`TransmitError::WouldBlock`], `InterfaceDown` | keep the frame, end the session, wait until the descriptor is writable, resume |
 /// | the same, with an edge-triggered poller | ask once by `poll` after the refusal, too: Linux gives an edge when the interface comes up only to who has |
 /// | `NoBufferSpace` | keep or drop the frame; retry after a pause, no event tells |
-/// | `LinkDown`, `Rejected`, `Runt`, `Oversize` | the frame is dropped and counted: complete it towards the guest |
+/// | `LinkDown`, `Rejected`, `Runt`, `Oversize`, `LengthRefused` | the frame is dropped and counted: complete it towards the guest |
 /// | `Gone`, either way | stop polling; [`reattach`](Self::reattach) or detach |
 /// | `begin_transmit` gives `None` | go on; the callback of [`on_transmit_ready`](Self::on_transmit_ready) follows |
 /// | `set_link_state(Down)` was called | stop polling until it is up again |
@@ -85,10 +85,7 @@ pub struct Backend {
     vnet_len: usize,
     limits: FrameLimits,
     most_slices: usize,
-    /// The longest frame the interface can deliver, as far as is known.
-    largest: AtomicUsize,
-    /// The same without regard to offloads, when the MTU was last read.
-    by_mtu: AtomicUsize,
+    longest: Longest,
     lock: TransmitLock,
     link: LinkCell,
     generations: Generations,
@@ -108,14 +105,13 @@ impl Backend {
             vnet_len: tap.offload().header_len,
             limits: tap.limits(),
             most_slices: most_slices(),
-            largest: AtomicUsize::new(LARGEST_FRAME),
-            by_mtu: AtomicUsize::new(LARGEST_FRAME),
+            longest: Longest::new(),
             lock: TransmitLock::new(),
             link: LinkCell::new(),
             generations: Generations::default(),
             counters: Counters::default(),
             timed: AtomicBool::new(false),
-            capabilities: Capabilities::new(),
+            capabilities: Capabilities::new(tap.host_can()),
             log: FrameLog::new(),
             pool: Arc::default(),
             listeners: Listeners::default(),
@@ -139,9 +135,13 @@ impl Backend {
 
     /// Bytes a receive buffer needs so that every frame fits with one byte to spare, which saves a slice in the
     /// system call. That is the longest frame, plus 1. The virtio-net header is not in it.
+    ///
+    /// 65550 bytes are enough for every frame that Linux makes by default, and save the slice, too. A frame that fills them
+    /// to the last byte is dropped as [`Truncated`](crate::ReceiveError::Truncated), since it may have been longer. From
+    /// then on a byte is added to such room, until the offloads or the MTU are set anew.
     #[must_use]
     pub fn receive_buffer_len(&self) -> usize {
-        self.largest.load(Ordering::Relaxed) + 1
+        self.longest.largest() + 1
     }
 
     /// Everything counted so far. Takes no lock that a frame could wait for; the count of the host's own drops costs a
@@ -216,7 +216,7 @@ impl Backend {
         })?;
         self.refresh_mtu();
         self.generations.renew();
-        self.capabilities.forget_refusals();
+        self.capabilities.renew(self.tap.host_can());
         info!("attached again {:?}", self.tap);
         if let Some(watcher) = self.watcher() {
             watcher.reattached();
@@ -231,7 +231,7 @@ impl Backend {
     /// As [`Tap::set_offload`].
     pub fn set_offload(&self, wanted: Offload) -> io::Result<Offload> {
         let granted = self.tap.set_offload(wanted)?;
-        self.fit_largest(granted);
+        self.longest.fit(granted);
         Ok(granted)
     }
 
@@ -239,23 +239,7 @@ impl Backend {
     /// changed, by a thread that may make the system calls of [`Tap::mtu`]. Where the MTU cannot be read, there is room for
     /// every frame.
     pub fn refresh_mtu(&self) {
-        let by_mtu = self.tap.mtu().map_or(LARGEST_FRAME, |mtu| mtu as usize + LINK_HEADERS);
-        self.by_mtu.store(by_mtu.min(LARGEST_FRAME), Ordering::Relaxed);
-        self.fit_largest(self.tap.offload());
-    }
-
-    /// Lets only frames that can really come decide how a buffer is checked for truncation.
-    fn fit_largest(&self, offload: Offload) {
-        let super_frames = offload.tcp4 || offload.tcp6 || offload.udp;
-        let largest = if super_frames { LARGEST_FRAME } else { self.by_mtu.load(Ordering::Relaxed) };
-        self.largest.store(largest, Ordering::Relaxed);
-    }
-
-    /// Makes room for every frame: the MTU was raised, it seems. To ask costs system calls that a sandbox may not allow
-    /// where frames are moved.
-    fn doubt_mtu(&self) {
-        self.by_mtu.store(LARGEST_FRAME, Ordering::Relaxed);
-        self.largest.store(LARGEST_FRAME, Ordering::Relaxed);
+        self.longest.fit_mtu(self.tap.mtu().ok(), self.tap.offload());
     }
 
     /// Notes that the interface is gone of `generation`. The first time it says so in the log, and to the threads, which
@@ -268,6 +252,30 @@ impl Backend {
                 watcher.wake();
             }
         }
+    }
+
+    /// Asks the host by one system call whether the interface was removed, and notes it; `true` when it is gone.
+    ///
+    /// A TAP, a socket and a stream tell it themselves, by [`receive`](Self::receive) and by a send. A macvtap does not: it
+    /// takes frames for ever, and is never readable again. Call this for one now and then, once a second for example, when
+    /// nothing was received meanwhile; [`Threads`](crate::Threads) do. The request is `TUNGETIFF` on Linux.
+    pub fn check_gone(&self) -> bool {
+        if let Some(generation) = self.generation()
+            && self.tap.is_removed()
+        {
+            self.mark_gone(generation);
+        }
+        self.is_gone()
+    }
+
+    /// Whether an error that a poll tells may be the fate of an earlier frame.
+    pub(crate) fn refusal_passes(&self) -> bool {
+        self.tap.read_fault(libc::ECONNREFUSED) == ReadFault::Interrupted
+    }
+
+    /// Whether only [`check_gone`](Self::check_gone) tells the end of the interface.
+    pub(crate) fn ends_silently(&self) -> bool {
+        self.limits.ends_silently
     }
 
     #[inline]

@@ -44,6 +44,22 @@ impl Backend {
     }
 }
 
+impl Backend {
+    /// [`send_verbatim`](Self::send_verbatim) from guest memory.
+    ///
+    /// # Safety
+    /// As [`Session::send_raw`].
+    ///
+    /// # Errors
+    /// As [`send_verbatim`](Self::send_verbatim).
+    #[inline(always)]
+    pub unsafe fn send_raw_verbatim(&self, slices: &[RawSlice]) -> Result<usize, TransmitError> {
+        // SAFETY: the caller promises the same, for at least as long.
+        let frame = unsafe { FrameSlice::guest(slices) };
+        self.write_verbatim(FrameMemory::shared(frame))
+    }
+}
+
 impl<B: Deref<Target = Backend>> Session<B> {
     /// Sends one frame from guest memory, or every segment of an oversized one. Headers are copied once and then
     /// validated; the payload is read by the kernel, and by volatile reads where a checksum is computed here.
@@ -89,6 +105,9 @@ impl<B: Deref<Target = Backend>> Session<B> {
     }
 
     /// [`send_with_header`](Self::send_with_header) from guest memory.
+    ///
+    /// The header is copied before it is checked, and the copy is sent, since the guest may change its own meanwhile. So the
+    /// system call is `writev` of two slices or more, where the other form may make it `write` of one.
     ///
     /// # Safety
     /// As [`send_raw`](Self::send_raw).

@@ -4,16 +4,14 @@ use std::io::{self, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::ops::Range;
 use std::os::fd::AsFd;
-use std::sync::atomic::Ordering;
 
 use log::debug;
-use nix::unistd::read;
 
 use super::Backend;
 use super::error::ReceiveError;
 use super::generation::Generation;
 use super::statistics::Counter;
-use crate::memory::{COMMON_SLICES, List, MOST_SLICES, ReceiveMemory, Slots};
+use crate::memory::{COMMON_SLICES, List, MOST_SLICES, NOWHERE_LEN, ReceiveMemory, Slots, nowhere};
 use crate::platform::{ReadFault, frame_io};
 use crate::wire::{Checksum, Gso, RejectReason, virtio};
 
@@ -53,7 +51,9 @@ impl Backend {
         self.receive_into(&ReceiveMemory::borrowed(slices))
     }
 
-    /// Takes one frame with its virtio-net header, untouched, into `slices`; gives the bytes of both together.
+    /// Takes one frame with its virtio-net header into `slices`; gives the bytes of both together. The header is the host's, but
+    /// for the number of buffers in bytes 10 and 11, where it has them. Kernels leave there what they like, and virtio wants 1
+    /// for a frame in one chain (virtio 1.2, 5.1.6.4). Who spreads a frame over several writes his own number.
     ///
     /// # Errors
     /// As [`receive`](Self::receive); [`ReceiveError::Unsupported`] when the TAP has no header.
@@ -87,6 +87,9 @@ impl Backend {
             return Err(ReceiveError::Unsupported { what: "a virtio-net header on this TAP" });
         }
         let Some(len) = self.read(room, &mut [], self.vnet_len)? else { return Ok(None) };
+        if self.vnet_len == virtio::LONGEST {
+            room.put(virtio::FIELDS, 1_u16.to_le_bytes());
+        }
         self.counters.direct.one(len);
         Ok(Some(len + self.vnet_len))
     }
@@ -124,7 +127,7 @@ impl Backend {
         inside: usize,
     ) -> Result<Option<usize>, ReceiveError> {
         let (ahead, bytes) = (header.len() + inside, header.len() + room.len());
-        let spare = bytes > self.vnet_len + self.largest.load(Ordering::Relaxed);
+        let spare = bytes > self.vnet_len + self.longest.usual();
         let count = room.count() + usize::from(!header.is_empty()) + usize::from(!spare);
         let generation = match self.ready() {
             Some(generation) => generation,
@@ -230,7 +233,7 @@ impl Backend {
         if taken > place.end {
             self.count_received(len);
             self.counters.receive.truncated.one();
-            self.doubt_mtu();
+            self.longest.doubt();
             return Err(ReceiveError::Truncated { room: len });
         }
         if len < ETHERNET_HEADER {
@@ -257,39 +260,33 @@ impl Backend {
         ReceiveError::Gone
     }
 
-    /// Reads and drops what is queued. The kernel cuts each frame to the small buffer and forgets the rest. The caller sees
-    /// to it that no two threads do this at once.
+    /// Reads and drops what is queued. An end that it meets is noted: some tell it once. The caller sees to it that no two
+    /// threads do this at once.
     #[cold]
     pub(super) fn discard(&self, cause: &Counter) -> u64 {
         let Some(generation) = self.generation() else { return 0 };
+        let mut scratch = [0; NOWHERE_LEN];
+        let room = nowhere(&mut scratch);
         let mut count = 0;
-        while count < MOST_DISCARDED
-            && let Some(len) = self.read_to_discard(generation)
-        {
-            self.count_received(len.saturating_sub(self.vnet_len));
-            cause.one();
-            count += 1;
+        while count < MOST_DISCARDED {
+            match frame_io::read(self.tap.as_fd(), &room).map_err(|errno| self.tap.read_fault(errno)) {
+                Ok(0) if self.tap.nothing_is_the_end() => self.mark_gone(generation),
+                Ok(taken) => {
+                    self.count_received(taken.saturating_sub(self.vnet_len));
+                    cause.one();
+                    count += 1;
+                    continue;
+                }
+                Err(ReadFault::Interrupted) => continue,
+                Err(ReadFault::Gone) => self.mark_gone(generation),
+                Err(ReadFault::Empty | ReadFault::Other) => {}
+            }
+            break;
         }
         if count > 0 {
             debug!("dropped {count} queued frames of {:?}", self.tap);
         }
         count
-    }
-
-    /// Gives the bytes that were read, or `None` when nothing more comes. That the interface is gone is noted: some
-    /// systems tell it once, and then that nothing is queued.
-    fn read_to_discard(&self, generation: Generation) -> Option<usize> {
-        let mut scratch = [0; 64];
-        loop {
-            match read(&self.tap, &mut scratch).map_err(|errno| self.tap.read_fault(errno as i32)) {
-                Ok(0) if self.tap.nothing_is_the_end() => self.mark_gone(generation),
-                Ok(len) => return Some(len),
-                Err(ReadFault::Gone) => self.mark_gone(generation),
-                Err(ReadFault::Interrupted) => continue,
-                Err(_) => {}
-            }
-            return None;
-        }
     }
 
     /// Counts a frame whose fate is still open, or was a drop.

@@ -48,7 +48,8 @@ impl<B: Deref<Target = Backend>> Session<B> {
     }
 
     /// Sends one frame from a virtio driver: the first `header_len` bytes of `slices` are its virtio-net header, 10
-    /// or 12. Of the header only what [`Frame::from_virtio`] reads goes on to the host.
+    /// or 12. Of the header only what [`Frame::from_virtio`] reads goes on to the host. A frame in one slice that begins with
+    /// exactly what is to be sent goes out as it is, by `write`.
     ///
     /// # Errors
     /// As [`send`](Self::send); [`TransmitError::Rejected`] also for a header that contradicts the frame.

@@ -85,7 +85,7 @@ counters!(TransmitCounters, TransmitStatistics, "Frames from the guest to the ho
     interface_down,
     /// Dropped: shorter than the host takes.
     runt,
-    /// Dropped: longer than the host takes.
+    /// Dropped: longer than the host takes, or refused by it for its length.
     oversize,
     /// Dropped: malformed headers or contexts.
     rejected,
@@ -106,7 +106,8 @@ counters!(TransmitCounters, TransmitStatistics, "Frames from the guest to the ho
 counters!(ReceiveCounters, ReceiveStatistics, "Frames from the host to the guest.", {
     /// Frames taken from the device.
     frames_received,
-    /// Bytes of these frames, without FCS and virtio-net header; of a truncated frame the part that was read.
+    /// Bytes of these frames, without FCS and virtio-net header; of a truncated frame the part that was read. That is why the
+    /// sums below are of frames alone.
     bytes_received,
     /// Frames handed to the guest's device.
     frames_delivered,
@@ -208,6 +209,10 @@ pub(crate) struct Counters {
     rejections: [Counter; RejectReason::ALL.len()],
     /// Frames received and delivered by one call.
     pub direct: Tally,
+    /// Frames sent without a session. Other counters of sent frames belong to the holder of the session.
+    pub verbatim: Tally,
+    /// Frames that were refused there; the cause is counted with those of sessions.
+    pub verbatim_refused: Counter,
     pub transmit_nanos: Counter,
     pub receive_nanos: Counter,
 }
@@ -222,6 +227,16 @@ impl Counters {
         self.rejections[reason as usize].one();
     }
 
+    fn transmitted(&self) -> TransmitStatistics {
+        let (frames, bytes) = self.verbatim.read();
+        let mut transmit = self.transmit.snapshot();
+        transmit.frames_offered += frames + self.verbatim_refused.get();
+        transmit.frames_sent += frames;
+        transmit.segments_sent += frames;
+        transmit.bytes_sent += bytes;
+        transmit
+    }
+
     pub fn snapshot(&self, dropped_by_host: Option<u64>) -> Statistics {
         let (frames, bytes) = self.direct.read();
         let mut receive = self.receive.snapshot();
@@ -233,7 +248,7 @@ impl Counters {
         receive.bytes_received += bytes;
         receive.bytes_delivered += bytes;
         Statistics {
-            transmit: self.transmit.snapshot(),
+            transmit: self.transmitted(),
             receive,
             rejections: std::array::from_fn(|reason| self.rejections[reason].get()),
             dropped_by_host,

@@ -136,11 +136,14 @@ impl Backend {
     ) -> Result<(), TransmitError> {
         let mut slots: Slots<_, ROOM> = [const { MaybeUninit::uninit() }; ROOM];
         let mut list = FrameList::new(&mut slots);
-        list.own(own);
-        let mut cursor = Cursor::default();
-        cursor.skip(memory, rest);
-        list.frame(memory, &mut cursor, usize::MAX);
-        match list.within(self.most_slices) {
+        let held = memory.holding(own, rest);
+        if held.is_none() {
+            list.own(own);
+            let mut cursor = Cursor::default();
+            cursor.skip(memory, rest);
+            list.frame(memory, &mut cursor, usize::MAX);
+        }
+        match held.map_or_else(|| list.within(self.most_slices), Ok) {
             Ok(slices) => self.write(slices, len, 0, generation),
             Err(slices) => Err(TransmitError::TooManySlices { slices, limit: self.most_slices }),
         }
@@ -202,12 +205,18 @@ impl Backend {
         }
     }
 
-    fn write_failed(&self, errno: i32, len: usize, sent: u32, generation: Generation) -> TransmitError {
+    pub(super) fn write_failed(
+        &self,
+        errno: i32,
+        len: usize,
+        sent: u32,
+        generation: Generation,
+    ) -> TransmitError {
         match self.tap.write_fault(errno) {
             WriteFault::WouldBlock | WriteFault::Interrupted => TransmitError::WouldBlock { sent },
             WriteFault::NoBufferSpace => TransmitError::NoBufferSpace { sent },
             WriteFault::Down => TransmitError::InterfaceDown { sent },
-            WriteFault::BadLength => TransmitError::Oversize { len, limit: self.limits.longest },
+            WriteFault::BadLength => TransmitError::LengthRefused { len, sent },
             WriteFault::Gone => {
                 self.mark_gone(generation);
                 TransmitError::Gone
@@ -288,6 +297,18 @@ impl Backend {
 
     #[cold]
     fn count_refused(&self, error: &TransmitError) {
+        self.count_cause(error);
+        match error {
+            TransmitError::WouldBlock { .. } | TransmitError::InterfaceDown { .. } => {
+                self.lock.note(Debt::BLOCKED);
+            }
+            TransmitError::NoBufferSpace { .. } => self.lock.note(Debt::STARVED),
+            _ => {}
+        }
+    }
+
+    /// Counts why a frame did not go out. Any thread may, at any time.
+    pub(super) fn count_cause(&self, error: &TransmitError) {
         let counters = &self.counters.transmit;
         let cause = match error {
             TransmitError::WouldBlock { .. } => &counters.would_block,
@@ -298,20 +319,15 @@ impl Backend {
             TransmitError::InterfaceDown { .. } => &counters.interface_down,
             TransmitError::Rejected(_) => &counters.rejected,
             TransmitError::Runt { .. } => &counters.runt,
-            TransmitError::Oversize { .. } => &counters.oversize,
+            TransmitError::Oversize { .. } | TransmitError::LengthRefused { .. } => &counters.oversize,
             TransmitError::TooManySlices { .. } => &counters.too_many_slices,
             TransmitError::BadResume { .. } => &counters.bad_resume,
             TransmitError::Gone => &counters.gone,
             TransmitError::Io { .. } => &counters.io_error,
         };
         cause.one();
-        match error {
-            TransmitError::Rejected(reason) => self.counters.reject(*reason),
-            TransmitError::WouldBlock { .. } | TransmitError::InterfaceDown { .. } => {
-                self.lock.note(Debt::BLOCKED);
-            }
-            TransmitError::NoBufferSpace { .. } => self.lock.note(Debt::STARVED),
-            _ => {}
+        if let TransmitError::Rejected(reason) = error {
+            self.counters.reject(*reason);
         }
     }
 }

@@ -64,6 +64,19 @@ impl<'f> FrameMemory<'f> {
         (self.skipped == 0).then_some(self.slices)
     }
 
+    /// The slices as they are, where they are one, and that begins with `own` in the place of all before the frame's byte
+    /// `rest`. It holds what is to be written already. Never so for memory that others may write to, since what was
+    /// checked must be what is sent.
+    #[inline(always)]
+    pub(crate) fn holding(&self, own: &[u8], rest: usize) -> Option<&'f [FrameSlice<'f>]> {
+        match self.slices {
+            [one] if self.skipped + rest == own.len() && one.begins_with(own, self.shared) => {
+                Some(self.slices)
+            }
+            _ => None,
+        }
+    }
+
     /// The slice `index`, without what is not the frame's.
     #[inline(always)]
     fn slice(&self, index: usize) -> FrameSlice<'f> {

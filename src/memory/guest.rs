@@ -11,6 +11,8 @@ use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
+use libc::iovec;
+
 use crate::wire::{Sum, fold, halves};
 
 /// A run of bytes in guest memory: what `iovec` is to C, and laid out the same.
@@ -18,14 +20,24 @@ use crate::wire::{Sum, fold, halves};
 /// It borrows nothing and promises nothing; the functions that take it say what must hold.
 #[derive(Clone, Copy)]
 #[repr(transparent)]
-pub struct RawSlice(libc::iovec);
+pub struct RawSlice(iovec);
 
 impl RawSlice {
     /// Makes a slice of `len` bytes at `start`.
     #[must_use]
     #[inline]
     pub fn new(start: *mut u8, len: usize) -> Self {
-        Self(libc::iovec { iov_base: start.cast(), iov_len: len })
+        Self(iovec { iov_base: start.cast(), iov_len: len })
+    }
+
+    /// Takes an array of `iovec` as it is, such as a hypervisor keeps for a ring's chain.
+    #[must_use]
+    #[inline]
+    pub fn from_iovecs(iovecs: &[iovec]) -> &[Self] {
+        let slices = std::ptr::from_ref(iovecs) as *const [Self];
+        // SAFETY: points at the caller's array, borrowed for as long; this type is an `iovec` by `repr(transparent)`, and like one
+        // it says nothing of the bytes behind it.
+        unsafe { &*slices }
     }
 
     /// The first byte.
@@ -154,9 +166,26 @@ impl<'s> FrameSlice<'s> {
         if shared {
             self.add_shared(sum);
         } else {
-            // SAFETY: `len` bytes that were borrowed as a Rust slice for `'s`, which outlasts this call: nobody writes to them.
-            sum.bytes(unsafe { std::slice::from_raw_parts(self.0.as_ptr(), self.len()) });
+            // SAFETY: not shared, so that it was borrowed as a Rust slice.
+            sum.bytes(unsafe { self.as_borrowed() });
         }
+    }
+
+    /// Tells whether the bytes begin with `bytes`, for a slice of which `shared` says that it is borrowed.
+    #[inline(always)]
+    pub(super) fn begins_with(self, bytes: &[u8], shared: bool) -> bool {
+        // SAFETY: not shared, so that it was borrowed as a Rust slice.
+        !shared && unsafe { self.as_borrowed() }.starts_with(bytes)
+    }
+
+    /// The bytes as Rust has them.
+    ///
+    /// # Safety
+    /// The slice was made of borrowed bytes.
+    #[inline(always)]
+    unsafe fn as_borrowed(self) -> &'s [u8] {
+        // SAFETY: `len` bytes that were borrowed as a Rust slice for `'s`, as the caller says: nobody writes to them meanwhile.
+        unsafe { std::slice::from_raw_parts(self.0.as_ptr(), self.len()) }
     }
 
     fn add_shared(self, sum: &mut Sum) {
@@ -232,6 +261,16 @@ impl<'s> RoomSlice<'s> {
     #[inline]
     pub fn as_mut_ptr(&self) -> *mut u8 {
         self.0.as_ptr()
+    }
+
+    /// Stores one byte at `at`, which must be inside.
+    #[inline(always)]
+    pub(super) fn put(self, at: usize, byte: u8) {
+        debug_assert!(at < self.len());
+        let place = self.0.as_ptr().wrapping_add(at);
+        // SAFETY: points at one byte inside this slice, as each caller here has made sure of; it can be written for `'s`, and there
+        // is no Rust reference to it.
+        unsafe { place.write_volatile(byte) };
     }
 
     /// What was read into the first `len` bytes, to be looked at.

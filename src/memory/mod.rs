@@ -8,4 +8,4 @@ mod room;
 pub(crate) use frame::{Cursor, FrameList, FrameMemory, with_headers};
 pub use guest::RawSlice;
 pub(crate) use guest::{COMMON_SLICES, FrameSlice, List, MOST_SLICES, RoomSlice, Slots};
-pub(crate) use room::ReceiveMemory;
+pub(crate) use room::{NOWHERE_LEN, ReceiveMemory, nowhere};

@@ -6,6 +6,16 @@ use super::frame::{FrameMemory, with_headers};
 use super::guest::{List, RoomSlice, with_list};
 use crate::wire::{Checksum, Gso, HeaderBytes, RejectReason, virtio};
 
+/// Slices of [`nowhere`]: as many as POSIX promises everywhere.
+pub(crate) const NOWHERE_SLICES: usize = 16;
+/// Bytes of each, so that together they are longer than any frame with its header.
+pub(crate) const NOWHERE_LEN: usize = 4160;
+
+/// Room for a frame that nobody wants: the same bytes again and again. A read into it tells the frame's length.
+pub(crate) fn nowhere(scratch: &mut [u8; NOWHERE_LEN]) -> [RoomSlice<'_>; NOWHERE_SLICES] {
+    [RoomSlice::own(scratch); NOWHERE_SLICES]
+}
+
 /// Where a frame is to go.
 #[derive(Debug)]
 pub(crate) struct ReceiveMemory<'r>(&'r [RoomSlice<'r>]);
@@ -42,6 +52,32 @@ impl<'r> ReceiveMemory<'r> {
     #[inline(always)]
     pub fn slices(&self) -> &'r [RoomSlice<'r>] {
         self.0
+    }
+
+    /// Stores `bytes` from `at` on, whatever slices that is in; what lies beyond the room is not stored.
+    #[inline(always)]
+    pub(crate) fn put(&self, at: usize, bytes: [u8; 2]) {
+        match self.0 {
+            [first, ..] if at + bytes.len() <= first.len() => {
+                first.put(at, bytes[0]);
+                first.put(at + 1, bytes[1]);
+            }
+            _ => self.put_scattered(at, bytes),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn put_scattered(&self, at: usize, bytes: [u8; 2]) {
+        let mut start = 0;
+        for slice in self.0 {
+            for (place, byte) in (at..).zip(bytes) {
+                if (start..start + slice.len()).contains(&place) {
+                    slice.put(place - start, byte);
+                }
+            }
+            start += slice.len();
+        }
     }
 
     /// Puts `header`, where that is not empty, then the slices, then `spare`, where that is not empty, on `list`.

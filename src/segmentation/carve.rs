@@ -1,9 +1,15 @@
 //! Cutting in software: a frame as it is, with its checksum completed, or one segment after the other.
 
 use super::frame::CarveError;
-use super::segments::{HeaderTemplate, Segmentation};
+use super::segments::Segmentation;
+use super::template::HeaderTemplate;
 use crate::memory::{Cursor, FrameList, FrameMemory, MOST_SLICES, with_headers};
-use crate::wire::{Checksum, HeaderBytes, Request, Sum, checksum_field, virtio};
+use crate::wire::{
+    Checksum, HeaderBytes, RejectReason, Request, Sum, checksum_field, put_ipv4_checksum, virtio,
+};
+
+/// Slices of our own that a segment can have: its headers, and a UDP header behind a fragment header.
+const OWN: usize = 2;
 
 /// What each frame that comes out must be like.
 #[derive(Clone, Copy, Debug)]
@@ -35,17 +41,18 @@ pub(crate) fn carve<E>(
             Ok(cut(memory, bytes, Segmentation::new(layout, size), output, first, &mut sink))
         })?,
         _ if first > 0 => Ok(1),
-        (None, Checksum::Partial { start, offset }) => {
-            let field = checksum_field(memory.len(), start, offset)?;
-            complete(memory, start, field, output, &mut sink)
-        }
-        (None, Checksum::Complete) => {
-            FrameList::with(memory.count() + 1, |list| {
-                list.own(&[0; virtio::LONGEST][..output.vnet_len]);
-                list.frame(memory, &mut Cursor::default(), usize::MAX);
-                give(list, output, 0, &mut sink)
-            })?;
-            Ok(1)
+        (None, checksum) if request.ipv4_checksum => with_headers(memory, |bytes| {
+            let headers = HeaderBytes::new(&bytes[virtio::LONGEST..], memory.len());
+            request.check_whole(&headers)?;
+            let place = headers.ipv4_header()?;
+            let end = place.end;
+            put_ipv4_checksum(&mut bytes[virtio::LONGEST..][place]);
+            let own = &bytes[virtio::LONGEST - output.vnet_len..virtio::LONGEST + end];
+            Ok(whole(memory, own, end, checksum, output, &mut sink))
+        })?,
+        (None, checksum) => {
+            let own = &[0; virtio::LONGEST][..output.vnet_len];
+            whole(memory, own, 0, checksum, output, &mut sink)
         }
     }
 }
@@ -81,8 +88,11 @@ fn cut<E>(
     for index in first..segmentation.count {
         let segment = segmentation.segment(index);
         template.rewrite(index, |covered, sum| cursor.sum(memory, covered.len(), sum));
-        FrameList::with(memory.count() + 1, |list| {
+        FrameList::with(memory.count() + OWN, |list| {
             list.own(template.bytes(output.vnet_len, segment.headers_end));
+            if segment.moved_header {
+                list.own(template.moved_header());
+            }
             list.frame(memory, &mut cursor, segment.payload.len());
             give(list, output, index, sink)
         })?;
@@ -90,28 +100,42 @@ fn cut<E>(
     Ok(segmentation.count)
 }
 
-fn complete<E>(
+/// Gives `sink` the frame in one piece: bytes of our own, then the frame from byte `rest` on, with its checksum completed.
+fn whole<E>(
     memory: &FrameMemory<'_>,
-    start: u16,
-    field: usize,
+    own: &[u8],
+    rest: usize,
+    checksum: Checksum,
     output: Output,
     sink: &mut impl FnMut(&FrameList<'_, '_>) -> Result<(), E>,
 ) -> Result<u32, CarveError<E>> {
-    let mut from = Cursor::default();
-    from.skip(memory, usize::from(start));
-    let mut sum = Sum::default();
-    from.sum(memory, usize::MAX, &mut sum);
-    let checksum = sum.checksum_not_zero().to_be_bytes();
+    let completed = match checksum {
+        Checksum::Partial { start, offset } => Some(completed(memory, start, offset)?),
+        Checksum::Complete => None,
+    };
     FrameList::with(memory.count() + 3, |list| {
         let mut cursor = Cursor::default();
-        list.own(&[0; virtio::LONGEST][..output.vnet_len]);
-        list.frame(memory, &mut cursor, field);
-        list.own(&checksum);
-        cursor.skip(memory, checksum.len());
+        cursor.skip(memory, rest);
+        list.own(own);
+        if let Some((field, value)) = &completed {
+            list.frame(memory, &mut cursor, field - rest);
+            list.own(value);
+            cursor.skip(memory, value.len());
+        }
         list.frame(memory, &mut cursor, usize::MAX);
         give(list, output, 0, sink)
     })?;
     Ok(1)
+}
+
+/// Where an unfinished checksum goes, and what it comes to.
+fn completed(memory: &FrameMemory<'_>, start: u16, offset: u16) -> Result<(usize, [u8; 2]), RejectReason> {
+    let field = checksum_field(memory.len(), start, offset)?;
+    let mut from = Cursor::default();
+    from.skip(memory, usize::from(start));
+    let mut sum = Sum::default();
+    from.sum(memory, usize::MAX, &mut sum);
+    Ok((field, sum.checksum_not_zero().to_be_bytes()))
 }
 
 /// Gives `sink` frame number `sent`.

@@ -7,7 +7,7 @@ use thiserror::Error;
 use super::carve::{Output, carve, complete_headers};
 use super::host::{HostCapabilities, OwnBytes, Prepared, prepare};
 use crate::memory::{Cursor, FrameList, FrameMemory, with_headers};
-use crate::wire::{Checksum, Gso, HeaderBytes, RejectReason, Request, checksum_field, put_right, virtio};
+use crate::wire::{Checksum, Gso, HeaderBytes, RejectReason, Request, put_right, virtio};
 
 /// How far [`Frame::complete`] takes the transport checksum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -51,13 +51,14 @@ pub struct Frame<'a> {
     slices: &'a [IoSlice<'a>],
     gso: Option<Gso>,
     checksum: Checksum,
+    ipv4_checksum: bool,
 }
 
 impl<'a> Frame<'a> {
     /// Makes a frame of `slices`, in order, with a complete checksum and no segmentation.
     #[must_use]
     pub fn new(slices: &'a [IoSlice<'a>]) -> Self {
-        Self { slices, gso: None, checksum: Checksum::Complete }
+        Self { slices, gso: None, checksum: Checksum::Complete, ipv4_checksum: false }
     }
 
     /// Makes a frame of `slices` and the virtio-net header that came with it, 10 bytes or more, little endian
@@ -73,7 +74,7 @@ impl<'a> Frame<'a> {
         let (gso, checksum) = with_headers(&memory, |bytes| {
             virtio::interpret(header, &HeaderBytes::new(&bytes[virtio::LONGEST..], memory.len()))
         })?;
-        Ok(Self { slices, gso, checksum })
+        Ok(Self { gso, checksum, ..Self::new(slices) })
     }
 
     /// Where the bytes lie.
@@ -85,7 +86,7 @@ impl<'a> Frame<'a> {
     /// What is left to be done.
     #[inline]
     pub(crate) fn request(&self) -> Request {
-        Request::new(self.gso, self.checksum)
+        Request { ipv4_checksum: self.ipv4_checksum, ..Request::new(self.gso, self.checksum) }
     }
 
     /// Asks for segmentation by `gso`.
@@ -100,6 +101,13 @@ impl<'a> Frame<'a> {
         Self { checksum, ..self }
     }
 
+    /// Asks for the checksum of the IPv4 header, for guests that leave it to the device. It is computed here, from a copy of the
+    /// headers; the rest of the frame stays as it is. Where a frame is cut it is computed in any case.
+    #[must_use]
+    pub fn ipv4_checksum(self) -> Self {
+        Self { ipv4_checksum: true, ..self }
+    }
+
     /// Bytes of the whole frame, with the Ethernet header and without FCS.
     #[must_use]
     pub fn total_len(&self) -> usize {
@@ -112,16 +120,13 @@ impl<'a> Frame<'a> {
     /// The first contradiction found.
     pub fn validate(&self) -> Result<(), RejectReason> {
         let (memory, request) = (self.memory(), self.request());
-        match (request.segments, request.checksum) {
-            (Some(segments), checksum) => with_headers(&memory, |bytes| {
-                segments.check(checksum, &HeaderBytes::new(&bytes[virtio::LONGEST..], memory.len()))
-            })
-            .map(drop),
-            (None, Checksum::Partial { start, offset }) => {
-                checksum_field(memory.len(), start, offset).map(drop)
+        with_headers(&memory, |bytes| {
+            let headers = HeaderBytes::new(&bytes[virtio::LONGEST..], memory.len());
+            match request.segments {
+                Some(segments) => segments.check(request.checksum, &headers).map(drop),
+                None => request.check_whole(&headers),
             }
-            (None, Checksum::Complete) => Ok(()),
-        }
+        })
     }
 
     /// Cuts the frame into segments, which `sink` gets one after the other, each as a list of slices. These are the segment's own

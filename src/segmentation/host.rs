@@ -7,7 +7,7 @@ use super::segments::Segmentation;
 use crate::memory::FrameMemory;
 use crate::wire::headers::tcp;
 use crate::wire::{
-    Checksum, GsoKind, HeaderBytes, Layout, RejectReason, Request, checksum_field, put_right, virtio,
+    Checksum, GsoKind, HeaderBytes, Layout, Offload, RejectReason, Request, checksum_field, put_right, virtio,
 };
 
 /// Headers of this many bytes are put right for the host; a frame with longer ones is cut in software.
@@ -41,6 +41,17 @@ impl HostCapabilities {
     const TCP6: u8 = 4;
     const UDP: u8 = 8;
 
+    /// What a host does that was granted `offload`.
+    pub fn of(offload: Offload) -> Self {
+        let work = [
+            (offload.checksum, Self::CHECKSUM),
+            (offload.tcp4, Self::TCP4),
+            (offload.tcp6, Self::TCP6),
+            (offload.udp, Self::UDP),
+        ];
+        Self(work.iter().filter(|(granted, _)| *granted).fold(0, |bits, (_, bit)| bits | bit))
+    }
+
     pub fn from_bits(bits: u8) -> Self {
         Self(bits & Self::ALL.0)
     }
@@ -64,7 +75,7 @@ impl HostCapabilities {
             GsoKind::Tcp4 => Self::TCP4,
             GsoKind::Tcp6 => Self::TCP6,
             GsoKind::Udp4Datagrams | GsoKind::Udp6Datagrams => Self::UDP,
-            GsoKind::Udp4Fragments | GsoKind::Tcp6In4 | GsoKind::Udp6In4 => 0,
+            GsoKind::Udp4Fragments | GsoKind::Udp6Fragments | GsoKind::Tcp6In4 | GsoKind::Udp6In4 => 0,
         })
     }
 }
@@ -104,6 +115,7 @@ pub(crate) fn prepare<'o>(
 ) -> Result<Prepared<'o>, RejectReason> {
     let bytes = &mut own.0;
     let (header, rest, asked) = match (&request.segments, request.checksum) {
+        (None, _) if request.ipv4_checksum => return Ok(Prepared::Software),
         (None, Checksum::Complete) => ([0; virtio::LONGEST], 0, HostCapabilities::NONE),
         (None, Checksum::Partial { start, offset }) if host.completes() && is_near(start, offset) => {
             checksum_field(memory.len(), start, offset)?;
@@ -152,4 +164,57 @@ fn header_for(
     let reduced = layout.kind.is_tcp() && headers[layout.transport + tcp::FLAGS] & tcp::CWR != 0;
     let header = virtio::for_segments(layout, size, count, reduced)?;
     Some((header, HostCapabilities::cutting(layout.kind)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::IoSlice;
+
+    use super::{HostCapabilities, OwnBytes, Prepared, prepare};
+    use crate::memory::FrameMemory;
+    use crate::wire::{Checksum, Gso, GsoKind, Offload, Request};
+
+    /// Whether the host is asked to do its part on a frame of `kind`, or on a checksum alone.
+    fn asks(host: HostCapabilities, kind: Option<GsoKind>) -> bool {
+        let (ipv6, tcp) = (kind.is_some_and(GsoKind::outer_is_ipv6), kind.is_none_or(GsoKind::is_tcp));
+        let transport = if ipv6 { 54 } else { 34 };
+        let header_len = transport + if tcp { 20 } else { 8 };
+        let mut frame = vec![0; header_len + 300];
+        frame[12..15].copy_from_slice(if ipv6 { &[0x86, 0xdd, 0x60] } else { &[8, 0, 0x45] });
+        frame[if ipv6 { 20 } else { 23 }] = if tcp { 6 } else { 17 };
+        if tcp {
+            frame[transport + 12] = 0x50;
+        }
+        let gso = kind.map(|kind| Gso {
+            kind,
+            header_len: header_len as u16,
+            segment_size: 100,
+            network_offset: 14,
+            transport_offset: transport as u16,
+        });
+        let offset = if tcp { 16 } else { 6 };
+        let request = Request::new(gso, Checksum::Partial { start: transport as u16, offset });
+        let slices = [IoSlice::new(&frame)];
+        let mut own = OwnBytes::new();
+        let prepared = prepare(&FrameMemory::borrowed(&slices), &request, 12, host, &mut own).unwrap();
+        matches!(prepared, Prepared::Whole { asked, .. } if asked != HostCapabilities::NONE)
+    }
+
+    #[test]
+    fn x01_what_was_not_granted_is_never_put_in_a_header() {
+        let only = |change: fn(&mut Offload)| {
+            let mut granted = Offload::HEADER_12;
+            change(&mut granted);
+            let host = HostCapabilities::of(granted);
+            let kinds = [GsoKind::Tcp4, GsoKind::Tcp6, GsoKind::Udp4Datagrams, GsoKind::Udp6Datagrams];
+            let [tcp4, tcp6, udp4, udp6] = kinds.map(|kind| asks(host, Some(kind)));
+            [asks(host, None), tcp4, tcp6, udp4, udp6]
+        };
+        assert_eq!(only(|_| ()), [false; 5]);
+        assert_eq!(only(|granted| granted.checksum = true), [true, false, false, false, false]);
+        assert_eq!(only(|granted| granted.tcp4 = true), [false, true, false, false, false]);
+        assert_eq!(only(|granted| granted.tcp6 = true), [false, false, true, false, false]);
+        assert_eq!(only(|granted| granted.udp = true), [false, false, false, true, true]);
+        assert_eq!(only(|granted| *granted = Offload::ALL), [true; 5]);
+    }
 }

@@ -4,6 +4,7 @@ mod carve;
 mod frame;
 mod host;
 mod segments;
+mod template;
 
 pub(crate) use carve::{Output, carve};
 pub use frame::{CarveError, Completion, Frame};

@@ -19,6 +19,8 @@ use crate::memory::ReceiveMemory;
 const LOOK_AROUND: Duration = Duration::from_millis(50);
 /// The pause after an error that is no outcome of ours, so that a broken descriptor cannot take a processor.
 const ERROR_PAUSE: u16 = 100;
+/// How long, in milliseconds, an interface that ends silently is left unasked while nothing comes.
+const ASK_PAUSE: u16 = 1000;
 
 pub(super) struct ReceiveThread<'a> {
     shared: &'a Shared,
@@ -52,6 +54,9 @@ impl<'a> ReceiveThread<'a> {
         let generation = self.shared.backend.generation();
         let events = self.wait();
         if events.is_empty() {
+            if self.shared.backend.ends_silently() {
+                self.shared.backend.check_gone();
+            }
             return;
         }
         let taken = self.drain();
@@ -60,6 +65,7 @@ impl<'a> ReceiveThread<'a> {
             && taken == 0
             && events.intersects(broken)
             && !self.failed
+            && !self.shared.backend.refusal_passes()
         {
             // Reported by poll, denied by read: without this the loop would spin.
             self.shared.backend.mark_gone(generation);
@@ -72,7 +78,11 @@ impl<'a> ReceiveThread<'a> {
         let backend = &self.shared.backend;
         self.tell_gone();
         let listening = backend.link_is_up() && !backend.is_gone() && !self.failed;
-        let timeout = if self.failed { PollTimeout::from(ERROR_PAUSE) } else { PollTimeout::NONE };
+        let timeout = match (self.failed, backend.ends_silently() && !backend.is_gone()) {
+            (true, _) => PollTimeout::from(ERROR_PAUSE),
+            (_, true) => PollTimeout::from(ASK_PAUSE),
+            _ => PollTimeout::NONE,
+        };
         let mut fds = [
             PollFd::new(self.shared.receive_wake.as_fd(), PollFlags::POLLIN),
             PollFd::new(backend.as_fd(), PollFlags::POLLIN),

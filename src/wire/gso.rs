@@ -3,8 +3,10 @@
 use super::headers::{ethernet, ipv4, ipv6, tcp, udp};
 use super::reject::RejectReason;
 
-/// The longest IP packet, in bytes with its header: the length field of IPv4 has 16 bits.
-pub(crate) const LONGEST_PACKET: usize = 65_535;
+/// The longest IPv4 packet, in bytes with its header: its length field has 16 bits and counts the header (RFC 791).
+pub(crate) const LONGEST_IPV4: usize = 65_535;
+/// The longest IPv6 packet, in bytes with its header, which its length field does not count (RFC 8200 3).
+pub(crate) const LONGEST_IPV6: usize = ipv6::LEN + 65_535;
 
 /// What an oversized frame is to be cut into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -18,6 +20,8 @@ pub enum GsoKind {
     Udp4Fragments,
     /// UDP over IPv4, cut into datagrams of their own (USO).
     Udp4Datagrams,
+    /// One UDP datagram over IPv6, cut into IP fragments (UFO).
+    Udp6Fragments,
     /// UDP over IPv6, cut into datagrams of their own (USO).
     Udp6Datagrams,
     /// TCP over IPv6 inside IPv4.
@@ -37,7 +41,7 @@ impl GsoKind {
 
     /// Whether the packet the link carries, the outer one of a tunnel, is IPv6.
     pub(crate) fn outer_is_ipv6(self) -> bool {
-        matches!(self, Self::Tcp6 | Self::Udp6Datagrams)
+        matches!(self, Self::Tcp6 | Self::Udp6Fragments | Self::Udp6Datagrams)
     }
 
     /// Whether the packet whose addresses the transport checksum covers is IPv6.
@@ -46,7 +50,13 @@ impl GsoKind {
     }
 
     pub(crate) fn is_fragments(self) -> bool {
-        matches!(self, Self::Udp4Fragments)
+        matches!(self, Self::Udp4Fragments | Self::Udp6Fragments)
+    }
+
+    /// The longest packet that can carry it, in bytes with its IP header.
+    #[inline]
+    pub(crate) fn longest_packet(self) -> usize {
+        if self.outer_is_ipv6() { LONGEST_IPV6 } else { LONGEST_IPV4 }
     }
 
     fn ip_header_fits(self, len: usize) -> bool {
@@ -77,8 +87,8 @@ pub struct Gso {
     pub kind: GsoKind,
     /// Bytes of all headers, the Ethernet header included; the payload starts there.
     pub header_len: u16,
-    /// Payload bytes a segment; for [`GsoKind::Udp4Fragments`] the IP payload bytes a fragment, of which only whole
-    /// multiples of 8 are used.
+    /// Payload bytes a segment. For [`GsoKind::Udp4Fragments`] and [`GsoKind::Udp6Fragments`] the bytes of the datagram a
+    /// fragment, its UDP header included, of which only whole multiples of 8 are used.
     pub segment_size: u16,
     /// Where the (outer) IP header starts.
     pub network_offset: u16,
@@ -98,7 +108,8 @@ impl Gso {
     /// let gso =
     ///     Gso { kind: GsoKind::Tcp4, header_len: 54, segment_size: 1448, network_offset: 14, transport_offset: 34 };
     /// assert!(gso.check_layout(65_000).is_ok());
-    /// assert!(gso.check_layout(54).is_err(), "there is nothing to cut");
+    /// assert!(gso.check_layout(54).is_ok(), "without payload it is one segment");
+    /// assert!(gso.check_layout(53).is_err(), "its headers are cut short");
     /// ```
     pub fn check_layout(&self, frame_len: usize) -> Result<(), RejectReason> {
         self.segment_payload()?;
@@ -107,10 +118,11 @@ impl Gso {
         if frame_len < header_len {
             return Err(RejectReason::Truncated);
         }
-        if frame_len == header_len {
-            return Err(RejectReason::NoPayload);
+        if frame_len - network > self.kind.longest_packet() {
+            Err(RejectReason::PacketTooLong)
+        } else {
+            Ok(())
         }
-        if frame_len - network > LONGEST_PACKET { Err(RejectReason::PacketTooLong) } else { Ok(()) }
     }
 
     fn check_offsets(&self) -> Result<(), RejectReason> {

@@ -29,6 +29,12 @@ pub mod ipv4 {
     pub const MORE_FRAGMENTS: u16 = 0x2000;
     pub const FRAGMENT_OFFSET: u16 = 0x1fff;
     pub const FRAGMENT_UNIT: usize = 8;
+    pub const NO_OPERATION: u8 = 1;
+    pub const LOOSE_ROUTE: u8 = 131;
+    pub const STRICT_ROUTE: u8 = 137;
+    /// Where an option has its length, and a source route the number of its next address, counted from 1.
+    pub const OPTION_LENGTH: usize = 1;
+    pub const ROUTE_POINTER: usize = 2;
 }
 
 /// RFC 8200.
@@ -42,6 +48,12 @@ pub mod ipv6 {
     /// Extension headers are measured in these, and the first one is not counted.
     pub const UNIT: usize = 8;
     pub const SEGMENTS_LEFT: usize = 3;
+    /// The fragment header (RFC 8200 4.5): next header, a reserved byte, offset and flag, identification.
+    pub const FRAGMENT_HEADER: usize = 8;
+    pub const FRAGMENT_OFFSET: usize = 2;
+    pub const IDENTIFICATION: usize = 4;
+    /// The offset counts units of 8 bytes and stands above three bits, so that it can be stored as bytes.
+    pub const MORE_FRAGMENTS: u16 = 1;
     /// RFC 6275 6.3.
     pub const HOME_ADDRESS_OPTION: u8 = 0xc9;
 }

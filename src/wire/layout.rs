@@ -1,9 +1,12 @@
 //! Where a frame's headers lie: the one reader of them.
 
+use std::ops::Range;
+
 use super::checksum::Sum;
-use super::gso::{Gso, GsoKind, LONGEST_PACKET};
+use super::gso::{Gso, GsoKind, LONGEST_IPV4};
 use super::headers::{ethernet, ipv4, ipv6, protocol, tcp, udp};
 use super::reject::RejectReason;
+use super::whole::length;
 
 /// The first bytes of a frame, fetched into memory of our own once.
 #[derive(Clone, Copy, Debug)]
@@ -51,6 +54,17 @@ impl<'h> HeaderBytes<'h> {
         }
         Err(RejectReason::EtherType)
     }
+
+    /// Where the IPv4 header lies, of a frame that has one.
+    pub(crate) fn ipv4_header(&self) -> Result<Range<usize>, RejectReason> {
+        let (at, ether_type) = self.network_header()?;
+        if ether_type != ethernet::IPV4 {
+            return Err(RejectReason::EtherType);
+        }
+        let end = at + ipv4_header_len(self, at)?;
+        self.byte(end - 1)?;
+        Ok(at..end)
+    }
 }
 
 /// Where a frame's headers lie, read from the frame itself. Everything counts from the first byte of the frame.
@@ -62,9 +76,13 @@ pub(crate) struct Layout {
     /// The IP header whose addresses the transport checksum covers: the inner one of a tunnel, else `network`.
     pub inner: usize,
     pub transport: usize,
+    /// The byte of an IPv6 header, or of an extension header, that names the transport protocol.
+    pub protocol: usize,
     /// Where the payload starts.
     pub headers_end: usize,
     pub frame_len: usize,
+    /// The transport checksum covers other addresses than the header's.
+    pub routed: bool,
 }
 
 impl Layout {
@@ -77,13 +95,33 @@ impl Layout {
         usize::from(start) == self.transport && usize::from(offset) == self.checksum_offset()
     }
 
-    /// The sum of the pseudo header's addresses and protocol; its length is the caller's to add.
+    /// The sum of the pseudo header's addresses and protocol; its length is the caller's to add. To be asked before any
+    /// header is changed.
     #[inline]
     pub fn pseudo_header(&self, headers: &[u8]) -> Sum {
+        if self.routed {
+            return self.stated_sum(headers);
+        }
         let addresses = if self.kind.inner_is_ipv6() { ipv6::ADDRESSES } else { ipv4::ADDRESSES };
         let mut sum = Sum::default();
         sum.bytes(&headers[self.inner..][addresses]);
         sum.number(if self.kind.is_tcp() { protocol::TCP } else { protocol::UDP }.into());
+        sum
+    }
+
+    /// The sum of the pseudo header as its sender left it, without the length: what Linux goes on from. It takes TCP's length
+    /// from the packet and UDP's from its header.
+    #[cold]
+    fn stated_sum(&self, headers: &[u8]) -> Sum {
+        let word = |at: usize| u16::from_be_bytes([headers[at], headers[at + 1]]);
+        let len = if self.kind.is_tcp() {
+            length(self.frame_len - self.transport)
+        } else {
+            word(self.transport + udp::LENGTH)
+        };
+        let mut sum = Sum::default();
+        sum.number(word(self.transport + self.checksum_offset()));
+        sum.number(!len);
         sum
     }
 
@@ -122,10 +160,19 @@ impl Layout {
             & (bytes[network + ipv4::PROTOCOL] == protocol::TCP)
             & (headers_end >= PLAIN_TCP4)
             & (headers.bytes.len() >= headers_end)
-            & (headers.frame_len > headers_end)
-            & (headers.frame_len - network <= LONGEST_PACKET);
-        let frame_len = headers.frame_len;
-        plain.then_some(Self { kind, network, inner: network, transport, headers_end, frame_len })
+            & (headers.frame_len - network <= LONGEST_IPV4);
+        let (frame_len, protocol) = (headers.frame_len, network + ipv4::PROTOCOL);
+        let layout = Self {
+            kind,
+            network,
+            inner: network,
+            transport,
+            protocol,
+            headers_end,
+            frame_len,
+            routed: false,
+        };
+        plain.then_some(layout)
     }
 
     /// Walks from header to header.
@@ -137,16 +184,26 @@ impl Layout {
             return Err(RejectReason::EtherType);
         }
         let last = if kind.is_tcp() { protocol::TCP } else { protocol::UDP };
-        let (inner, transport) = match (kind.is_tunnel(), kind.outer_is_ipv6()) {
+        let (inner, end) = match (kind.is_tunnel(), kind.outer_is_ipv6()) {
             (true, _) => {
-                let inner = ipv4_end(headers, network, protocol::IPV6)?;
-                (inner, ipv6_end(headers, inner, last)?)
+                let outer = ipv4_end(headers, network, protocol::IPV6)?;
+                (outer.at, ipv6_end(headers, outer.at, last)?)
             }
             (_, true) => (network, ipv6_end(headers, network, last)?),
             _ => (network, ipv4_end(headers, network, last)?),
         };
+        let (frame_len, transport) = (headers.frame_len, end.at);
         let headers_end = transport + transport_header(kind, headers, transport)?;
-        let layout = Self { kind, network, inner, transport, headers_end, frame_len: headers.frame_len };
+        let layout = Self {
+            kind,
+            network,
+            inner,
+            transport,
+            protocol: end.protocol,
+            headers_end,
+            frame_len,
+            routed: end.routed,
+        };
         check_lengths(&layout, headers).map(|()| layout)
     }
 }
@@ -162,59 +219,87 @@ fn offset(value: usize) -> u16 {
     value as u16
 }
 
+/// Where an IP header ends, with all that belongs to it.
+struct End {
+    at: usize,
+    /// The byte that names what follows.
+    protocol: usize,
+    /// The packet goes by a route of its sender's.
+    routed: bool,
+}
+
 fn check_lengths(layout: &Layout, headers: &HeaderBytes<'_>) -> Result<(), RejectReason> {
     // The last byte of the headers; all before it are there when it is.
     headers.byte(layout.headers_end - 1)?;
-    if layout.frame_len == layout.headers_end {
-        return Err(RejectReason::NoPayload);
+    if layout.frame_len - layout.network > layout.kind.longest_packet() {
+        return Err(RejectReason::PacketTooLong);
     }
-    if layout.frame_len - layout.network > LONGEST_PACKET { Err(RejectReason::PacketTooLong) } else { Ok(()) }
+    Ok(())
 }
 
-fn ipv4_end(headers: &HeaderBytes<'_>, at: usize, expected: u8) -> Result<usize, RejectReason> {
+fn ipv4_header_len(headers: &HeaderBytes<'_>, at: usize) -> Result<usize, RejectReason> {
     let first = headers.byte(at)?;
     let len = 4 * usize::from(first & 0x0f);
     if first >> 4 != 4 {
         return Err(RejectReason::IpVersion);
     }
-    if len < ipv4::LEN {
-        return Err(RejectReason::IpHeaderLength);
-    }
+    if len < ipv4::LEN { Err(RejectReason::IpHeaderLength) } else { Ok(len) }
+}
+
+fn ipv4_end(headers: &HeaderBytes<'_>, at: usize, expected: u8) -> Result<End, RejectReason> {
+    let len = ipv4_header_len(headers, at)?;
     if headers.word(at + ipv4::FRAGMENT)? & (ipv4::MORE_FRAGMENTS | ipv4::FRAGMENT_OFFSET) != 0 {
         return Err(RejectReason::Fragment);
     }
     if headers.byte(at + ipv4::PROTOCOL)? != expected {
         return Err(RejectReason::Protocol);
     }
-    Ok(at + len)
+    let routed = len > ipv4::LEN && has_source_route(headers, at + ipv4::LEN, at + len)?;
+    Ok(End { at: at + len, protocol: at + ipv4::PROTOCOL, routed })
 }
 
-fn ipv6_end(headers: &HeaderBytes<'_>, at: usize, expected: u8) -> Result<usize, RejectReason> {
+/// Walks the options between `at` and `end` (RFC 791 3.1): a route whose pointer is behind its last address is at its end.
+fn has_source_route(headers: &HeaderBytes<'_>, mut at: usize, end: usize) -> Result<bool, RejectReason> {
+    while at + ipv4::ROUTE_POINTER < end {
+        let len = headers.byte(at + ipv4::OPTION_LENGTH)?;
+        match headers.byte(at)? {
+            0 => break,
+            ipv4::NO_OPERATION => at += 1,
+            ipv4::LOOSE_ROUTE | ipv4::STRICT_ROUTE => {
+                return Ok(headers.byte(at + ipv4::ROUTE_POINTER)? <= len);
+            }
+            // An option of less than its own two bytes ends the walk.
+            _ if len < 2 => break,
+            _ => at += usize::from(len),
+        }
+    }
+    Ok(false)
+}
+
+fn ipv6_end(headers: &HeaderBytes<'_>, at: usize, expected: u8) -> Result<End, RejectReason> {
     if headers.byte(at)? >> 4 != 6 {
         return Err(RejectReason::IpVersion);
     }
-    let mut next = headers.byte(at + ipv6::NEXT_HEADER)?;
-    let mut end = at + ipv6::LEN;
-    while next != expected {
-        let len = extension_header(headers, next, end)?;
-        next = headers.byte(end)?;
-        end += len;
+    let mut end = End { at: at + ipv6::LEN, protocol: at + ipv6::NEXT_HEADER, routed: false };
+    loop {
+        let next = headers.byte(end.protocol)?;
+        if next == expected {
+            return Ok(end);
+        }
+        let (len, routed) = extension_header(headers, next, end.at)?;
+        end = End { at: end.at + len, protocol: end.at, routed: end.routed | routed };
     }
-    Ok(end)
 }
 
-/// The length of the extension header `kind` at `at`. The kinds are those that Linux steps over when it cuts; behind
-/// any other (a fragment, encryption) the transport header could not be rewritten.
-fn extension_header(headers: &HeaderBytes<'_>, kind: u8, at: usize) -> Result<usize, RejectReason> {
+/// The length of the extension header `kind` at `at`, and whether it puts another address in the place of the header's. The
+/// kinds are those that Linux steps over when it cuts; behind any other (a fragment, encryption) the transport header could
+/// not be rewritten.
+fn extension_header(headers: &HeaderBytes<'_>, kind: u8, at: usize) -> Result<(usize, bool), RejectReason> {
     let len = ipv6::UNIT * (1 + usize::from(headers.byte(at + 1)?));
     match kind {
-        protocol::HOP_BY_HOP => Ok(len),
-        protocol::ROUTING if headers.byte(at + ipv6::SEGMENTS_LEFT)? != 0 => Err(RejectReason::SourceRouted),
-        protocol::ROUTING => Ok(len),
-        protocol::DESTINATION_OPTIONS if has_home_address(headers, at + 2, at + len)? => {
-            Err(RejectReason::SourceRouted)
-        }
-        protocol::DESTINATION_OPTIONS => Ok(len),
+        protocol::HOP_BY_HOP => Ok((len, false)),
+        protocol::ROUTING => Ok((len, headers.byte(at + ipv6::SEGMENTS_LEFT)? != 0)),
+        protocol::DESTINATION_OPTIONS => Ok((len, has_home_address(headers, at + 2, at + len)?)),
         protocol::FRAGMENT => Err(RejectReason::Fragment),
         _ => Err(RejectReason::Protocol),
     }

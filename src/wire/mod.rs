@@ -21,4 +21,4 @@ pub use offload::Offload;
 pub use reject::RejectReason;
 pub use request::Checksum;
 pub(crate) use request::Request;
-pub(crate) use whole::{length, put_right};
+pub(crate) use whole::{length, put_ipv4_checksum, put_right};

@@ -31,6 +31,12 @@ impl Offload {
     pub const ALL: Self =
         Self { header_len: 12, checksum: true, tcp4: true, tcp6: true, tcp_ecn: true, udp: true };
 
+    /// A 12-byte virtio-net header (`VIRTIO_F_VERSION_1`, `VIRTIO_NET_F_MRG_RXBUF`) and no offload on receive.
+    pub const HEADER_12: Self = Self { header_len: 12, ..Self::NONE };
+
+    /// A 10-byte virtio-net header and no offload on receive.
+    pub const HEADER_10: Self = Self { header_len: 10, ..Self::NONE };
+
     /// A header of `header_len` bytes and no offload on receive.
     ///
     /// # Errors
@@ -65,6 +71,22 @@ impl Offload {
             tcp_ecn: (tcp4 || tcp6) && has(GUEST_ECN),
             udp: checksum && has(GUEST_USO4 | GUEST_USO6),
         }
+    }
+
+    /// [`from_virtio_features`](Self::from_virtio_features) with the header of `self`: for a guest that changes its offloads while
+    /// it runs (`VIRTIO_NET_CTRL_GUEST_OFFLOADS_SET`), by bits that say nothing about the header. Without a header there is
+    /// no offload.
+    ///
+    /// ```
+    /// use tap_plumb::Offload;
+    /// let running = Offload::HEADER_12.with_virtio_features(1 << 1 | 1 << 7); // GUEST_CSUM, GUEST_TSO4
+    /// assert!(running.header_len == 12 && running.tcp4 && !running.tcp6);
+    /// assert_eq!(running.with_virtio_features(0), Offload::HEADER_12);
+    /// ```
+    #[must_use]
+    pub fn with_virtio_features(self, features: u64) -> Self {
+        let granted = if self.header_len == 0 { Self::NONE } else { Self::from_virtio_features(features) };
+        Self { header_len: self.header_len, ..granted }
     }
 
     /// The feature bits to offer a guest in front of a host with these offloads (virtio 1.2, 5.1.3).

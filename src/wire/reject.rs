@@ -41,8 +41,9 @@ pub enum RejectReason {
     /// The IPv4 protocol or the last IPv6 next header is not the kind's.
     #[error("the IP protocol does not fit the kind")]
     Protocol,
-    /// An IPv6 header redirects the packet (a routing header with segments left, or a home address). So the
-    /// transport checksum covers other addresses than the header's.
+    /// The packet goes by a route of its sender's (an IPv6 routing header with segments left, a home address, an IPv4 source
+    /// route). Its transport checksum covers other addresses than the header's, and no unfinished checksum tells
+    /// their sum. With an unfinished one such a frame is cut.
     #[error("the packet is routed by its sender")]
     SourceRouted,
     /// The packet is an IP fragment already.
@@ -57,10 +58,7 @@ pub enum RejectReason {
     /// The headers are longer than any that this crate rewrites (8 KiB).
     #[error("the headers are too long")]
     HeadersTooLong,
-    /// The frame ends with its headers; there is nothing to cut.
-    #[error("the frame has no payload")]
-    NoPayload,
-    /// The IP packet is longer than 65535 bytes.
+    /// The IP packet is longer than its length field can say: 65535 bytes of IPv4, 65575 of IPv6, each with its header.
     #[error("the IP packet is too long")]
     PacketTooLong,
     /// The unfinished checksum lies outside the frame, or starts before any transport header could.
@@ -73,7 +71,7 @@ pub enum RejectReason {
 
 impl RejectReason {
     /// Every reason, in order; `reason as usize` is its place. Counters by reason are arrays of this length.
-    pub(crate) const ALL: [Self; 20] = [
+    pub(crate) const ALL: [Self; 19] = [
         Self::ShortVirtioHeader,
         Self::UnknownKind,
         Self::UdpWithoutChecksum,
@@ -90,7 +88,6 @@ impl RejectReason {
         Self::TcpDataOffset,
         Self::Truncated,
         Self::HeadersTooLong,
-        Self::NoPayload,
         Self::PacketTooLong,
         Self::ChecksumRange,
         Self::ChecksumPlace,

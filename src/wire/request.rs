@@ -1,5 +1,6 @@
 //! What a sender leaves to be done on a frame, whichever way it says so.
 
+use super::checksum::checksum_field;
 use super::gso::{Gso, GsoKind};
 use super::headers::ethernet;
 use super::layout::{HeaderBytes, Layout};
@@ -26,6 +27,8 @@ pub(crate) struct Request {
     /// Set for an oversized frame.
     pub segments: Option<SegmentRequest>,
     pub checksum: Checksum,
+    /// The checksum of the IPv4 header is to be computed. Where a frame is cut it is in any case.
+    pub ipv4_checksum: bool,
 }
 
 /// The wish to have a frame cut.
@@ -49,13 +52,24 @@ pub(crate) enum Family {
 impl Request {
     #[inline]
     pub fn new(gso: Option<Gso>, checksum: Checksum) -> Self {
-        Self { segments: gso.map(SegmentRequest::Stated), checksum }
+        Self { segments: gso.map(SegmentRequest::Stated), checksum, ipv4_checksum: false }
     }
 
     /// Whether the frame can go out as it is.
     #[inline]
     pub fn is_nothing(&self) -> bool {
-        self.segments.is_none() && self.checksum == Checksum::Complete
+        self.segments.is_none() && self.checksum == Checksum::Complete && !self.ipv4_checksum
+    }
+
+    /// Holds what is asked of a frame that is not to be cut against its headers.
+    pub fn check_whole(&self, headers: &HeaderBytes<'_>) -> Result<(), RejectReason> {
+        let end = if self.ipv4_checksum { headers.ipv4_header()?.end } else { 0 };
+        match self.checksum {
+            Checksum::Complete => Ok(()),
+            // What the sum covers must not change with the IPv4 header.
+            Checksum::Partial { start, .. } if usize::from(start) < end => Err(RejectReason::ChecksumRange),
+            Checksum::Partial { start, offset } => checksum_field(headers.frame_len, start, offset).map(drop),
+        }
     }
 }
 
@@ -98,6 +112,7 @@ fn check_stated(
         Checksum::Partial { start, offset } if !layout.is_checksum(start, offset) => {
             Err(RejectReason::ChecksumPlace)
         }
+        Checksum::Complete if layout.routed => Err(RejectReason::SourceRouted),
         _ => Ok((layout, gso.segment_payload()?)),
     }
 }
@@ -117,6 +132,7 @@ fn check_family(
         }
         // Linux refuses it for datagrams, drops it without a word for fragments, and takes it for TCP.
         Checksum::Complete if !layout.kind.is_tcp() => Err(RejectReason::UdpWithoutChecksum),
+        Checksum::Complete if layout.routed => Err(RejectReason::SourceRouted),
         _ => Ok((layout, size)),
     }
 }
@@ -127,7 +143,10 @@ impl Family {
         match self {
             Self::Tcp4 => Ok(GsoKind::Tcp4),
             Self::Tcp6 => Ok(GsoKind::Tcp6),
-            Self::UdpFragments => Ok(GsoKind::Udp4Fragments),
+            Self::UdpFragments => match headers.network_header()? {
+                (_, ethernet::IPV6) => Ok(GsoKind::Udp6Fragments),
+                _ => Ok(GsoKind::Udp4Fragments),
+            },
             Self::UdpDatagrams => match headers.network_header()? {
                 (_, ethernet::IPV6) => Ok(GsoKind::Udp6Datagrams),
                 _ => Ok(GsoKind::Udp4Datagrams),

@@ -1,7 +1,6 @@
 //! The virtio-net header that precedes a frame (virtio 1.2, 5.1.6): read from a guest or the kernel, written for the
 //! kernel. It is little endian; bytes 10 and 11, where there are any, count receive buffers and mean nothing here.
 
-use super::checksum::checksum_field;
 use super::gso::{Gso, GsoKind};
 use super::layout::{HeaderBytes, Layout};
 use super::reject::RejectReason;
@@ -10,7 +9,7 @@ use super::request::{Checksum, Family, Request, SegmentRequest};
 /// The longer of the two forms, in bytes.
 pub(crate) const LONGEST: usize = 12;
 /// The fields that both forms have, in bytes.
-const FIELDS: usize = 10;
+pub(crate) const FIELDS: usize = 10;
 /// `UDP_MAX_SEGMENTS` of Linux: it refuses to cut a frame into more datagrams.
 const MOST_DATAGRAMS: u32 = 128;
 
@@ -102,10 +101,10 @@ pub(crate) fn request(header: &[u8]) -> Result<Request, RejectReason> {
     let header = VirtioHeader::parse(header)?;
     let checksum = header.checksum();
     if header.kind == KIND_NONE {
-        return Ok(Request { segments: None, checksum });
+        return Ok(Request { checksum, ..Request::default() });
     }
     let segments = SegmentRequest::ByFamily { family: header.family()?, segment_size: header.segment_size };
-    Ok(Request { segments: Some(segments), checksum })
+    Ok(Request { segments: Some(segments), checksum, ..Request::default() })
 }
 
 /// Reads what `header` says about the frame that starts with `headers`, and holds it against that frame.
@@ -113,12 +112,10 @@ pub(crate) fn interpret(
     header: &[u8],
     headers: &HeaderBytes<'_>,
 ) -> Result<(Option<Gso>, Checksum), RejectReason> {
-    let Request { segments, checksum } = request(header)?;
-    let Some(segments) = segments else {
-        if let Checksum::Partial { start, offset } = checksum {
-            checksum_field(headers.frame_len, start, offset)?;
-        }
-        return Ok((None, checksum));
+    let request = request(header)?;
+    let checksum = request.checksum;
+    let Some(segments) = request.segments else {
+        return request.check_whole(headers).map(|()| (None, checksum));
     };
     let (layout, _) = segments.check(checksum, headers)?;
     Ok((Some(layout.gso(VirtioHeader::parse(header)?.segment_size)), checksum))

@@ -18,3 +18,4 @@ mod threads_receive;
 mod transmit_buffer;
 mod transmit_frame;
 mod transmit_session;
+mod unusual;

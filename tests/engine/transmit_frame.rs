@@ -41,8 +41,8 @@ fn b10_runt_and_oversize_are_refused_before_the_kernel_is_asked() {
     let (backend, host) = pair::backend();
     assert!(matches!(send(&backend, &[0; 13]), Err(TransmitError::Runt { len: 13, limit: 14 })));
     assert!(matches!(send(&backend, &[]), Err(TransmitError::Runt { len: 0, .. })));
-    let long = vec![0; 65535 + 14 + 8 + 1];
-    assert!(matches!(send(&backend, &long), Err(TransmitError::Oversize { len: 65558, limit: 65557 })));
+    let long = vec![0; 40 + 65535 + 14 + 8 + 1];
+    assert!(matches!(send(&backend, &long), Err(TransmitError::Oversize { len: 65598, limit: 65597 })));
     host.set_nonblocking(true).unwrap();
     assert_eq!(host.recv(&mut [0; 16]).unwrap_err().kind(), io::ErrorKind::WouldBlock);
     let all = backend.statistics().transmit;

@@ -155,7 +155,7 @@ fn hazard_31_each_errno_of_a_write_has_its_meaning() {
     };
     assert!(matches!(fail(Errno::EAGAIN), Err(TransmitError::WouldBlock { sent: 0 })));
     assert!(matches!(fail(Errno::EINTR), Ok(())), "nothing was taken, so it is sent again");
-    assert!(matches!(fail(Errno::ERANGE), Err(TransmitError::Oversize { len: 60, limit: 2048 })));
+    assert!(matches!(fail(Errno::ERANGE), Err(TransmitError::LengthRefused { len: 60, sent: 0 })));
     for errno in [Errno::ENOSR, Errno::ENOMEM, Errno::ENOBUFS] {
         assert!(matches!(fail(errno), Err(TransmitError::NoBufferSpace { sent: 0 })), "{errno}");
     }

@@ -4,9 +4,9 @@ use std::ops::Range;
 
 use etherparse::checksum::Sum16BitWords;
 use etherparse::{Ipv4HeaderSlice, Ipv6HeaderSlice, TcpSlice, UdpHeader};
-use tap_plumb::{Gso, GsoKind};
+use tap_plumb::Gso;
 
-use super::frames::{is_ipv6, is_tcp, outer_is_ipv6};
+use super::frames::{is_fragments, is_ipv6, is_tcp, outer_is_ipv6};
 
 /// Addresses that a transport checksum covers.
 enum Addresses {
@@ -72,21 +72,54 @@ pub(crate) fn assert_fragments_right(fragments: &[Vec<u8>], gso: &Gso) -> Vec<u8
     let mut datagram = Vec::new();
     let mut addresses = Addresses::V4([0; 4], [0; 4]);
     for (at, fragment) in fragments.iter().enumerate() {
-        let packet = &fragment[usize::from(gso.network_offset)..];
-        let header = assert_ipv4_right(packet);
-        assert_eq!(usize::from(header.fragments_offset().value()) * 8, datagram.len(), "fragment offset");
-        assert_eq!(header.more_fragments(), at + 1 < fragments.len(), "more fragments");
-        addresses = Addresses::V4(header.source(), header.destination());
-        datagram.extend(&packet[header.slice().len()..]);
+        let (offset, more, rest) = if outer_is_ipv6(gso.kind) {
+            addresses = assert_ipv6_right(&fragment[usize::from(gso.network_offset)..]);
+            fragment6(fragment, gso, fragments)
+        } else {
+            let packet = &fragment[usize::from(gso.network_offset)..];
+            let header = assert_ipv4_right(packet);
+            addresses = Addresses::V4(header.source(), header.destination());
+            let offset = usize::from(header.fragments_offset().value()) * 8;
+            (offset, header.more_fragments(), &packet[header.slice().len()..])
+        };
+        assert_eq!(offset, datagram.len(), "fragment offset");
+        assert_eq!(more, at + 1 < fragments.len(), "more fragments");
+        datagram.extend(rest);
     }
     assert_datagram_right(&datagram, &addresses);
     datagram.split_off(8)
 }
 
+/// Offset, more to come, and data of an IPv6 fragment (RFC 8200 4.5), whose header stands where the UDP header stood.
+fn fragment6<'f>(fragment: &'f [u8], gso: &Gso, all: &[Vec<u8>]) -> (usize, bool, &'f [u8]) {
+    let (headers, rest) = fragment.split_at(usize::from(gso.transport_offset));
+    if all.len() == 1 {
+        return (0, false, rest);
+    }
+    assert_eq!(headers[last_next_header(headers, gso)], 44, "a fragment header follows");
+    let (header, rest) = rest.split_at(8);
+    assert_eq!(header[..2], [17, 0], "UDP follows");
+    let number = &all[0][usize::from(gso.transport_offset)..][4..8];
+    assert!(header[4..] == *number && number != [0; 4], "one number, not 0");
+    let word = u16::from_be_bytes([header[2], header[3]]);
+    assert_eq!(word & 6, 0, "reserved bits");
+    (usize::from(word & !7), word & 1 == 1, rest)
+}
+
+/// The byte that names the transport protocol of an IPv6 packet.
+pub(crate) fn last_next_header(frame: &[u8], gso: &Gso) -> usize {
+    let (mut byte, mut at) = (usize::from(gso.network_offset) + 6, usize::from(gso.network_offset) + 40);
+    while at < usize::from(gso.transport_offset) {
+        byte = at;
+        at += 8 * (1 + usize::from(frame[at + 1]));
+    }
+    byte
+}
+
 /// Asserts everything that must hold of all segments of a frame together.
 pub(crate) fn assert_train_right(frame: &[u8], gso: &Gso, segments: &[Vec<u8>]) {
     let header_len = usize::from(gso.header_len);
-    let payload: Vec<u8> = if gso.kind == GsoKind::Udp4Fragments {
+    let payload: Vec<u8> = if is_fragments(gso.kind) {
         assert_fragments_right(segments, gso)
     } else {
         segments.iter().for_each(|segment| assert_right(segment, gso));
@@ -101,7 +134,10 @@ pub(crate) fn assert_train_right(frame: &[u8], gso: &Gso, segments: &[Vec<u8>]) 
 /// Asserts that a segment's headers differ from the frame's in nothing but what a segment's must.
 fn assert_rest_untouched(frame: &[u8], gso: &Gso, index: usize, count: usize, segment: &[u8]) {
     let (network, transport) = (usize::from(gso.network_offset), usize::from(gso.transport_offset));
-    let fragments = gso.kind == GsoKind::Udp4Fragments;
+    let fragments = is_fragments(gso.kind);
+    if fragments && count > 1 && outer_is_ipv6(gso.kind) {
+        return assert_fragment6_untouched(frame, gso, index, segment);
+    }
     let repeated = if fragments && index > 0 { transport } else { usize::from(gso.header_len) };
     let mut expected = frame[..repeated].to_vec();
     let mut take = |range: Range<usize>| expected[range.clone()].copy_from_slice(&segment[range]);
@@ -131,10 +167,21 @@ fn assert_rest_untouched(frame: &[u8], gso: &Gso, index: usize, count: usize, se
     );
 }
 
+fn assert_fragment6_untouched(frame: &[u8], gso: &Gso, index: usize, fragment: &[u8]) {
+    let (network, transport) = (usize::from(gso.network_offset), usize::from(gso.transport_offset));
+    let mut expected = frame[..transport].to_vec();
+    expected[network + 4..network + 6].copy_from_slice(&fragment[network + 4..network + 6]);
+    expected[last_next_header(frame, gso)] = 44;
+    assert!(fragment[..transport] == expected, "headers of fragment {index}");
+    if index == 0 {
+        assert_eq!(fragment[transport + 8..transport + 12], frame[transport..transport + 4], "ports");
+    }
+}
+
 /// Writes the fields that number the segments, from their definition.
 fn count_up(header: &mut [u8], frame: &[u8], gso: &Gso, index: usize, count: usize) {
     let (network, transport) = (usize::from(gso.network_offset), usize::from(gso.transport_offset));
-    if !outer_is_ipv6(gso.kind) && gso.kind != GsoKind::Udp4Fragments {
+    if !outer_is_ipv6(gso.kind) && !is_fragments(gso.kind) {
         let first = u16::from_be_bytes([frame[network + 4], frame[network + 5]]);
         header[network + 4..network + 6].copy_from_slice(&first.wrapping_add(index as u16).to_be_bytes());
     }

@@ -35,12 +35,13 @@ impl Random {
     }
 }
 
-pub(crate) const KINDS: [GsoKind; 7] = [
+pub(crate) const KINDS: [GsoKind; 8] = [
     GsoKind::Tcp4,
     GsoKind::Tcp6,
     GsoKind::Udp4Datagrams,
     GsoKind::Udp6Datagrams,
     GsoKind::Udp4Fragments,
+    GsoKind::Udp6Fragments,
     GsoKind::Tcp6In4,
     GsoKind::Udp6In4,
 ];
@@ -81,7 +82,7 @@ impl Recipe {
             6..=8 => random.within(1, 9000),
             _ => random.within(1, 57_000),
         };
-        let least = if kind == GsoKind::Udp4Fragments { 8 } else { 1 };
+        let least = if is_fragments(kind) { 8 } else { 1 };
         let size = match random.within(0, 5) {
             0 => random.within(payload_len.div_ceil(400), payload_len),
             1 => payload_len,
@@ -161,7 +162,12 @@ impl Recipe {
         frame.extend(random.bytes(2));
         frame.extend(self.identification.to_be_bytes());
         frame.extend([if self.dont_fragment { 0x40 } else { 0 }, 0, 64, protocol]);
-        frame.extend(random.bytes(2 + 8 + self.ip_options));
+        frame.extend(random.bytes(2 + 8));
+        if self.ip_options > 0 {
+            // One option of an experiment (RFC 4727), since a random one may be a route.
+            frame.extend([0x1e, self.ip_options as u8]);
+            frame.extend(random.bytes(self.ip_options - 2));
+        }
     }
 
     fn ipv6(&self, frame: &mut Vec<u8>, last: u8, random: &mut Random) {
@@ -196,8 +202,12 @@ pub(crate) fn is_tcp(kind: GsoKind) -> bool {
     matches!(kind, GsoKind::Tcp4 | GsoKind::Tcp6 | GsoKind::Tcp6In4)
 }
 
+pub(crate) fn is_fragments(kind: GsoKind) -> bool {
+    matches!(kind, GsoKind::Udp4Fragments | GsoKind::Udp6Fragments)
+}
+
 pub(crate) fn outer_is_ipv6(kind: GsoKind) -> bool {
-    matches!(kind, GsoKind::Tcp6 | GsoKind::Udp6Datagrams)
+    matches!(kind, GsoKind::Tcp6 | GsoKind::Udp6Datagrams | GsoKind::Udp6Fragments)
 }
 
 pub(crate) fn is_ipv6(kind: GsoKind) -> bool {

@@ -11,4 +11,4 @@ mod tap;
 use self::illumos as sys;
 
 pub use tap::Tap;
-pub(crate) use tap::{FrameLimits, ReadFault, WriteFault, is_refusal};
+pub(crate) use tap::{FrameLimits, HostCan, ReadFault, WriteFault, is_refusal};

@@ -29,7 +29,7 @@ pub(crate) fn offloads_are_turned_off_and_on_at_run_time() {
 pub(crate) fn a_buffer_is_as_large_as_the_offloads_need() {
     let backend = Backend::new(Config::new().name("off0").offload(Offload::ALL).mtu(1400).attach().unwrap());
     let oversized = backend.receive_buffer_len();
-    assert_eq!(oversized, 65535 + 14 + 8 + 1);
+    assert_eq!(oversized, 40 + 65535 + 14 + 8 + 1);
     let off = Offload::with_header(12).unwrap();
     assert_eq!(backend.set_offload(off).unwrap(), off);
     assert_eq!(backend.receive_buffer_len(), 1400 + 14 + 8 + 1);

@@ -7,14 +7,22 @@ mod device;
 mod host_side;
 #[path = "../../support/namespace.rs"]
 mod namespace;
+#[path = "../../support/sandbox.rs"]
+mod only;
+#[expect(dead_code, reason = "used in parts here")]
+#[path = "../../support/seccomp.rs"]
+mod seccomp;
 
+mod counters;
 mod edges;
 mod host;
 mod idle;
 mod link;
 mod loops;
+mod macvtap;
 mod offload;
 mod removal;
+mod sandbox;
 mod suspend;
 mod traffic;
 
@@ -33,6 +41,10 @@ pub(crate) fn run() -> std::process::ExitCode {
         removal::s6_reattach_binds_the_same_descriptor_and_counters_survive,
         removal::s6_reattach_under_traffic_both_ways,
         removal::s6_in_a_loop_of_your_own_removal_is_an_outcome,
+        sandbox::x14_read_readv_write_and_writev_are_all_calls_whatever_the_outcome,
+        sandbox::x14_a_host_without_buffers_costs_no_other_call,
+        counters::x11_what_is_counted_is_what_the_kernel_counts,
+        macvtap::x12_the_end_of_a_macvtap_is_found,
         suspend::s1_b24_queued_frames_are_dropped_on_resume_and_counted,
         suspend::s5_migration_announces_the_guest,
         suspend::s3_every_call_is_legal_in_every_state,

@@ -1,0 +1,77 @@
+//! Writes without a session: exactly what the caller has, by any thread.
+
+use std::io::IoSlice;
+use std::os::fd::AsFd;
+
+use super::Backend;
+use super::error::TransmitError;
+use super::generation::Generation;
+use crate::memory::{FrameMemory, FrameSlice};
+use crate::platform::{WriteFault, frame_io};
+
+impl Backend {
+    /// Writes exactly these slices as one frame, by one system call, and gives the bytes written. Where the TAP has a virtio-net
+    /// header they begin with it, in the form that the host wants.
+    ///
+    /// It takes no session, so that any thread may call it at any time, also while a session is open. It is for devices that run on
+    /// one thread, and for a word of the hypervisor's own, such as an announcement. Nothing is checked but by the kernel,
+    /// nothing is done in software, and nobody is called back after a refusal: poll the descriptor.
+    ///
+    /// # Errors
+    /// [`TransmitError::LinkDown`] while the guest's link is down, [`TransmitError::Gone`], and what the kernel answers; a header
+    /// that it refuses is [`TransmitError::Io`] with `EINVAL`.
+    #[inline(always)]
+    pub fn send_verbatim(&self, slices: &[IoSlice<'_>]) -> Result<usize, TransmitError> {
+        self.write_verbatim(FrameMemory::borrowed(slices))
+    }
+
+    #[inline(always)]
+    pub(super) fn write_verbatim(&self, memory: FrameMemory<'_>) -> Result<usize, TransmitError> {
+        let start = self.clock();
+        let result = self.try_verbatim(&memory);
+        match &result {
+            Ok(written) => self.counters.verbatim.one(written.saturating_sub(self.vnet_len)),
+            Err(error) => self.count_verbatim(error),
+        }
+        if let Some(start) = start {
+            self.count_time(&self.counters.transmit_nanos, start);
+        }
+        result
+    }
+
+    #[inline(always)]
+    fn try_verbatim(&self, memory: &FrameMemory<'_>) -> Result<usize, TransmitError> {
+        let Some(generation) = self.ready() else { return Err(self.not_ready()) };
+        let frame = memory.without_front(self.vnet_len);
+        self.log.transmit(&frame, frame.len());
+        // Nothing was taken off the front, so that it is there as it is.
+        let slices = memory.whole().unwrap_or_default();
+        match frame_io::write(self.tap.as_fd(), slices) {
+            Ok(written) => Ok(written),
+            Err(errno) => self.verbatim_again(errno, slices, frame.len(), generation),
+        }
+    }
+
+    #[cold]
+    fn verbatim_again(
+        &self,
+        errno: i32,
+        slices: &[FrameSlice<'_>],
+        len: usize,
+        generation: Generation,
+    ) -> Result<usize, TransmitError> {
+        let mut outcome = Err(errno);
+        while let Err(errno) = outcome
+            && self.tap.write_fault(errno) == WriteFault::Interrupted
+        {
+            outcome = frame_io::write(self.tap.as_fd(), slices);
+        }
+        outcome.map_err(|errno| self.write_failed(errno, len, 0, generation))
+    }
+
+    #[cold]
+    fn count_verbatim(&self, error: &TransmitError) {
+        self.counters.verbatim_refused.one();
+        self.count_cause(error);
+    }
+}

@@ -1,0 +1,49 @@
+//! What single errnos mean.
+
+use std::io::IoSliceMut;
+use std::os::fd::AsFd;
+
+use tap_plumb::{Offload, ReceiveError, TransmitError};
+
+use crate::sample::{FORMS, Sample, assert_adds_up, backend};
+use crate::trapped::{Call, with_answers};
+
+/// Some hosts tell the end once, to whoever reads first.
+#[test]
+fn x08_an_end_that_a_drain_meets_is_told_by_the_next_call() {
+    for errno in [libc::ECONNRESET, libc::ENOTCONN] {
+        let (backend, host) = backend(Offload::NONE);
+        host.send(&[7; 60]).unwrap();
+        let mut reads = 0;
+        let once = move |_: &Call| {
+            reads += 1;
+            (reads == 2).then_some(errno)
+        };
+        let (result, _) = with_answers(&backend.as_fd(), once, || {
+            assert_eq!(backend.discard_queued(), 1);
+            backend.receive(&mut [IoSliceMut::new(&mut [0; 100])])
+        });
+        assert!(matches!(result, Err(ReceiveError::Gone)), "{result:?}");
+    }
+}
+
+#[test]
+fn x10_a_length_that_the_host_refuses_is_told_without_a_limit_that_nobody_stated() {
+    for form in FORMS {
+        let (backend, _host) = backend(Offload::HEADER_12);
+        let (sent, _) = with_answers(
+            &backend.as_fd(),
+            |_| Some(libc::EMSGSIZE),
+            || Sample::whole().send(&mut backend.begin_transmit().unwrap(), form, None),
+        );
+        let Err(error @ TransmitError::LengthRefused { len: 154, sent: 0 }) = sent else {
+            panic!("{sent:?}")
+        };
+        let numbers: Vec<String> =
+            error.to_string().split(|c: char| !c.is_ascii_digit()).map(str::to_owned).collect();
+        assert_eq!(numbers.concat(), "154", "{error}");
+        let all = backend.statistics().transmit;
+        assert_eq!(all.oversize, 1);
+        assert_adds_up(&all);
+    }
+}
