@@ -11,7 +11,7 @@ use std::os::unix::net::UnixDatagram;
 use std::sync::Mutex;
 
 use log::{LevelFilter, Log, Metadata, Record};
-use tap_plumb::{Backend, Frame, LinkState, RawSlice, Tap, TransmitError};
+use tap_plumb::{Backend, Config, Frame, LinkState, Offload, RawSlice, Tap, TransmitError};
 
 struct Lines(Mutex<Vec<String>>);
 
@@ -73,4 +73,18 @@ fn f45_frames_are_logged_with_the_time_since_the_last_one_and_a_dump() {
     backend.set_link_state(LinkState::Down);
     let result = backend.begin_transmit().unwrap().send(&Frame::new(&[IoSlice::new(&frame)]));
     assert!(matches!(result, Err(TransmitError::LinkDown)), "{result:?}");
+    drop(lines);
+    // The header before a frame is no part of it.
+    let (ours, host) = UnixDatagram::pair().unwrap();
+    let headed = Config::new().inherited(ours.into()).offload(Offload::with_header(12).unwrap());
+    let backend = Backend::new(headed.attach().unwrap());
+    host.send(&[&[0; 12][..], &frame[..60]].concat()).unwrap();
+    datagrams::wait_readable(&backend);
+    backend.receive(&mut [IoSliceMut::new(&mut vec![0xcd; 2000])]).unwrap().expect("a frame");
+    let lines = LINES.0.lock().unwrap();
+    let last = lines.last().unwrap();
+    assert!(
+        last.starts_with("receive 60 bytes, ") && last.ends_with(&format!(": {}", "ab".repeat(60))),
+        "{last}"
+    );
 }

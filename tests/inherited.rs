@@ -196,3 +196,14 @@ fn an_empty_datagram_is_a_runt_and_not_the_end() {
     assert_eq!(receive(&backend).unwrap(), [7; 60]);
     assert_eq!(backend.statistics().receive.runt, 1);
 }
+
+#[test]
+fn a_header_of_another_length_is_refused_for_every_descriptor() {
+    for len in [1, 9, 11, 13, 5000, usize::MAX] {
+        let (ours, _theirs) = UnixDatagram::pair().unwrap();
+        let mut offload = Offload::NONE;
+        offload.header_len = len;
+        let attached = Config::new().inherited(ours.into()).offload(offload).attach();
+        assert!(matches!(attached, Err(AttachError::BadOption { .. })), "{len}: {attached:?}");
+    }
+}

@@ -308,6 +308,11 @@ impl Tap {
         self.interface.kind().nothing_is_the_end()
     }
 
+    /// Whether an error that poll reports may tell of an earlier datagram only, and pass.
+    pub(crate) fn errors_pass(&self) -> bool {
+        self.interface.kind() == Kind::Internet
+    }
+
     pub(crate) fn limits(&self) -> FrameLimits {
         self.interface.limits()
     }

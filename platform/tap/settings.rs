@@ -31,6 +31,10 @@ impl Setting {
 
 /// Checks the settings that can be wrong whatever the system says.
 pub(super) fn check(config: &Config) -> Result<(), AttachError> {
+    if !matches!(config.offload.header_len, 0 | 10 | 12) {
+        let reason = "a virtio-net header has 10 or 12 bytes".to_owned();
+        return Err(AttachError::BadOption { option: "offload".to_owned(), reason });
+    }
     let bad = |reason| AttachError::BadOption { option: "address".to_owned(), reason };
     for (place, &(address, prefix)) in config.addresses.iter().enumerate() {
         check_address(address, prefix).map_err(bad)?;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -11,13 +12,14 @@ use nix::unistd::{SysconfVar, sysconf};
 
 use crate::attach::{AttachError, Config};
 use crate::memory::MOST_SLICES;
-use crate::platform::{FrameLimits, ReadFault, Tap};
+use crate::platform::{FrameLimits, Tap};
 use crate::segmentation::HostCapabilities;
 use crate::wire::{Offload, RejectReason};
 
 mod buffer;
 mod capabilities;
 mod descriptor;
+mod drain;
 mod error;
 mod frame_log;
 mod generation;
@@ -167,38 +169,6 @@ impl Backend {
         debug!("promiscuous mode {}: a TAP delivers every frame in any case", if on { "on" } else { "off" });
     }
 
-    /// Plugs the guest's virtual cable in or out. While it is out, frames are dropped both ways and counted; when it
-    /// goes in, what the host queued meanwhile is dropped first. The host sees it as carrier, where it can.
-    ///
-    /// A thread that receives at that moment can end the drop early on an illumos socket, which gives nothing to the
-    /// second of two readers. What is left there is delivered.
-    pub fn set_link_state(&self, state: LinkState) {
-        let drain = || {
-            self.discard(&self.counters.receive.link_down);
-        };
-        if self.link.set(state, drain) {
-            info!("guest's link is {state:?}");
-            self.show_carrier();
-        }
-        if let Some(watcher) = self.watcher() {
-            watcher.wake();
-        }
-    }
-
-    /// Shows the host the guest's link as carrier; again, where another thread changes the link meanwhile.
-    fn show_carrier(&self) {
-        loop {
-            let up = self.link.is_up();
-            // The guest's link is ours to cut; that the host cannot show it is no failure.
-            if let Err(error) = self.tap.set_carrier(up) {
-                debug!("carrier of {:?} left alone: {error}", self.tap);
-            }
-            if self.link.is_up() == up {
-                return;
-            }
-        }
-    }
-
     /// Binds the interface again after its removal, as `config` describes it; counters, link state and registrations
     /// survive, programs are not run again. Other threads may go on calling: they get `Gone` until it is done.
     ///
@@ -217,6 +187,9 @@ impl Backend {
         self.refresh_mtu();
         self.generations.renew();
         self.capabilities.renew(self.tap.host_can());
+        if !self.link.is_up() {
+            self.show_carrier();
+        }
         info!("attached again {:?}", self.tap);
         if let Some(watcher) = self.watcher() {
             watcher.reattached();
@@ -247,7 +220,8 @@ impl Backend {
     #[cold]
     pub(crate) fn mark_gone(&self, generation: Generation) {
         if self.generations.lost(generation) {
-            info!("the interface of {:?} is gone", self.tap);
+            // Not by its name: to ask for it is a call that a sandbox may not allow where frames are moved.
+            info!("the interface of descriptor {} is gone", self.tap.as_raw_fd());
             if let Some(watcher) = self.watcher() {
                 watcher.wake();
             }
@@ -266,11 +240,6 @@ impl Backend {
             self.mark_gone(generation);
         }
         self.is_gone()
-    }
-
-    /// Whether an error that a poll tells may be the fate of an earlier frame.
-    pub(crate) fn refusal_passes(&self) -> bool {
-        self.tap.read_fault(libc::ECONNREFUSED) == ReadFault::Interrupted
     }
 
     /// Whether only [`check_gone`](Self::check_gone) tells the end of the interface.

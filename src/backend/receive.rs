@@ -5,13 +5,10 @@ use std::mem::MaybeUninit;
 use std::ops::Range;
 use std::os::fd::AsFd;
 
-use log::debug;
-
 use super::Backend;
 use super::error::ReceiveError;
 use super::generation::Generation;
-use super::statistics::Counter;
-use crate::memory::{COMMON_SLICES, List, MOST_SLICES, NOWHERE_LEN, ReceiveMemory, Slots, nowhere};
+use crate::memory::{COMMON_SLICES, List, MOST_SLICES, ReceiveMemory, Slots};
 use crate::platform::{ReadFault, frame_io};
 use crate::wire::{Checksum, Gso, RejectReason, virtio};
 
@@ -19,8 +16,6 @@ use crate::wire::{Checksum, Gso, RejectReason, virtio};
 const ETHERNET_HEADER: usize = 14;
 /// A header before the caller's slices, and a byte behind them.
 const ENDS: usize = 2;
-/// A kernel queue is never longer; it bounds a drain while the host keeps sending.
-const MOST_DISCARDED: u64 = 65536;
 
 /// A received frame, in the caller's slices from their first byte on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,12 +55,6 @@ impl Backend {
     #[inline(always)]
     pub fn receive_with_header(&self, slices: &mut [IoSliceMut<'_>]) -> Result<Option<usize>, ReceiveError> {
         self.receive_into_with_header(&ReceiveMemory::borrowed(slices))
-    }
-
-    /// Drops what the host has queued, counts it as stale and says how many frames it was. For a loop of your own,
-    /// after a pause; to be called by the thread that receives, or while none does.
-    pub fn discard_queued(&self) -> u64 {
-        self.link.drain(|| self.discard(&self.counters.receive.stale))
     }
 
     /// Takes a frame and counts it as delivered.
@@ -126,7 +115,7 @@ impl Backend {
         header: &mut [u8],
         inside: usize,
     ) -> Result<Option<usize>, ReceiveError> {
-        let (ahead, bytes) = (header.len() + inside, header.len() + room.len());
+        let (ahead, bytes) = (header.len() + inside, room.len().saturating_add(header.len()));
         let spare = bytes > self.vnet_len + self.longest.usual();
         let count = room.count() + usize::from(!header.is_empty()) + usize::from(!spare);
         let generation = match self.ready() {
@@ -150,7 +139,7 @@ impl Backend {
                 None => return Ok(None),
             },
         };
-        self.log.receive(room, len + ahead);
+        self.log.receive(room, len + inside);
         if let Some(start) = start {
             self.count_time(&self.counters.receive_nanos, start);
         }
@@ -189,19 +178,6 @@ impl Backend {
         room.list(&mut list, header, if spare { &mut [] } else { &mut overflow });
         // The caller has held their number against the host's limit, which is no larger than the longest list.
         frame_io::read(self.tap.as_fd(), list.slices().unwrap_or_default())
-    }
-
-    /// Drops what is queued while the guest's link is down. The link may come up meanwhile, after which the caller reads on.
-    /// A poller that is told once of a frame may have been told already.
-    #[cold]
-    fn ready_after_all(&self) -> Result<Option<Generation>, ReceiveError> {
-        if self.is_gone() {
-            return Err(ReceiveError::Gone);
-        }
-        self.link.drain_while_down(|| {
-            self.discard(&self.counters.receive.link_down);
-        });
-        if self.is_gone() { Err(ReceiveError::Gone) } else { Ok(self.ready()) }
     }
 
     /// Says what a read came to that gave no frame, or none that is to be delivered; makes it again after a signal.
@@ -255,38 +231,9 @@ impl Backend {
         }
     }
 
-    fn found_gone(&self, generation: Generation) -> ReceiveError {
+    pub(super) fn found_gone(&self, generation: Generation) -> ReceiveError {
         self.mark_gone(generation);
         ReceiveError::Gone
-    }
-
-    /// Reads and drops what is queued. An end that it meets is noted: some tell it once. The caller sees to it that no two
-    /// threads do this at once.
-    #[cold]
-    pub(super) fn discard(&self, cause: &Counter) -> u64 {
-        let Some(generation) = self.generation() else { return 0 };
-        let mut scratch = [0; NOWHERE_LEN];
-        let room = nowhere(&mut scratch);
-        let mut count = 0;
-        while count < MOST_DISCARDED {
-            match frame_io::read(self.tap.as_fd(), &room).map_err(|errno| self.tap.read_fault(errno)) {
-                Ok(0) if self.tap.nothing_is_the_end() => self.mark_gone(generation),
-                Ok(taken) => {
-                    self.count_received(taken.saturating_sub(self.vnet_len));
-                    cause.one();
-                    count += 1;
-                    continue;
-                }
-                Err(ReadFault::Interrupted) => continue,
-                Err(ReadFault::Gone) => self.mark_gone(generation),
-                Err(ReadFault::Empty | ReadFault::Other) => {}
-            }
-            break;
-        }
-        if count > 0 {
-            debug!("dropped {count} queued frames of {:?}", self.tap);
-        }
-        count
     }
 
     /// Counts a frame whose fate is still open, or was a drop.

@@ -10,6 +10,8 @@ const BYTES: u32 = 41;
 const ONE_FRAME: u64 = 1 << BYTES;
 /// Half of what fits, so that there is time until somebody has carried it over.
 const FULL: u64 = 1 << 63;
+/// The same for the bytes, which a socket's peer can make more than an interface would.
+const NEARLY_FULL: u64 = FULL | ONE_FRAME >> 1;
 
 /// Exact from any number of threads.
 #[derive(Debug, Default)]
@@ -26,7 +28,7 @@ impl Tally {
     #[inline]
     pub fn one(&self, len: usize) {
         let before = self.recent.fetch_add(ONE_FRAME | len as u64, Ordering::Relaxed);
-        if before >= FULL {
+        if before & NEARLY_FULL != 0 {
             self.carry();
         }
     }
@@ -89,6 +91,14 @@ mod tests {
             }
         });
         assert_eq!(tally.read(), (before.0 + 200_000, before.1 + 600_000));
+    }
+
+    #[test]
+    fn frames_of_any_length_are_counted_apart_from_their_bytes() {
+        // A socket's peer may send what no interface would.
+        let (tally, len) = (Tally::default(), 16 << 20);
+        (0..300_000).for_each(|_| tally.one(len));
+        assert_eq!(tally.read(), (300_000, 300_000 * len as u64));
     }
 
     #[test]

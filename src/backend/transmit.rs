@@ -2,7 +2,7 @@
 
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 
 use log::warn;
 
@@ -13,7 +13,7 @@ use super::transmit_lock::Debt;
 use crate::memory::{COMMON_SLICES, Cursor, FrameList, FrameMemory, FrameSlice, MOST_SLICES, Slots};
 use crate::platform::{self, WriteFault, frame_io};
 use crate::segmentation::{CarveError, HostCapabilities, Output, OwnBytes, Prepared, carve, prepare};
-use crate::wire::{RejectReason, Request, virtio};
+use crate::wire::{Checksum, RejectReason, Request, checksum_field, virtio};
 
 impl Backend {
     /// Sends a frame from segment `first` on, and counts what came of it. The caller holds the transmit session.
@@ -246,7 +246,8 @@ impl Backend {
 
     fn note_refusal(&self, asked: HostCapabilities, source: &io::Error) {
         if self.capabilities.remove(asked) {
-            warn!("{:?} refuses {asked}, which is done in software from now on: {source}", self.tap);
+            let fd = self.tap.as_raw_fd();
+            warn!("descriptor {fd} refuses {asked}, which is done in software from now on: {source}");
         }
     }
 
@@ -259,6 +260,16 @@ impl Backend {
         first: u32,
         generation: Generation,
     ) -> Result<(), TransmitError> {
+        let len = memory.len();
+        if let Checksum::Partial { start, offset } = request.checksum
+            && request.segments.is_none()
+            && first == 0
+            && len > self.limits.longest
+        {
+            // A guest's slices may all name the same memory: without this it could have terabytes summed.
+            checksum_field(len, start, offset)?;
+            return Err(self.beyond_limits(memory.count(), len));
+        }
         let output = Output { vnet_len: self.vnet_len, most_slices: self.most_slices };
         let mut sent = first;
         let carved = carve(memory, request, output, first, |list| {

@@ -2,6 +2,7 @@
 
 use std::io::IoSliceMut;
 use std::os::fd::AsFd;
+use std::thread;
 use std::time::Duration;
 
 use log::warn;
@@ -12,7 +13,7 @@ use super::control::{FLAP, HALT, REATTACHED, RESET, Worker};
 use super::frontend::Wait;
 use super::handover::{self, Loss};
 use super::shared::Shared;
-use crate::backend::{Counter, LARGEST_FRAME, ReceiveError, Received};
+use crate::backend::{Counter, Generation, LARGEST_FRAME, ReceiveError, Received};
 use crate::memory::ReceiveMemory;
 
 /// How long the wait for guest buffers lasts before the thread looks around.
@@ -21,6 +22,17 @@ const LOOK_AROUND: Duration = Duration::from_millis(50);
 const ERROR_PAUSE: u16 = 100;
 /// How long, in milliseconds, an interface that ends silently is left unasked while nothing comes.
 const ASK_PAUSE: u16 = 1000;
+
+/// Counts a frame whose thread ends by a panic of the frontend.
+struct LostToPanic<'a>(&'a Counter);
+
+impl Drop for LostToPanic<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.one();
+        }
+    }
+}
 
 pub(super) struct ReceiveThread<'a> {
     shared: &'a Shared,
@@ -59,16 +71,10 @@ impl<'a> ReceiveThread<'a> {
             }
             return;
         }
-        let taken = self.drain();
+        let found_nothing = self.drain();
         let broken = PollFlags::POLLERR | PollFlags::POLLHUP | PollFlags::POLLNVAL;
-        if let Some(generation) = generation
-            && taken == 0
-            && events.intersects(broken)
-            && !self.failed
-            && !self.shared.backend.refusal_passes()
-        {
-            // Reported by poll, denied by read: without this the loop would spin.
-            self.shared.backend.mark_gone(generation);
+        if found_nothing && events.intersects(broken) {
+            self.denied(generation);
         }
         self.tell_gone();
     }
@@ -102,12 +108,26 @@ impl<'a> ReceiveThread<'a> {
         }
     }
 
-    /// Takes frames until there are none, or something asks for attention. Says how many reads took something.
-    fn drain(&mut self) -> u64 {
-        let mut taken = 0;
+    /// Poll reports what read denies: without this the loop would spin.
+    fn denied(&mut self, generation: Option<Generation>) {
+        if self.shared.backend.tap().errors_pass() {
+            self.failed = true;
+        } else if let Some(generation) = generation {
+            self.shared.backend.mark_gone(generation);
+        }
+    }
+
+    /// Takes frames until there are none, or something asks for attention. Says whether the first read found nothing.
+    fn drain(&mut self) -> bool {
+        let mut found_nothing = false;
+        let mut taken = 0_u64;
         while self.shared.control.attention() == 0 {
             match self.take() {
-                Ok(None) | Err(ReceiveError::Gone) => break,
+                Ok(None) => {
+                    found_nothing = taken == 0;
+                    break;
+                }
+                Err(ReceiveError::Gone) => break,
                 Ok(Some(received)) => self.deliver(received),
                 Err(
                     ReceiveError::Truncated { .. } | ReceiveError::Rejected(_) | ReceiveError::Runt { .. },
@@ -120,7 +140,7 @@ impl<'a> ReceiveThread<'a> {
             }
             taken += 1;
         }
-        taken
+        found_nothing
     }
 
     #[inline(always)]
@@ -132,6 +152,7 @@ impl<'a> ReceiveThread<'a> {
     fn deliver(&mut self, received: Received) {
         let backend = &self.shared.backend;
         backend.count_received(received.len);
+        let _lost = LostToPanic(&backend.receive_counters().refused);
         if let Err(cause) = self.wait_for_guest() {
             cause.one();
             return;

@@ -79,7 +79,8 @@ struct Interrupting;
 
 impl Interrupting {
     fn begin() -> Option<Self> {
-        (!INTERRUPTING.replace(true)).then_some(Self)
+        // Not by then_some: a guard that is made and thrown away would end the one that there is.
+        if INTERRUPTING.replace(true) { None } else { Some(Self) }
     }
 }
 

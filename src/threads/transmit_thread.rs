@@ -89,8 +89,8 @@ impl<'a> TransmitThread<'a> {
 
     /// An event that is not writability is the end of the interface.
     fn note_removal(&mut self, events: PollFlags, generation: Option<Generation>) {
+        // What blocked still waits: after a re-attach it is asked for again.
         if let Some(generation) = generation.filter(|_| !events.is_empty()) {
-            self.blocked = false;
             self.shared.backend.mark_gone(generation);
         }
     }

@@ -8,7 +8,9 @@ use std::io::IoSliceMut;
 use std::os::unix::net::UnixDatagram;
 use std::sync::Arc;
 
-use tap_plumb::{Backend, Config, Offload, RawSlice, ReceiveStatistics, Received};
+use tap_plumb::{
+    Backend, Checksum, Config, Offload, RawSlice, ReceiveError, ReceiveStatistics, Received, TransmitError,
+};
 
 use crate::pair;
 use crate::segments::oversized;
@@ -212,5 +214,39 @@ fn time_is_measured_while_that_is_asked_for() {
         assert_eq!(result.unwrap().expect("a frame").0, 60);
         assert_eq!(memory[..60], pair::frame(60, 1));
         assert_eq!(backend.statistics().receive_time.is_zero(), !measured);
+    }
+}
+
+#[test]
+fn a_room_of_any_stated_length_is_no_panic() {
+    for offload in [Offload::NONE, Offload::with_header(12).unwrap()] {
+        let (backend, _host) = backend(offload, false);
+        let mut memory = [0_u8; 16];
+        let slice = RawSlice::new(memory.as_mut_ptr(), usize::MAX);
+        // SAFETY: nothing is queued, so that nothing is written.
+        let result = unsafe { backend.receive_raw(&[slice, slice]) };
+        assert!(!matches!(result, Ok(Some(_))), "{result:?}");
+    }
+}
+
+#[test]
+fn an_empty_slice_anywhere_is_no_harm() {
+    for address in [0, 1, 0x1234_5678, usize::MAX - 100] {
+        let (backend, host) = backend(Offload::NONE, false);
+        let mut memory = vec![7_u8; 2000];
+        let nowhere = RawSlice::new(std::ptr::without_provenance_mut(address), 0);
+        let room = [nowhere, RawSlice::new(memory.as_mut_ptr(), memory.len())];
+        // SAFETY: the second slice is `memory`; the first one is empty.
+        let sent = unsafe { backend.begin_transmit().unwrap().send_raw(&room, None, Checksum::Complete) };
+        host.send(&pair::frame(60, 1)).unwrap();
+        pair::wait_readable(&backend);
+        // SAFETY: as above.
+        let received = unsafe { backend.receive_raw(&room) };
+        // Linux refuses an address that no process can have, whatever the length.
+        let refused =
+            matches!((&sent, &received), (Err(TransmitError::Io { .. }), Err(ReceiveError::Io { .. })));
+        let passed = matches!((&sent, &received), (Ok(()), Ok(Some(_))));
+        assert!(passed || refused && address > usize::MAX / 2, "{address:#x} {sent:?} {received:?}");
+        pair::assert_adds_up(&backend);
     }
 }

@@ -4,8 +4,8 @@ use std::io::IoSlice;
 use std::ops::Deref;
 use std::os::unix::net::UnixDatagram;
 use std::panic::panic_any;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::Duration;
 
 use tap_plumb::{
@@ -236,6 +236,44 @@ fn every_command_from_every_callback_leaves_nothing_behind() {
     }
 }
 
+/// A device that gives commands whenever a wait is to be interrupted.
+#[derive(Default)]
+struct Restless {
+    threads: OnceLock<Weak<Threads>>,
+    interruptions: AtomicUsize,
+}
+
+impl Frontend for Restless {
+    fn wait_receive_available(&self, _: Duration) -> Wait {
+        Wait::Available
+    }
+
+    fn interrupt_wait(&self) {
+        self.interruptions.fetch_add(1, Ordering::SeqCst);
+        if let Some(threads) = self.threads.get().and_then(Weak::upgrade) {
+            threads.reset();
+            threads.suspend().unwrap();
+            threads.resume(Resume::Normal).unwrap();
+        }
+    }
+
+    fn receive(&self, _: &[IoSlice<'_>], _: Checksum) -> Result<(), Refused> {
+        Ok(())
+    }
+}
+
+#[test]
+fn commands_in_an_interruption_cause_no_other_one() {
+    let (backend, _host) = backend();
+    let device = Arc::new(Restless::default());
+    let threads = Arc::new(Threads::spawn(backend, Arc::clone(&device) as _).unwrap());
+    device.threads.set(Arc::downgrade(&threads)).unwrap();
+    threads.reset();
+    assert_eq!(device.interruptions.load(Ordering::SeqCst), 1);
+    threads.suspend().unwrap();
+    threads.stop().unwrap();
+}
+
 /// Panics when it is dropped, with another one of its kind.
 struct Bomb(u32);
 
@@ -266,6 +304,7 @@ impl Frontend for Bomber {
     fn interrupt_wait(&self) {}
 
     fn receive(&self, _: &[IoSlice<'_>], _: Checksum) -> Result<(), Refused> {
+        self.called(Callback::Receive);
         Ok(())
     }
 
@@ -290,5 +329,17 @@ fn a_panic_that_panics_when_it_is_dropped_still_ends_the_threads() {
             "{name}: {result:?}"
         );
         pair::wait_until("the end of the threads", || Arc::strong_count(&backend) == 1);
+    }
+}
+
+#[test]
+fn a_frame_that_met_a_panic_is_counted_as_dropped() {
+    for callback in [Callback::Wait, Callback::Receive] {
+        let (backend, host) = backend();
+        let threads = Threads::spawn(Arc::clone(&backend), Arc::new(Bomber(callback))).unwrap();
+        let _host = provoke(callback, &backend, host, &threads);
+        pair::wait_until("the panic", || threads.resume(Resume::Normal).is_err());
+        assert!(threads.stop().is_err());
+        pair::assert_adds_up(&backend);
     }
 }

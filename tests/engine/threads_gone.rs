@@ -2,11 +2,17 @@
 //! A final error that the host reports once is never lost, whichever call finds it.
 
 use std::io::IoSlice;
+use std::net::UdpSocket;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixDatagram;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use tap_plumb::{Backend, Frame, LinkState, ReceiveError, Resume, Threads};
+use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, send as send_packet, socketpair};
+use tap_plumb::{
+    Backend, Checksum, Frame, Frontend, LinkState, ReceiveError, Refused, Resume, Tap, Threads, Wait,
+};
 
 use crate::device::Device;
 use crate::pair;
@@ -32,6 +38,8 @@ fn assert_gone_after(look_away: Act, act: Act) {
     let frame = pair::frame(60, 9);
     backend.begin_transmit().unwrap().send(&Frame::new(&[IoSlice::new(&frame)])).unwrap();
     look_away(&backend, &threads);
+    // Until they do, and sleep.
+    std::thread::sleep(Duration::from_millis(100));
     for mark in 0..3 {
         host.send(&pair::frame(60, mark)).unwrap();
     }
@@ -55,4 +63,77 @@ fn a_final_error_met_while_frames_are_dropped_is_the_end_of_the_interface() {
         assert!(matches!(backend.receive(&mut []), Err(ReceiveError::Gone)));
     });
     assert_gone_after(link_down, |backend, _| assert!(backend.discard_queued() <= 3));
+}
+
+/// An answer that an earlier datagram reached nobody says nothing about the next one.
+#[test]
+fn a_peer_over_the_internet_protocol_that_is_away_for_a_while_is_not_the_end() {
+    let host = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = host.local_addr().unwrap();
+    let ours = UdpSocket::bind("127.0.0.1:0").unwrap();
+    ours.connect(address).unwrap();
+    let our_address = ours.local_addr().unwrap();
+    let backend = Arc::new(Backend::new(Tap::from_fd(ours.into()).unwrap()));
+    let device = Arc::new(Device::default());
+    let threads = Threads::spawn(Arc::clone(&backend), Arc::clone(&device) as _).unwrap();
+    drop(host);
+    let frame = pair::frame(60, 9);
+    backend.begin_transmit().unwrap().send(&Frame::new(&[IoSlice::new(&frame)])).unwrap();
+    std::thread::sleep(Duration::from_millis(50));
+    let host = UdpSocket::bind(address).unwrap();
+    host.send_to(&frame, our_address).unwrap();
+    pair::wait_until("a frame or an end", || device.count() == 1 || device.gone.load(Ordering::SeqCst) == 1);
+    assert_eq!(device.gone.load(Ordering::SeqCst), 0, "the peer is there again");
+    threads.stop().unwrap();
+    pair::assert_adds_up(&backend);
+}
+
+/// Lets the host send and close at the one moment when the receive thread has something else to look at.
+#[derive(Default)]
+struct Flapper {
+    device: Device,
+    host: Mutex<Option<OwnedFd>>,
+    threads: Mutex<Option<Arc<Threads>>>,
+}
+
+impl Frontend for Flapper {
+    fn wait_receive_available(&self, timeout: Duration) -> Wait {
+        self.device.wait_receive_available(timeout)
+    }
+
+    fn interrupt_wait(&self) {}
+
+    fn receive(&self, frame: &[IoSlice<'_>], checksum: Checksum) -> Result<(), Refused> {
+        self.device.receive(frame, checksum)
+    }
+
+    fn device_gone(&self) {
+        self.device.device_gone();
+    }
+
+    fn flap_link(&self) {
+        let Some(host) = self.host.lock().unwrap().take() else { return };
+        for mark in 0..3 {
+            send_packet(host.as_raw_fd(), &pair::frame(60, mark), MsgFlags::empty()).unwrap();
+        }
+        drop(host);
+        self.threads.lock().unwrap().as_ref().unwrap().reset();
+    }
+}
+
+#[test]
+fn what_is_queued_before_the_end_is_delivered_whatever_else_draws_attention() {
+    let (ours, host) =
+        socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC).unwrap();
+    let backend = Arc::new(Backend::new(Tap::from_fd(ours).unwrap()));
+    let flapper = Arc::new(Flapper { host: Mutex::new(Some(host)), ..Flapper::default() });
+    let threads = Arc::new(Threads::spawn(Arc::clone(&backend), Arc::clone(&flapper) as _).unwrap());
+    *flapper.threads.lock().unwrap() = Some(Arc::clone(&threads));
+    threads.suspend().unwrap();
+    threads.resume(Resume::HostSleep).unwrap();
+    pair::wait_until("the event", || flapper.device.gone.load(Ordering::SeqCst) == 1);
+    assert_eq!(flapper.device.count(), 3);
+    threads.stop().unwrap();
+    flapper.threads.lock().unwrap().take();
+    pair::assert_adds_up(&backend);
 }

@@ -2,9 +2,10 @@
 
 use std::io::{self, IoSlice};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use crate::pair;
-use tap_plumb::{Backend, Frame, LinkState, TransmitError};
+use tap_plumb::{Backend, Checksum, Frame, LinkState, RejectReason, TransmitError};
 
 fn send(backend: &Arc<Backend>, bytes: &[u8]) -> Result<(), TransmitError> {
     backend.begin_transmit().expect("a session").send(&Frame::new(&[IoSlice::new(bytes)]))
@@ -131,4 +132,25 @@ fn f13_promiscuous_mode_is_accepted_and_may_repeat() {
     for on in [true, true, false, false] {
         backend.set_promiscuous(on);
     }
+}
+
+#[test]
+fn a_frame_that_is_too_long_is_refused_before_its_checksum_is_summed() {
+    let (backend, _host) = pair::backend();
+    let memory = vec![1; 16 << 20];
+    // As a guest's descriptors may all name the same memory.
+    let slices = vec![IoSlice::new(&memory); pair::most_slices() - 4];
+    let frame = Frame::new(&slices).checksum(Checksum::Partial { start: 34, offset: 6 });
+    let start = Instant::now();
+    let result = backend.begin_transmit().unwrap().send(&frame);
+    let took = start.elapsed();
+    assert!(
+        matches!(result, Err(TransmitError::Oversize { .. } | TransmitError::TooManySlices { .. })),
+        "{result:?}"
+    );
+    assert!(took < Duration::from_millis(200), "{took:?}");
+    let far = Frame::new(&slices).checksum(Checksum::Partial { start: 33, offset: 6 });
+    let result = backend.begin_transmit().unwrap().send(&far);
+    assert!(matches!(result, Err(TransmitError::Rejected(RejectReason::ChecksumRange))), "{result:?}");
+    pair::assert_adds_up(&backend);
 }

@@ -28,8 +28,8 @@ impl log::Log for Keeper {
 }
 
 fn warnings_of(backend: &Backend) -> usize {
-    let fd = format!("fd: {},", backend.as_fd().as_raw_fd());
-    WARNINGS.lock().unwrap().iter().filter(|text| text.contains(&fd) && text.contains("refuses")).count()
+    let fd = format!("descriptor {} refuses", backend.as_fd().as_raw_fd());
+    WARNINGS.lock().unwrap().iter().filter(|text| text.contains(&fd)).count()
 }
 
 fn keep_warnings() {

@@ -1,6 +1,9 @@
 //! Addresses are added as `ip addr add` adds them, and nobody else's is touched.
 
+use std::io::Write;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::Value;
 use tap_plumb::{Config, Tap};
@@ -122,4 +125,39 @@ pub(crate) fn what_is_there_needs_no_right(tap: &Tap) {
         let error = tap.set_address(address(text), prefix).unwrap_err();
         assert_eq!(error.raw_os_error(), Some(libc::EPERM), "{text}/{prefix}");
     }
+}
+
+/// Runs `ip` on many lines at once.
+fn batch(lines: &str) {
+    let mut child = Command::new("ip").args(["-batch", "-"]).stdin(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();
+    assert!(child.wait().unwrap().success());
+}
+
+pub(crate) fn a_listing_in_a_busy_namespace_is_right_or_an_error() {
+    let tap = Config::new().name("busy0").address(address("10.0.0.1"), 24).attach().unwrap();
+    let _crowd = Config::new().name("crowd0").attach().unwrap();
+    let many: String =
+        (0..5000).map(|n| format!("addr add 10.9.{}.{}/32 dev crowd0\n", n / 250, n % 250)).collect();
+    batch(&many);
+    let done = AtomicBool::new(false);
+    let (mut right, mut failed, mut wrong) = (0, 0, Vec::new());
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let toggle = "addr add 10.8.0.1/32 dev crowd0\naddr del 10.8.0.1/32 dev crowd0\n".repeat(500);
+            while !done.load(Ordering::SeqCst) {
+                batch(&toggle);
+            }
+        });
+        for _ in 0..50 {
+            match tap.addresses() {
+                Ok(found) if found == [(address("10.0.0.1"), 24)] => right += 1,
+                Ok(found) => wrong.push(found),
+                Err(_) => failed += 1,
+            }
+        }
+        done.store(true, Ordering::SeqCst);
+    });
+    println!("a busy namespace: {right} right, {failed} failed, {} wrong", wrong.len());
+    assert!(wrong.is_empty(), "{wrong:?}");
 }

@@ -42,6 +42,7 @@ use namespace::tests;
 pub(crate) fn run() -> std::process::ExitCode {
     process::play(roles::ROLES);
     namespace::run(tests![
+        addresses::a_listing_in_a_busy_namespace_is_right_or_an_error,
         addresses::an_address_that_is_there_among_others_changes_nothing,
         addresses::an_address_that_no_host_has_is_refused_before_anything_is_asked,
         addresses::an_address_with_another_end_is_left_alone,

@@ -103,7 +103,7 @@ pub(crate) fn scarce_pipes() {
     let (backend, _host) = backend();
     let (soft, most) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
     for left in 0..4 {
-        let fillers: Vec<_> = std::iter::repeat_with(|| UnixDatagram::unbound()).take(left).collect();
+        let fillers: Vec<_> = std::iter::repeat_with(UnixDatagram::unbound).take(left).collect();
         let next = fs::File::open("/").unwrap().as_raw_fd();
         drop(fillers);
         setrlimit(Resource::RLIMIT_NOFILE, u64::try_from(next).unwrap(), most).unwrap();

@@ -34,6 +34,16 @@ pub(crate) fn s2_b23_carrier_follows_the_guests_link_and_frames_stop() {
     host::assert_adds_up(&backend);
 }
 
+pub(crate) fn an_interface_that_is_bound_again_shows_the_guests_link() {
+    let backend = host::backend(Config::new());
+    for state in [LinkState::Down, LinkState::Up] {
+        backend.set_link_state(state);
+        ip("link del tap0");
+        backend.reattach(&Config::new().name("tap0").up()).unwrap();
+        wait_for_carrier("tap0", state == LinkState::Up);
+    }
+}
+
 pub(crate) fn b06_interface_down_parks_transmission_until_it_is_up() {
     let backend = host::backend(Config::new());
     let device = Arc::new(Device::default());

@@ -97,3 +97,22 @@ pub(crate) fn s6_in_a_loop_of_your_own_removal_is_an_outcome() {
     assert!(matches!(receive(), Ok(None)));
     backend.reattach(&Config::new().name("tap0")).expect("what is bound already stays bound");
 }
+
+pub(crate) fn a_frame_that_waited_when_the_interface_went_is_asked_for_after_the_reattach() {
+    let backend = host::backend(Config::new());
+    let device = Arc::new(Device::default());
+    let threads = Threads::spawn(Arc::clone(&backend), Arc::clone(&device) as _).unwrap();
+    for round in 1..=5 {
+        backend.tap().set_up(false).unwrap();
+        assert!(matches!(send(&backend, round), Err(TransmitError::InterfaceDown { .. })));
+        std::thread::sleep(Duration::from_millis(20));
+        let before = device.pending.load(Ordering::SeqCst);
+        ip("link del tap0");
+        wait_until("the event", || device.gone.load(Ordering::SeqCst) == round as usize);
+        std::thread::sleep(Duration::from_millis(20));
+        backend.reattach(&Config::new().name("tap0").up()).unwrap();
+        wait_until("the call", || device.pending.load(Ordering::SeqCst) > before);
+    }
+    threads.stop().unwrap();
+    host::assert_adds_up(&backend);
+}
