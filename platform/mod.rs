@@ -33,8 +33,8 @@
 //! - `read_fault(errno)`, `write_fault(errno)`: what an errno of a device means; those of sockets are the same everywhere
 //!   (`Kind`). Nothing else decides that.
 //!
-//! What the frames' descriptor promises the engine: it is non-blocking and close-on-exec; one read takes exactly one
-//! frame and one write puts exactly one; with `offload.header_len` a virtio-net header of that length precedes each; a
+//! What the frames' descriptor promises the engine: it is non-blocking and close-on-exec. One read takes exactly one
+//! frame and one write puts exactly one. With `offload.header_len` a virtio-net header of that length precedes each. A
 //! frame longer than the buffer can be told by one spare byte.
 //!
 //! `frame_io::read(fd, slices)` and `frame_io::write(fd, slices)` move one frame by one system call; an errno comes as it is.

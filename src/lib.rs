@@ -1,7 +1,7 @@
 //! The host's side of a guest's network card: attaches a TAP device and moves Ethernet frames between it and a
 //! hypervisor's network device.
 //!
-//! On illumos and Solaris the TAP is plumbed by STREAMS (`/dev/tap`, `/dev/udp`, `I_LINK`), on Linux it comes from
+//! On illumos and Solaris the TAP is plumbed by STREAMS (`/dev/tap`, `/dev/udp`, `I_LINK`). On Linux it comes from
 //! `/dev/net/tun`, and on any other Unix it is a descriptor that somebody else opened. The engine behind it is the same.
 //!
 //! # Words
@@ -58,7 +58,7 @@
 //!
 //! # With devices that are called
 //!
-//! Implement [`Frontend`], and let [`Threads`] call it: the receive thread waits for guest buffers before it reads on, the
+//! Implement [`Frontend`], and let [`Threads`] call it. The receive thread waits for guest buffers before it reads on, the
 //! transmit thread calls back when a session that was refused can be had. Suspend, resume, reset and stop are calls that are
 //! legal in every state.
 //!
@@ -71,8 +71,8 @@
 //!
 //! # Log
 //!
-//! By the `log` crate: attach, detach, link and removal at info and debug; what a program wrote to its standard error at
-//! info, or at warn when it failed; each frame with the time since the last one and a hex dump at trace, under the target `tap_plumb::frame`.
+//! By the `log` crate: attach, detach, link and removal at info and debug. What a program wrote to its standard error at
+//! info, or at warn when it failed. Each frame with the time since the last one and a hex dump at trace, under the target `tap_plumb::frame`.
 
 mod threads;
 

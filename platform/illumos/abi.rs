@@ -2,7 +2,7 @@
 //!
 //! The `libc` crate has neither `strioctl`, `strbuf` nor `lifreq`, and none of their requests. The numbers are those of
 //! `sys/stropts.h`, `sys/sockio.h`, `net/if.h`, `sys/dlpi.h` and the tuntap driver's `net/if_tun.h`. Macros that compute
-//! them from `size_of` fail here: the size field of an illumos request has eight bits (`sys/ioccom.h`), so that a
+//! them from `size_of` fail here: the size field of an illumos request has eight bits (`sys/ioccom.h`). A
 //! `lifreq` of 376 bytes is encoded as 0x78.
 
 use std::ffi::{c_char, c_int};

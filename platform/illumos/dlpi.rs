@@ -1,6 +1,6 @@
 //! The device's own MAC address, asked for and set on a stream that is attached for the purpose. dlpi(4P)
 //!
-//! Not on the control stream, where the answers would lie among the frames, and never on one without a device, where the
+//! Not on the control stream, where the answers would lie among the frames. Never on one without a device, where the
 //! driver would follow a null pointer. IP reads the address while it is plumbed and is not told of a change later.
 
 use std::io;

@@ -59,10 +59,10 @@ impl Interface {
         Self { held: Mutex::default(), fd, kind, offload, limits, created: false }
     }
 
-    /// Plumbs anew over a new control stream, which takes the number of the old one: that one cannot be used again, a stream
+    /// Plumbs anew over a new control stream, which takes the number of the old one. That one cannot be used again: a stream
     /// makes one device in its life. Always true, since to a poller it is another descriptor.
     ///
-    /// After a failure the number refers to a stream that carries no frame either way and blocks nobody, the interface
+    /// After a failure the number refers to a stream that carries no frame either way and blocks nobody. The interface
     /// [is lost](Self::is_lost), and the same can be tried again. What is refused before that leaves it as it was.
     pub(crate) fn reattach(&self, config: &Config) -> Result<(bool, Offload), AttachError> {
         let mut held = self.held();

@@ -46,7 +46,7 @@ pub(super) struct TapName {
 }
 
 impl TapName {
-    /// Checks the kernel's rule (`ill_get_ppa_ptr` of illumos' `ip_if.c`): a letter; letters, digits, `.` and `_`; at the
+    /// Checks the kernel's rule (`ill_get_ppa_ptr` of illumos' `ip_if.c`). First a letter; then letters, digits, `.` and `_`; at the
     /// end the PPA, which is all the trailing digits, without a leading zero.
     pub(super) fn parse(name: &str) -> Result<Self, AttachError> {
         let bad = |reason| AttachError::BadName { name: name.to_owned(), reason };

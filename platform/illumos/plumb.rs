@@ -8,8 +8,8 @@
 //!    \______________|___ tap driver ____/
 //! ```
 //!
-//! The order is that of `i_ipadm_plumb_if` in illumos' libipadm. Each thing is owned from the moment it exists, so that a
-//! return at any line undoes what was done before it, in reverse, and there is no clean-up code.
+//! The order is that of `i_ipadm_plumb_if` in illumos' libipadm. Each thing is owned from the moment it exists. A return at
+//! any line undoes what was done before it, in reverse, so there is no clean-up code.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -33,7 +33,7 @@ pub(super) fn attach(wanted: Option<TapName>, config: &Config) -> Result<(OwnedF
     }
 }
 
-/// The multiplexors an interface needs. Opened before the control stream: a process that dies closes its descriptors in
+/// The multiplexors an interface needs. Opened before the control stream. A process that dies closes its descriptors in
 /// ascending order, and this way the kernel, too, unplumbs before the control stream closes.
 #[derive(Clone, Debug)]
 pub(super) struct Muxes {
@@ -81,7 +81,7 @@ impl Attempt {
         Ok((self.control, Held::of_interface(plumbing, self.muxes)))
     }
 
-    /// Plumbs the device that the driver chose, or another one where somebody has an interface of that name: where any
+    /// Plumbs the device that the driver chose, or another one where somebody has an interface of that name. Where any
     /// will do, nobody's need be replaced.
     fn plumb_any(mut self, mut ppa: Ppa, config: &Config) -> Result<(OwnedFd, Held), AttachError> {
         loop {

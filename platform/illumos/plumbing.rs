@@ -15,7 +15,7 @@ const NO_V6: &str = "an IPv6 address on an interface that was plumbed without on
 
 /// The interface's IP side: everything but the control stream, which must outlive it.
 ///
-/// The control stream's close flushes the requests that IP has sent to the driver and not had answered; one that waits for
+/// The control stream's close flushes the requests that IP has sent to the driver and not had answered. One that waits for
 /// such an answer waits for ever. Hence first the links, then the multiplexors, then the control stream.
 #[derive(Debug)]
 pub(super) struct Plumbing {

@@ -201,7 +201,7 @@ impl Block for [i64; 2] {}
 impl Block for [u8; 0] {}
 impl Block for LifReq {}
 
-/// The `strioctl` is made here and dies here: the kernel overwrites its length, and the driver panics the machine when it
+/// The `strioctl` is made here and dies here. The kernel overwrites its length, and the driver panics the machine when it
 /// is asked for a PPA with a length of 0.
 fn i_str<T: Block>(stream: BorrowedFd<'_>, request: Request, argument: &mut T) -> io::Result<c_int> {
     let mut block = StrIoctl {

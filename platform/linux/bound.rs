@@ -43,8 +43,8 @@ impl Bound {
     ///
     /// The flag word cannot say it: `IFF_NO_PI` is the bit of `IFF_NOFILTER`, which is set wherever no socket filter is
     /// attached. But the kernel takes packet-info off before it checks the length, and checks the length before it copies
-    /// the rest. So of a write of the least length that passes without packet-info, with all but the first four bytes
-    /// unreadable, the answer is EFAULT without packet-info and EINVAL with it; and no frame is ever made.
+    /// the rest. So a write is made of the least length that passes without packet-info, with all but the first four bytes
+    /// unreadable. The answer is EFAULT without packet-info and EINVAL with it. No frame is ever made.
     ///
     /// # Errors
     /// `EIO` from a kernel before 5.1 when the interface is down.

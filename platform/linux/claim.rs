@@ -36,7 +36,7 @@ pub(super) fn claim(fd: BorrowedFd<'_>, name: &[u8], flags: u16, config: &Config
     }
 }
 
-/// Whether the name may be free a moment later: its owner lets go (`EBUSY`), or its place in sysfs is still taken (`EEXIST`,
+/// Whether the name may be free a moment later. Its owner lets go (`EBUSY`), or its place in sysfs is still taken (`EEXIST`,
 /// seen on Linux 7.3).
 fn is_passing(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EBUSY | libc::EEXIST))
@@ -105,8 +105,8 @@ fn is_macvtap(name: &[u8]) -> bool {
     kind.is_ok_and(|kind| matches!(kind.as_deref(), Some("macvtap" | "ipvtap")))
 }
 
-/// Names the processes that hold a queue of the interface `name` in this network namespace, as far as they can be read:
-/// those of the same user, or all for root.
+/// Names the processes that hold a queue of the interface `name` in this network namespace, as far as they can be read.
+/// Root reads all, another user those that are its own.
 fn holders(name: &[u8]) -> String {
     let Ok(processes) = fs::read_dir("/proc") else { return String::new() };
     let ids = processes.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());

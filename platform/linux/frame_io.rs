@@ -1,6 +1,6 @@
 //! One frame by one system call, made where it is wanted: the instruction stands in the loop of the caller.
 //!
-//! On many processors the first return behind a system call costs more than half of the call itself, since the kernel has
+//! On many processors the first return behind a system call costs more than half of the call itself: the kernel has
 //! emptied what predicts returns. So no function that was there before the call returns between two frames.
 
 // UNSAFETY: the instruction takes numbers, and what the kernel does with them is known by the call's number alone. The

@@ -230,7 +230,7 @@ impl AsFd for Interface {
     }
 }
 
-/// The longest datagram that a socket takes, in bytes: what a UDP packet has room for, or what the send buffer holds beside
+/// The longest datagram that a socket takes, in bytes. A UDP packet has room for so much, or the send buffer beside
 /// the kernel's own 32 bytes (unix(7)).
 fn longest_datagram(fd: BorrowedFd<'_>, kind: Kind) -> usize {
     match kind {

@@ -1,5 +1,5 @@
 //! The requests of `linux/if_tun.h` and netdevice(7), each as a constant that states what its argument points to, so that
-//! calling one is safe; and `struct ifreq`, the argument of most.
+//! calling one is safe. Also `struct ifreq`, the argument of most.
 
 // UNSAFETY: ioctl(2) takes an untyped pointer whose pointee the request number decides. Each type of request below ties its
 // numbers to one pointee; the numbers cannot be made outside this file.

@@ -1,6 +1,6 @@
 //! What is asked of the interface itself. Its name is read from the descriptor each time, because it can be renamed.
 //!
-//! A descriptor keeps working when its interface is moved to another network namespace, but a request by name would then
+//! A descriptor keeps working when its interface is moved to another network namespace. A request by name would then
 //! reach nobody, or an unrelated interface of the same name.
 
 use std::io;

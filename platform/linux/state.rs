@@ -64,8 +64,8 @@ pub(super) fn reset(fd: BorrowedFd<'_>, wanted: Offload) -> Result<State, Failur
     Ok(state)
 }
 
-/// Leaves everything as it is but the header's length. Nothing tells which offloads are set, so the caller is believed; and
-/// what the kernel can cut is asked by setting it, so that only what every kernel can is counted on.
+/// Leaves everything as it is but the header's length. Nothing tells which offloads are set, so the caller is believed. What
+/// the kernel can cut is asked by setting it, so that only what every kernel can is counted on.
 pub(super) fn keep(fd: BorrowedFd<'_>, said: Offload) -> Result<State, Failure> {
     if said.header_len == 0 {
         return Ok(State { granted: Offload::NONE, host_can: HostCan::NOTHING });
@@ -128,8 +128,8 @@ const LADDER: [(c_uint, &str); 5] = [
 /// The kernel takes one of these only with the other.
 const UDP: c_uint = libc::TUN_F_USO4 | libc::TUN_F_USO6;
 
-/// Asks once what the kernel can cut, whatever is wanted, and then sets what is: for a kernel that can all of it the last
-/// request is spared where all is wanted. Without a header nothing is asked: the kernel would set it all the same, and then
+/// Asks once what the kernel can cut, whatever is wanted, and then sets what is. For a kernel that can all of it the last
+/// request is spared where all is wanted. Without a header nothing is asked. The kernel would set it all the same, and then
 /// hand over unfinished frames with nothing to tell them by.
 fn ask_and_set(fd: BorrowedFd<'_>, wanted: Offload) -> io::Result<State> {
     if wanted.header_len == 0 {

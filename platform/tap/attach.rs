@@ -26,7 +26,7 @@ impl Config {
     /// `TAPTerminateApplication` and `MAC`.
     ///
     /// `Device` is an interface name; without it and without `FileHandle`, the setup program or the kernel chooses.
-    /// `FileHandle` is the number of an open descriptor of this process, in decimal digits; it is duplicated at once, and
+    /// `FileHandle` is the number of an open descriptor of this process, in decimal digits. It is duplicated at once, and
     /// the caller's stays open and its own. `MAC` (twelve hexadecimal digits, `:` or `-` between bytes allowed) is the
     /// guest's address. The programs are paths as in [`setup_program`](Self::setup_program); they run on every system,
     /// where VirtualBox ran them on Solaris only.
@@ -42,7 +42,7 @@ impl Config {
     ///
     /// # Errors
     /// [`AttachError::BadOption`] for any other key, a key given twice, a value of the wrong form, or `Device` together
-    /// with `FileHandle`; [`AttachError::Request`] when the descriptor cannot be duplicated.
+    /// with `FileHandle`. [`AttachError::Request`] when the descriptor cannot be duplicated.
     pub fn from_pairs<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, AttachError> {
         read_pairs(pairs, &SYSTEM)
     }

@@ -70,7 +70,7 @@ pub(super) fn duplicate(number: RawFd) -> io::Result<OwnedFd> {
     above_standard_streams(unsafe { OwnedFd::from_raw_fd(duplicate) })
 }
 
-/// Moves a descriptor above the standard streams, should a process without those have given their numbers away: what
+/// Moves a descriptor above the standard streams, should a process without those have given their numbers away. What
 /// somebody prints must not go out as a frame.
 pub(crate) fn above_standard_streams(fd: OwnedFd) -> io::Result<OwnedFd> {
     // A copy is never below 3.

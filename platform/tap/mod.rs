@@ -49,8 +49,8 @@ impl HostCan {
 
 /// An attached TAP device.
 ///
-/// Dropping it undoes the attach in reverse: the interface is unplumbed where this crate plumbed it, the descriptor is
-/// closed (an interface that is not persistent vanishes with its last descriptor), then the terminate program runs. A
+/// Dropping it undoes the attach in reverse. The interface is unplumbed where this crate plumbed it, and the descriptor
+/// closed. (An interface that is not persistent vanishes with its last descriptor.) Then the terminate program runs. A
 /// drop therefore waits as long as that program may take; [`detach`](Self::detach) does the same and returns what failed.
 ///
 /// Its descriptor is non-blocking and close-on-exec; one read takes exactly one frame and one write puts exactly one,
@@ -73,7 +73,7 @@ impl Tap {
     /// `O_NONBLOCK` is added; close-on-exec is set.
     ///
     /// On Linux the interface's state is set anew: no offload, a header of 12 bytes where it has one, the largest send buffer,
-    /// carrier. A duplicate of a descriptor that is in use shares that state, so that its other owner would lose it; there,
+    /// carrier. A duplicate of a descriptor that is in use shares that state, so that its other owner would lose it. There,
     /// [`Config::keep_state`] with [`Config::inherited`] leaves everything as it is.
     ///
     /// # Errors
@@ -241,7 +241,7 @@ impl Tap {
     /// (`nodad`), since the only neighbour that could have the same one is the guest.
     ///
     /// # Errors
-    /// Kind `InvalidInput` for a prefix longer than the address and for an address that no host can have; else the system's,
+    /// Kind `InvalidInput` for a prefix longer than the address and for an address that no host can have. Else the system's,
     /// as a rule for want of privilege (`EPERM`), or because IPv6 is off on the interface (`EACCES` on Linux).
     pub fn set_address(&self, address: IpAddr, prefix: u8) -> io::Result<()> {
         settings::set_address(&self.interface, address, prefix)

@@ -1,5 +1,5 @@
 //! What a configuration says of the interface, applied after the claim. Each setting is read first and written only where
-//! it differs, so that an unprivileged process can use an interface that was made ready for it.
+//! it differs. So an unprivileged process can use an interface that was made ready for it.
 
 use std::io;
 use std::net::IpAddr;

@@ -123,7 +123,7 @@ impl Config {
     /// Attaches the interface of this name; on Linux also a template such as `tap%d`.
     ///
     /// Linux: 1 to 15 bytes, no `/`, `:`, white space, NUL, and no other `%`; not `.` or `..`. illumos and Solaris: a letter,
-    /// then letters, digits, `.` or `_`, ending in the PPA, 0 to 19 without a leading zero; at most 31 bytes.
+    /// then letters, digits, `.` or `_`, ending in the PPA. That is 0 to 19 without a leading zero; at most 31 bytes.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.source = Source::Name(name.into());
         self
@@ -213,8 +213,8 @@ impl Config {
         self
     }
 
-    /// Runs `program` before the device is opened: `program NAME`, or without an argument when the name is to come
-    /// from the first line of its output, which blanks and a carriage return may surround.
+    /// Runs `program` before the device is opened. It is `program NAME`, or without an argument when the name is to come
+    /// from the first line of its output. Blanks and a carriage return may surround it.
     ///
     /// No shell is involved and `PATH` is not searched: a path without a directory is taken from the current one. The
     /// program gets the environment, `/dev/null` as standard input, and no descriptor of this process. It must end by
@@ -225,18 +225,18 @@ impl Config {
     /// With an [`inherited`](Self::inherited) descriptor it runs before the adoption, and is given the interface's
     /// name. It cannot be combined with a template such as `tap%d`, which names nothing yet.
     ///
-    /// In a process that ignores `SIGCHLD`, or waits for children that are not its own, the status is lost: that is an
+    /// In a process that ignores `SIGCHLD`, or waits for children that are not its own, the status is lost. That is an
     /// error ([`ProgramError::Wait`](crate::ProgramError::Wait) with `ECHILD`), since success would be a guess.
     pub fn setup_program(mut self, program: impl Into<PathBuf>) -> Self {
         self.setup_program = Some(program.into());
         self
     }
 
-    /// Runs `program NAME` after everything is closed, under the same rules: exactly when the setup program succeeded,
-    /// also if the attach failed after that; without a setup program, exactly when the attach succeeded.
+    /// Runs `program NAME` after everything is closed, under the same rules. It is run exactly when the
+    /// setup program succeeded, also if the attach failed after that; without a setup program, when the attach succeeded.
     ///
     /// The name is the one the setup program was given or printed, else the one the interface had when it was attached.
-    /// An interface that the attach made is waited for, 250 ms at most, until it is gone: a process that somebody is
+    /// An interface that the attach made is waited for, 250 ms at most, until it is gone. A process that somebody is
     /// starting at that moment may keep it for some milliseconds.
     pub fn terminate_program(mut self, program: impl Into<PathBuf>) -> Self {
         self.terminate_program = Some(program.into());
@@ -244,8 +244,8 @@ impl Config {
     }
 
     /// Gives each program this long (default 30 s), then `SIGTERM`, then `SIGKILL` 5 s later, both to its whole process
-    /// group. A process that even that does not end, for it waits inside the kernel or runs as somebody else, is left
-    /// behind 5 s after, with a line in the log.
+    /// group. A process that even that does not end waits inside the kernel or runs as somebody else. It is left behind
+    /// 5 s after, with a line in the log.
     pub fn program_timeout(mut self, timeout: Duration) -> Self {
         self.program_timeout = timeout;
         self
@@ -304,7 +304,7 @@ impl Config {
     }
 
     /// illumos and Solaris: only makes the device, which must be named `tap` and its PPA. `ifconfig tap3 plumb`, run by
-    /// whoever is told of the device, does the rest, so that no address, MTU or `up` can be asked for here; and
+    /// whoever is told of the device, does the rest, so that no address, MTU or `up` can be asked for here.
     /// `ifconfig tap3 unplumb` must come before the detach. Elsewhere it changes nothing.
     pub fn external_plumbing(mut self) -> Self {
         self.external_plumbing = true;

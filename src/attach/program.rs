@@ -1,7 +1,7 @@
 //! Setup and terminate programs: who is run when, with which name.
 //!
-//! The protocol is that of VirtualBox's TAP driver on Solaris: `PROGRAM NAME` before the device is opened, or
-//! `PROGRAM` when the first line of its output is to be the name; `PROGRAM NAME` after everything is closed.
+//! The protocol is that of VirtualBox's TAP driver on Solaris. Before the device is opened it is `PROGRAM NAME`, or
+//! `PROGRAM` when the first line of its output is to be the name. It is `PROGRAM NAME` after everything is closed.
 
 mod output;
 mod remedy;

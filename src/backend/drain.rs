@@ -19,8 +19,8 @@ impl Backend {
     /// Plugs the guest's virtual cable in or out. While it is out, frames are dropped both ways and counted; when it
     /// goes in, what the host queued meanwhile is dropped first. The host sees it as carrier, where it can.
     ///
-    /// A thread that receives at the same moment can end that drop early on an illumos socket, which gives nothing to the
-    /// second of two readers; what is left there is delivered.
+    /// A thread that receives at that moment can end the drop early on an illumos socket, which gives nothing to the
+    /// second of two readers. What is left there is delivered.
     pub fn set_link_state(&self, state: LinkState) {
         let drain = || {
             self.discard(&self.counters.receive.link_down);
@@ -54,8 +54,8 @@ impl Backend {
         self.link.drain(|| self.discard(&self.counters.receive.stale))
     }
 
-    /// Drops what is queued while the guest's link is down. The link may come up meanwhile, after which the caller reads on:
-    /// a poller that is told once of a frame may have been told already.
+    /// Drops what is queued while the guest's link is down. The link may come up meanwhile, after which the caller reads on.
+    /// A poller that is told once of a frame may have been told already.
     #[cold]
     pub(super) fn ready_after_all(&self) -> Result<Option<Generation>, ReceiveError> {
         if self.is_gone() {

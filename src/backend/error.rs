@@ -54,8 +54,8 @@ pub enum TransmitError {
         /// The longest frame the host takes, counted likewise.
         limit: usize,
     },
-    /// The host refuses a frame of this length (`EMSGSIZE`, `ERANGE`) and does not say what its limit is: a socket's send buffer
-    /// (`SO_SNDBUF`), a TAP with `IFF_NAPI_FRAGS`, a driver's queue. It was dropped and counted as oversize.
+    /// The host refuses a frame of this length (`EMSGSIZE`, `ERANGE`) and does not say its limit. That may be a socket's send buffer
+    /// (`SO_SNDBUF`), a TAP with `IFF_NAPI_FRAGS`, a driver's queue. The frame was dropped and counted as oversize.
     #[error("the host refuses a frame of {len} bytes for its length")]
     LengthRefused {
         /// The length in bytes of the frame, or of the segment, with the Ethernet header and without FCS.

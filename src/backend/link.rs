@@ -18,7 +18,7 @@ pub enum LinkState {
 #[derive(Debug)]
 pub(super) struct LinkCell {
     state: AtomicU8,
-    /// Held while the state changes and while queued frames are dropped: no two threads drop frames at once, and none
+    /// Held while the state changes and while queued frames are dropped. No two threads drop frames at once, and none
     /// goes on dropping them once the link is up.
     draining: Mutex<()>,
 }

@@ -8,8 +8,8 @@ use crate::wire::Offload;
 const LINK_HEADERS: usize = 14 + 8;
 /// The largest frame of any kind: an IPv6 packet of 65535 bytes behind its header, with its link headers.
 pub(crate) const LARGEST_FRAME: usize = 40 + 65535 + LINK_HEADERS;
-/// The largest frame that comes unless an administrator raised what Linux joins (`gso_max_size`, 65536 with the link headers), or
-/// a peer of a socket makes one. Hypervisors lend room for one byte more, 65562 bytes with the header.
+/// The largest usual frame. An administrator can raise what Linux joins (`gso_max_size`, 65536 with the link headers), and
+/// a peer of a socket can make a longer one. Hypervisors lend room for one byte more, 65562 bytes with the header.
 const LARGEST_USUAL: usize = 65549;
 
 /// Read on the path of every frame; what changes it is rare.
@@ -17,7 +17,7 @@ const LARGEST_USUAL: usize = 65549;
 pub(super) struct Longest {
     largest: AtomicUsize,
     /// The same without what hardly ever comes: room for more than this is read into as it is. A frame that fills such room
-    /// may have been longer, and is dropped and counted as truncated; the next one of that length is told apart.
+    /// may have been longer, and is dropped and counted as truncated. The next one of that length is told apart.
     usual: AtomicUsize,
     /// The largest without regard to offloads, when the MTU was last read.
     by_mtu: AtomicUsize,

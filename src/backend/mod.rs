@@ -150,10 +150,10 @@ impl Backend {
     }
 
     /// Bytes a receive buffer needs so that every frame fits with one byte to spare, which saves a slice in the
-    /// system call: the longest frame, plus 1. The virtio-net header is not in it.
+    /// system call. That is the longest frame, plus 1. The virtio-net header is not in it.
     ///
     /// 65550 bytes are enough for every frame that Linux makes by default, and save the slice, too. A frame that fills them
-    /// to the last byte is dropped as [`Truncated`](crate::ReceiveError::Truncated), since it may have been longer; from
+    /// to the last byte is dropped as [`Truncated`](crate::ReceiveError::Truncated), since it may have been longer. From
     /// then on a byte is added to such room, until the offloads or the MTU are set anew.
     #[must_use]
     pub fn receive_buffer_len(&self) -> usize {
@@ -233,7 +233,7 @@ impl Backend {
         self.longest.fit_mtu(self.tap.mtu().ok(), self.tap.offload());
     }
 
-    /// Notes that the interface is gone of `generation`; the first time it says so in the log, and to the threads, which
+    /// Notes that the interface is gone of `generation`. The first time it says so in the log, and to the threads, which
     /// may have nothing else to learn it from.
     #[cold]
     pub(crate) fn mark_gone(&self, generation: Generation) {

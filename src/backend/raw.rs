@@ -16,8 +16,8 @@ impl Backend {
     ///
     /// # Safety
     /// Until the call returns, for each slice:
-    /// - its memory is mapped, readable and writable over its whole length (length 0 promises nothing, but the kernel answers
-    ///   `EFAULT` to an address that no process can have);
+    /// - its memory is mapped, readable and writable over its whole length. Length 0 promises nothing, but the kernel answers
+    ///   `EFAULT` to an address that no process can have;
     /// - no Rust reference to any of it exists, and Rust code touches it by volatile or atomic accesses only. The guest
     ///   itself may access it at any time.
     ///
@@ -67,8 +67,8 @@ impl<B: Deref<Target = Backend>> Session<B> {
     ///
     /// # Safety
     /// Until the call returns, for each slice:
-    /// - its memory is mapped and readable over its whole length (length 0 promises nothing, but the kernel answers `EFAULT`
-    ///   to an address that no process can have);
+    /// - its memory is mapped and readable over its whole length. Length 0 promises nothing, but the kernel answers `EFAULT`
+    ///   to an address that no process can have;
     /// - no Rust reference that forbids others to write exists to any of it, and Rust code writes to it by volatile or
     ///   atomic accesses only. The guest itself may access it at any time.
     ///

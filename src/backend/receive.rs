@@ -48,7 +48,7 @@ impl Backend {
     }
 
     /// Takes one frame with its virtio-net header into `slices`; gives the bytes of both together. The header is the host's, but
-    /// for the number of buffers in bytes 10 and 11, where it has them: kernels leave there what they like, and virtio wants 1
+    /// for the number of buffers in bytes 10 and 11, where it has them. Kernels leave there what they like, and virtio wants 1
     /// for a frame in one chain (virtio 1.2, 5.1.6.4). Who spreads a frame over several writes his own number.
     ///
     /// # Errors

@@ -21,7 +21,7 @@ impl Counter {
         self.add(1);
     }
 
-    /// [`add`](Self::add) for a counter that only the holder of the transmit session writes: a locked instruction for
+    /// [`add`](Self::add) for a counter that only the holder of the transmit session writes. A locked instruction for
     /// each of them would be measurable beside the system call.
     #[inline]
     pub fn add_unshared(&self, count: u64) {
@@ -143,7 +143,7 @@ counters!(ReceiveCounters, ReceiveStatistics, "Frames from the host to the guest
 ///
 /// While no frame is on its way two sums hold:
 /// `transmit.frames_offered` = `frames_sent` + every refusal and drop of [`TransmitStatistics`], and
-/// `receive.frames_received` = `frames_delivered` + every drop of [`ReceiveStatistics`];
+/// `receive.frames_received` = `frames_delivered` + every drop of [`ReceiveStatistics`].
 /// [`TransmitStatistics::dropped`] and [`ReceiveStatistics::dropped`] add the drops up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]

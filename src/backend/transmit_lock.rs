@@ -1,7 +1,7 @@
 //! The lock of the transmit session: a try-flag that never blocks and never loses a loser.
 //!
-//! Somebody who finds it held leaves a debt in the same word. There is no state "free with a debt", so whoever
-//! releases the lock sees every debt that was left, and owes the frontend one wake-up for it.
+//! Somebody who finds it held leaves a debt in the same word. There is no state "free with a debt". Whoever releases
+//! the lock sees every debt that was left, and owes the frontend one wake-up for it.
 
 use super::sync::{AtomicU8, Ordering};
 

@@ -13,7 +13,7 @@ impl Backend {
     /// Writes exactly these slices as one frame, by one system call, and gives the bytes written. Where the TAP has a virtio-net
     /// header they begin with it, in the form that the host wants.
     ///
-    /// It takes no session, so that any thread may call it at any time, also while a session is open: for devices that run on
+    /// It takes no session, so that any thread may call it at any time, also while a session is open. It is for devices that run on
     /// one thread, and for a word of the hypervisor's own, such as an announcement. Nothing is checked but by the kernel,
     /// nothing is done in software, and nobody is called back after a refusal: poll the descriptor.
     ///

@@ -64,8 +64,8 @@ impl<'f> FrameMemory<'f> {
         (self.skipped == 0).then_some(self.slices)
     }
 
-    /// The slices as they are, where they are one, and that one begins with `own` in the place of all before the frame's byte
-    /// `rest`: it holds what is to be written already. Never so for memory that others may write to, since what was
+    /// The slices as they are, where they are one, and that begins with `own` in the place of all before the frame's byte
+    /// `rest`. It holds what is to be written already. Never so for memory that others may write to, since what was
     /// checked must be what is sent.
     #[inline(always)]
     pub(crate) fn holding(&self, own: &[u8], rest: usize) -> Option<&'f [FrameSlice<'f>]> {
@@ -200,8 +200,8 @@ const USUAL: usize = 256;
 /// Four IPv6 extension headers of full length, as many as RFC 8200 4.1 has room for, and everything around them.
 const LONGEST: usize = 8448;
 
-/// Runs `run` on a copy of the frame's first bytes, behind room for a virtio-net header so that both go out as one slice;
-/// and again on more of them when it finds the headers too long. The second run sees bytes fetched anew, so it must take
+/// Runs `run` on a copy of the frame's first bytes, behind room for a virtio-net header so that both go out as one slice.
+/// It does so again on more of them when it finds the headers too long. The second run sees bytes fetched anew, so it must take
 /// nothing over from the first.
 #[inline]
 pub(crate) fn with_headers<T>(

@@ -1,5 +1,5 @@
-//! Runs of bytes that may change under our eyes and must not become a Rust reference: guest memory, and borrowed slices like
-//! it; and the list of them that a system call takes.
+//! Runs of bytes that may change under our eyes and must not become a Rust reference. They are guest memory, and borrowed
+//! slices like it. Also the list of them that a system call takes.
 #![expect(unsafe_code, reason = "guest memory is reached by raw pointers only")]
 // UNSAFETY: reads are volatile and go to private copies; what is decided is decided on the copies. Whole frames are left
 // to the kernel. A run of bytes is made here only, from a borrow or from a caller's promise that says the same. A list keeps
@@ -119,7 +119,7 @@ impl<'s> FrameSlice<'s> {
     /// # Safety
     /// For as long as the value or a copy of it is used:
     /// - each slice's memory is mapped and readable over its whole length (any address will do for length 0);
-    /// - no Rust reference that forbids others to write exists to any of it, and no Rust code writes to it except by
+    /// - no Rust reference that forbids others to write exists to any of it. No Rust code writes to it except by
     ///   volatile or atomic accesses. The guest itself may write at any time.
     #[inline(always)]
     pub unsafe fn guest(slices: &'s [RawSlice]) -> &'s [Self] {
@@ -244,7 +244,7 @@ impl<'s> RoomSlice<'s> {
     ///
     /// # Safety
     /// For as long as the value or a copy of it is used, each slice's memory is mapped, readable and writable over its whole
-    /// length, and there is no Rust reference to any of it.
+    /// length. And there is no Rust reference to any of it.
     #[inline(always)]
     pub unsafe fn guest(slices: &'s [RawSlice]) -> &'s [Self] {
         let slices = std::ptr::from_ref(slices) as *const [Self];

@@ -1,4 +1,4 @@
-//! Where the bytes of a frame lie: slices that Rust may borrow and guest memory, to the engine one and the same; and the
+//! Where the bytes of a frame lie: slices that Rust may borrow and guest memory, to the engine one and the same. Also the
 //! list of slices that a system call takes.
 
 mod frame;

@@ -25,7 +25,7 @@ impl Output {
     pub const BARE: Self = Self { vnet_len: 0, most_slices: MOST_SLICES };
 }
 
-/// Gives `sink` the slices of each frame to be written, from number `first` on; returns how many frames that makes in
+/// Gives `sink` the slices of each frame to be written, from number `first` on. Returns how many frames that makes in
 /// all, the ones before `first` included. Nothing of the frame itself is changed or, its headers apart, copied.
 pub(crate) fn carve<E>(
     memory: &FrameMemory<'_>,

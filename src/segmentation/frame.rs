@@ -64,7 +64,7 @@ impl<'a> Frame<'a> {
     /// Makes a frame of `slices` and the virtio-net header that came with it, 10 bytes or more, little endian
     /// (virtio 1.2, 5.1.6).
     ///
-    /// Of the header only the type, the ECN mark, the segment size and the place of the checksum count; where the headers
+    /// Of the header only the type, the ECN mark, the segment size and the place of the checksum count. Where the headers
     /// end is read from the frame. `slices` hold the frame alone.
     ///
     /// # Errors
@@ -129,7 +129,7 @@ impl<'a> Frame<'a> {
         })
     }
 
-    /// Cuts the frame into segments, which `sink` gets one after the other, each as a list of slices: the segment's own
+    /// Cuts the frame into segments, which `sink` gets one after the other, each as a list of slices. These are the segment's own
     /// headers, then payload where it lies in this frame. Lengths, identifications, sequence numbers, flags and checksums
     /// are those that Linux writes. A frame without `Gso` is one segment, with its checksum completed.
     ///
@@ -169,8 +169,8 @@ impl<'a> Frame<'a> {
         carve(&self.memory(), &self.request(), Output::BARE, first, as_std(sink))
     }
 
-    /// Gives `sink` what a host that cuts frames and completes checksums itself is to be given: as a rule the whole frame
-    /// at once, behind a virtio-net header of `header_len` bytes (10 or 12) that asks for the work. The frame's own headers
+    /// Gives `sink` what a host that cuts frames and completes checksums itself is to be given. As a rule it is the
+    /// whole frame at once, behind a virtio-net header of `header_len` bytes (10 or 12) that asks for the work. The frame's own headers
     /// go as a copy with lengths and checksums put right, so that the host sees what was validated. What a host has no form
     /// for (IP fragments, tunnels, more datagrams than Linux takes) is carved, each segment behind a header of zeros.
     ///

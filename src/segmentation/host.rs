@@ -1,4 +1,4 @@
-//! What goes before a frame that the host completes or cuts itself: a virtio-net header that asks for it, and the frame's
+//! What goes before a frame that the host completes or cuts itself. It is a virtio-net header that asks for it, and the frame's
 //! own headers, put right.
 
 use std::fmt;

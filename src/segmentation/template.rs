@@ -18,7 +18,7 @@ pub(super) struct HeaderTemplate<'h> {
     identification: u16,
     sequence: u32,
     flags: u8,
-    /// What each segment's checksums have in common: the IPv4 header and the transport header without the fields that
+    /// What each segment's checksums have in common. These are the IPv4 header and the transport header without the fields that
     /// differ, and the pseudo header without the length.
     network_sum: Sum,
     transport_sum: Sum,
@@ -53,7 +53,7 @@ impl<'h> HeaderTemplate<'h> {
     }
 
     /// A number for the fragments of this datagram, not 0. It is made of the datagram alone, so that a train that is resumed
-    /// goes on with the number it began with: of the length, and of as many first bytes as were fetched, in which a sender
+    /// goes on with the number it began with. It comes of the length, and of as many first bytes as were fetched, in which a sender
     /// counts its datagrams. Two that are alike so far and get mixed up have no right checksum.
     #[cold]
     fn fragment_number(&self) -> u32 {

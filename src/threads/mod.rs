@@ -47,7 +47,7 @@ pub enum Resume {
 /// Drives a [`Backend`] with two threads.
 ///
 /// The receive thread takes frames while the guest has buffers for them, and leaves them in the host's queue while it has
-/// not. The transmit thread answers what a session owes: when somebody was turned away, or the device was full, it calls
+/// not. The transmit thread answers what a session owes. When somebody was turned away, or the device was full, it calls
 /// [`Frontend::transmit_pending`] once the cause is gone.
 ///
 /// Every call is legal in every state, from any thread, the frontend's callbacks included:

@@ -1,7 +1,7 @@
 //! The Internet checksum (RFC 1071): a one's-complement sum of 16-bit words.
 //!
-//! Bytes are summed in the order the machine reads them and swapped once at the end, which RFC 1071 section 2(B) allows,
-//! in lanes wide enough that no carry is lost, which lets a compiler use the whole vector unit.
+//! Bytes are summed in the order the machine reads them and swapped once at the end, which RFC 1071 section 2(B) allows.
+//! The lanes are wide enough that no carry is lost, which lets a compiler use the whole vector unit.
 
 use super::headers::{ethernet, ipv4};
 use super::reject::RejectReason;
@@ -66,8 +66,8 @@ impl Sum {
     }
 }
 
-/// Computes the Internet checksum (RFC 1071) of `bytes`, as it goes into a header; the last of an odd number of bytes is
-/// followed by a 0 in thought. Bytes that hold their own right checksum give 0.
+/// Computes the Internet checksum (RFC 1071) of `bytes`, as it goes into a header. The last of an odd number of bytes counts
+/// as if a 0 followed. Bytes that hold their own right checksum give 0.
 ///
 /// ```
 /// let header = [0x45, 0, 0, 20, 0, 0, 0, 0, 64, 17, 0, 0, 192, 0, 2, 1, 192, 0, 2, 2];
@@ -153,7 +153,7 @@ pub(crate) fn halves(word: u64) -> u64 {
 }
 
 /// Adds the halves of the sum, and the halves of that. A sum and its rotation by half have the same carry out of the lower
-/// half as out of the upper one, so that the upper half comes out with the carry added.
+/// half as out of the upper one. So the upper half comes out with the carry added.
 #[inline]
 pub(crate) fn fold(sum: u64) -> u16 {
     let sum = (sum.wrapping_add(sum.rotate_left(32)) >> 32) as u32;

@@ -79,7 +79,7 @@ impl GsoKind {
 /// The segmentation context of one oversized frame. Offsets count from the first byte of the Ethernet header.
 ///
 /// Every field must match the frame it goes with; [`Frame::validate`](crate::Frame::validate) and every send check that
-/// against the frame's own bytes. The lengths and checksums *inside* the frame's headers are not read: they are written
+/// against the frame's own bytes. The lengths and checksums *inside* the frame's headers are not read. They are written
 /// anew from the frame's real length, so a guest may leave anything there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Gso {
@@ -87,7 +87,7 @@ pub struct Gso {
     pub kind: GsoKind,
     /// Bytes of all headers, the Ethernet header included; the payload starts there.
     pub header_len: u16,
-    /// Payload bytes a segment; for [`GsoKind::Udp4Fragments`] and [`GsoKind::Udp6Fragments`] the bytes of the datagram a
+    /// Payload bytes a segment. For [`GsoKind::Udp4Fragments`] and [`GsoKind::Udp6Fragments`] the bytes of the datagram a
     /// fragment, its UDP header included, of which only whole multiples of 8 are used.
     pub segment_size: u16,
     /// Where the (outer) IP header starts.

@@ -42,7 +42,7 @@ pub enum RejectReason {
     #[error("the IP protocol does not fit the kind")]
     Protocol,
     /// The packet goes by a route of its sender's (an IPv6 routing header with segments left, a home address, an IPv4 source
-    /// route), so that the transport checksum covers other addresses than the header's, and no unfinished checksum tells
+    /// route). Its transport checksum covers other addresses than the header's, and no unfinished checksum tells
     /// their sum. With an unfinished one such a frame is cut.
     #[error("the packet is routed by its sender")]
     SourceRouted,

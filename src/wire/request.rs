@@ -76,7 +76,7 @@ impl Request {
 impl SegmentRequest {
     /// Holds the wish against the frame's own headers: where they lie, and how many payload bytes a segment has.
     ///
-    /// The lengths inside the headers are not compared with the frame: senders leave them 0 or wrong where the device is to
+    /// The lengths inside the headers are not compared with the frame. Senders leave them 0 or wrong where the device is to
     /// write them, and all of them are written anew.
     #[inline]
     pub fn check(

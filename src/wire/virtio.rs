@@ -136,8 +136,8 @@ pub(crate) fn for_checksum(checksum: Checksum) -> [u8; LONGEST] {
     }
 }
 
-/// The header that has the kernel cut a frame into `count` segments of `size` payload bytes as software would, or `None`
-/// where it has no such form or would refuse. `reduced` says that TCP's CWR flag is set.
+/// The header that has the kernel cut a frame into `count` segments of `size` payload bytes as software would. `None` where
+/// it has no such form or would refuse. `reduced` says that TCP's CWR flag is set.
 ///
 /// The pseudo-header sum must stand in the checksum field. A single segment is left out of segmentation: the kernel
 /// drops some frames that are marked and need no cutting.

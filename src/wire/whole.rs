@@ -4,8 +4,8 @@ use super::checksum::Sum;
 use super::headers::{ipv4, ipv6, put_word, udp};
 use super::layout::Layout;
 
-/// Puts right all lengths and IPv4's checksum in `headers`, which a [`Layout`] was read from, and leaves the sum of the
-/// pseudo header in the transport checksum's place: what Linux and virtio expect of a checksum that is still to be completed.
+/// Puts right all lengths and IPv4's checksum in `headers`, which a [`Layout`] was read from. Leaves the sum of the pseudo
+/// header in the transport checksum's place. That is what Linux and virtio expect of a checksum that is still to be completed.
 #[inline]
 pub(crate) fn put_right(headers: &mut [u8], layout: &Layout) {
     let Layout { kind, network, inner, transport, frame_len, .. } = *layout;

@@ -71,7 +71,7 @@ fn round_up(limit: Duration) -> u64 {
     limit.as_secs().saturating_add(u64::from(limit.subsec_nanos() > 0))
 }
 
-/// A started program. It leads a process group of its own: the children of a shell script are stopped with it, and
+/// A started program. It leads a process group of its own. The children of a shell script are stopped with it, and
 /// an interrupt from the terminal does not reach it.
 #[derive(Debug)]
 struct Running {
