@@ -19,7 +19,8 @@ const GUESTS_ALONE: &str = "a data link has no IP of the host's";
 #[derive(Debug)]
 pub(crate) enum Interface {
     Tap(TapInterface),
-    Datalink(Datalink),
+    /// Apart, so that a TAP is no larger for it.
+    Datalink(Box<Datalink>),
 }
 
 use Interface::{Datalink as Link, Tap};
@@ -30,7 +31,7 @@ impl Interface {
     }
 
     pub(crate) fn attach_datalink(name: &str, config: &Config) -> Result<Self, AttachError> {
-        Datalink::attach(name, config).map(Link)
+        Datalink::attach(name, config).map(|link| Link(Box::new(link)))
     }
 
     pub(crate) fn adopt(fd: OwnedFd, config: &Config) -> Result<Self, AdoptError> {

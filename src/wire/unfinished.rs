@@ -7,7 +7,9 @@ use super::gso::GsoKind;
 use super::headers::{ethernet, ipv4, ipv6};
 use super::layout::{HeaderBytes, Layout};
 
-/// A checksum that may be unfinished: its field holds the sum of the pseudo header and nothing more.
+/// A checksum that may be unfinished: its field holds the sum of the pseudo header and nothing more. The checksum of all that
+/// it covers, its own field included, finishes it. Where the field was right as it was, for such a sum can be that by
+/// chance, the same comes out.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Suspect {
     /// What the checksum covers, counted from the first byte of the frame.
@@ -15,18 +17,6 @@ pub(crate) struct Suspect {
     pub len: usize,
     /// Where its field lies.
     pub field: usize,
-    pseudo: u16,
-}
-
-impl Suspect {
-    /// The finished checksum, from the sum of all that it covers, its own field included; `None` where it is right as it is,
-    /// for a sum of a pseudo header can also be the right checksum by chance.
-    pub fn finished(&self, covered: Sum) -> Option<u16> {
-        // A right checksum makes the sum of everything, the pseudo header included, all ones.
-        let mut whole = covered;
-        whole.number(self.pseudo);
-        (whole.folded() != u16::MAX).then(|| covered.checksum_not_zero())
-    }
 }
 
 /// Looks for such a checksum in a frame of `frame_len` bytes, of which `bytes` are the first. Everything else, a damaged
@@ -46,7 +36,7 @@ pub(crate) fn suspect(bytes: &[u8], frame_len: usize) -> Option<Suspect> {
     sum.number(u16::try_from(covered.len()).ok()?);
     let (pseudo, field) = (sum.folded(), layout.transport + layout.checksum_offset());
     let held = bytes.get(field..field + 2)?;
-    let found = Suspect { start: covered.start, len: covered.len(), field, pseudo };
+    let found = Suspect { start: covered.start, len: covered.len(), field };
     (held == pseudo.to_be_bytes() && field + 2 <= covered.end).then_some(found)
 }
 
