@@ -13,8 +13,8 @@ use super::{adopt, bound, datalink, netdev, state, tun};
 use crate::attach::{AdoptError, AttachError, Config, DetachError, InterfaceName, Owner};
 use crate::wire::Offload;
 
-/// A frame needs its Ethernet header; the kernel knows no longest one, so the limit is the largest IP packet (of IPv6, which
-/// does not count its header) with an Ethernet header and two VLAN tags.
+/// A frame needs its Ethernet header; the kernel knows no longest one. So the limit is the largest IP packet with an
+/// Ethernet header and two VLAN tags. The length in an IPv6 header does not include that header.
 const LIMITS: FrameLimits = FrameLimits::between(14, 40 + 65535 + 14 + 8);
 
 #[derive(Debug)]

@@ -182,11 +182,11 @@ impl Config {
         self
     }
 
-    /// illumos and Solaris: keeps this many bytes of frames from a [`datalink`](Self::datalink) for a guest that does not
-    /// read, 16 KiB to 64 MiB; what comes then is lost, and nobody counts it.
+    /// illumos and Solaris: keeps this many bytes of frames from a [`datalink`](Self::datalink) while the guest does not
+    /// read. 16 KiB to 64 MiB are allowed. What comes when they are full is lost, and nobody counts it.
     ///
-    /// Usual are 256 KiB. Where the system lacks the module for it (`bufmod`), 5 KiB are all there is, with a warning in the
-    /// log; a buffer that was asked for is an error then. Elsewhere it changes nothing.
+    /// Usual are 256 KiB. Where the system lacks the module for it (`bufmod`), 5 KiB are all there is, and the log has a
+    /// warning. A buffer that was asked for is an error then. Elsewhere it changes nothing.
     pub fn datalink_buffer(mut self, bytes: u32) -> Self {
         self.datalink.buffer = Some(bytes);
         self

@@ -67,8 +67,8 @@ pub enum RejectReason {
     /// The unfinished checksum of an oversized frame is not that of its TCP or UDP header.
     #[error("the checksum is not the transport header's")]
     ChecksumPlace,
-    /// A data link drops the frame for its VLAN tag: one that names neither a VLAN nor a priority, one that is cut short, or
-    /// one that names a VLAN inside the link's own.
+    /// A data link drops the frame for its VLAN tag. Such a tag names neither a VLAN nor a priority, is cut short, or names
+    /// a VLAN inside the link's own.
     #[error("the link drops frames with this VLAN tag")]
     VlanTag,
 }

@@ -2,7 +2,6 @@
 
 use std::ops::Range;
 
-use super::checksum::Sum;
 use super::gso::GsoKind;
 use super::headers::{ethernet, ipv4, ipv6};
 use super::layout::{HeaderBytes, Layout};

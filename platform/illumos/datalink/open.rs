@@ -117,8 +117,8 @@ fn without_buffer(error: AttachError, asked: Option<u32>) -> Result<(), AttachEr
     Ok(())
 }
 
-/// A time of 0 makes each frame a message of its own again, and leaves the room that the chunk's size has made: four times
-/// as much, and 512 bytes.
+/// A time of 0 makes each frame a message of its own again. The room that the chunk's size has made stays: four times as
+/// much, and 512 bytes.
 fn set_buffer(frames: &OwnedFd, bytes: u32) -> Result<(), (&'static str, io::Error)> {
     let named = |name| move |source| (name, source);
     streams::tell(frames, SBIOCSFLAGS, SB_NO_HEADER | SB_NO_PROTO_CVT).map_err(named(SBIOCSFLAGS.name))?;
