@@ -6,7 +6,7 @@ use std::ops::Deref;
 /// Bytes of the length.
 const LENGTH: usize = 4;
 /// The longest frame taken; what is longer is no frame, and nothing after it can be found.
-const LONGEST: usize = 65535 + 14 + 8;
+const LONGEST: usize = 40 + 65535 + 14 + 8;
 /// Room for many frames from the guest, and for the longest one.
 const INBOX: usize = 256 * 1024;
 /// The outbox takes no further frame of the host beyond this; one may make it longer by its segments.
