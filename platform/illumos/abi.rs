@@ -203,8 +203,6 @@ pub(crate) const DL_PHYS_ADDR_ACK: u32 = 0x32;
 pub(crate) const DL_SET_PHYS_ADDR_REQ: u32 = 0x33;
 /// The address in use, for `DL_PHYS_ADDR_REQ`.
 pub(crate) const DL_CURR_PHYS_ADDR: u32 = 0x02;
-/// `dl_errno`: look at `dl_unix_errno` instead.
-pub(crate) const DL_SYSERR: u32 = 0x04;
 /// `dl_errno`: the driver knows no such PPA.
 pub(crate) const DL_BADPPA: u32 = 0x08;
 /// `dl_errno`: the driver does not know what was asked for.

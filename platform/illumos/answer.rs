@@ -90,8 +90,11 @@ impl From<Unwanted> for io::Error {
 
 #[cfg(test)]
 mod tests {
-    use super::super::abi::{DL_ATTACH_REQ, DL_OK_ACK, DL_PHYS_ADDR_ACK, DL_SYSERR};
+    use super::super::abi::{DL_ATTACH_REQ, DL_OK_ACK, DL_PHYS_ADDR_ACK};
     use super::*;
+
+    /// `dl_errno` of dlpi(4P): look at `dl_unix_errno` instead.
+    const DL_SYSERR: u32 = 0x04;
 
     /// A message of these words, with whatever lay in the buffer before behind it.
     fn answer(words: &[u32]) -> Answer {

@@ -58,9 +58,12 @@ fn remedy(name: &str, source: &io::Error) -> &'static str {
 }
 
 /// A setting of an interface that somebody else plumbed.
-pub(crate) fn of_setting(_: Setting, source: &io::Error) -> &'static str {
+pub(crate) fn of_setting(setting: Setting, source: &io::Error) -> &'static str {
     match source.raw_os_error() {
         Some(libc::EPERM | libc::EACCES) => NEEDS_IP_CONFIG,
+        Some(libc::ENXIO) if matches!(setting, Setting::Address(address) if address.is_ipv6()) => {
+            "nobody has plumbed the interface for IPv6; see ipadm(8)"
+        }
         Some(libc::ENXIO) => "nobody has plumbed the interface yet, or not in that IP version",
         _ => "",
     }

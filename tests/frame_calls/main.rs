@@ -1,6 +1,6 @@
-#![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 //! Which calls each form of a frame makes, and what comes of an errno of each: something stands between the crate and the
 //! kernel, and answers in its place.
+#![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
 #[path = "../support/collect.rs"]
 mod collect;
