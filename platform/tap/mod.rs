@@ -88,6 +88,7 @@ impl Tap {
     ///
     /// # Errors
     /// The TAP itself, where plumbing or a terminate program depends on it.
+    #[allow(clippy::result_large_err, reason = "the TAP itself is given back, which is larger on some systems")]
     pub fn into_fd(self) -> Result<OwnedFd, Self> {
         if self.terminate.is_some() {
             return Err(self);
