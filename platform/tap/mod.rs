@@ -88,7 +88,10 @@ impl Tap {
     ///
     /// # Errors
     /// The TAP itself, where plumbing or a terminate program depends on it.
-    #[allow(clippy::result_large_err, reason = "the TAP itself is given back, which is larger on some systems")]
+    #[cfg_attr(
+        any(target_os = "illumos", target_os = "solaris"),
+        expect(clippy::result_large_err, reason = "the TAP itself is given back")
+    )]
     pub fn into_fd(self) -> Result<OwnedFd, Self> {
         if self.terminate.is_some() {
             return Err(self);
