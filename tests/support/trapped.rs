@@ -136,7 +136,7 @@ fn make(writes: bool, fd: RawFd, slices: &[libc::iovec]) -> i64 {
     // SAFETY: `msghdr` is a C struct of integers and pointers, for which all zeros is a value.
     let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
     message.msg_iov = slices.as_ptr().cast_mut();
-    message.msg_iovlen = slices.len();
+    message.msg_iovlen = u16::try_from(slices.len()).unwrap().into();
     let result = if writes {
         // SAFETY: reads the slices of the trapped call, which could be read by it.
         unsafe { libc::sendmsg(fd, &raw const message, libc::MSG_NOSIGNAL) }
