@@ -1,12 +1,13 @@
 //! The sandbox table of the guide, held against the kernel: every method makes the calls of its row, and all of them.
 
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
 mod suite;
 
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
 fn main() -> std::process::ExitCode {
     suite::run()
 }
 
-#[cfg(not(target_os = "linux"))]
+/// It asks what each stop of ptrace(2) is, by declarations that libc has for glibc alone.
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
 fn main() {}
