@@ -1,6 +1,6 @@
 //! Queued frames that are dropped: the guest's link was down, or the backend was suspended.
 
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsFd;
 
 use log::{debug, info};
 
@@ -40,7 +40,7 @@ impl Backend {
             let up = self.link.is_up();
             // The guest's link is ours to cut; that the host cannot show it is no failure.
             if let Err(error) = self.tap.set_carrier(up) {
-                debug!("carrier of {:?} left alone: {error}", self.tap);
+                debug!("carrier of {self:?} left alone: {error}");
             }
             if self.link.is_up() == up {
                 return;
@@ -91,7 +91,7 @@ impl Backend {
             break;
         }
         if count > 0 {
-            debug!("dropped {count} queued frames of descriptor {}", self.tap.as_raw_fd());
+            debug!("dropped {count} queued frames of {self:?}");
         }
         count
     }

@@ -160,8 +160,8 @@ impl Backend {
         self.longest.largest() + 1
     }
 
-    /// Everything counted so far. Takes no lock that a frame could wait for; the count of the host's own drops costs a
-    /// system call or two.
+    /// Everything counted so far. Takes no lock that a frame could wait for. The host's own drops are asked for by
+    /// several system calls, which a sandbox must allow.
     #[must_use]
     pub fn statistics(&self) -> Statistics {
         self.counters.snapshot(self.tap.dropped_by_host())
@@ -238,8 +238,7 @@ impl Backend {
     #[cold]
     pub(crate) fn mark_gone(&self, generation: Generation) {
         if self.generations.lost(generation) {
-            // Not by its name: to ask for it is a call that a sandbox may not allow where frames are moved.
-            info!("the interface of descriptor {} is gone", self.tap.as_raw_fd());
+            info!("the interface of {self:?} is gone");
             if let Some(watcher) = self.watcher() {
                 watcher.wake();
             }
@@ -328,7 +327,8 @@ impl Backend {
 
 impl fmt::Debug for Backend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Backend").field("tap", &self.tap).finish_non_exhaustive()
+        // The name would have to be asked for, by a call that a sandbox may not allow where frames are moved.
+        f.debug_struct("Backend").field("fd", &self.tap.as_raw_fd()).finish_non_exhaustive()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsFd;
 use std::sync::atomic::Ordering;
 
 use log::warn;
@@ -239,8 +239,7 @@ impl Backend {
 
     fn note_refusal(&self, asked: HostCapabilities, source: &io::Error) {
         if self.capabilities.remove(asked) {
-            let fd = self.tap.as_raw_fd();
-            warn!("descriptor {fd} refuses {asked}, which is done in software from now on: {source}");
+            warn!("{self:?} refuses {asked}, which is done in software from now on: {source}");
         }
     }
 

@@ -18,7 +18,7 @@ const PAUSE: Duration = Duration::from_millis(1);
 /// Sends one announcement from the guest's address; without one, says that none was sent.
 pub(super) fn send(backend: &Backend) {
     let Some(address) = backend.tap().guest_address() else {
-        info!("no announcement for {:?}: the guest's address was not configured", backend.tap());
+        info!("no announcement for {backend:?}: the guest's address was not configured");
         return;
     };
     let frame = build(address);
@@ -31,8 +31,8 @@ pub(super) fn send(backend: &Backend) {
     });
     match session.map(|mut session| session.send(&Frame::new(&[IoSlice::new(&frame)]))) {
         Some(Ok(())) => {}
-        Some(Err(error)) => warn!("announcement for {:?}: {error}", backend.tap()),
-        None => warn!("announcement for {:?}: the device does not end its transmit session", backend.tap()),
+        Some(Err(error)) => warn!("announcement for {backend:?}: {error}"),
+        None => warn!("announcement for {backend:?}: the device does not end its transmit session"),
     }
 }
 

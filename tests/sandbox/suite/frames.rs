@@ -3,7 +3,7 @@
 // UNSAFETY: the forms for guest memory are among what is tested.
 #![expect(unsafe_code, reason = "the raw forms")]
 
-use std::io::{IoSlice, IoSliceMut};
+use std::io::{IoSlice, IoSliceMut, Write};
 use std::sync::Arc;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -17,7 +17,7 @@ use super::recipes::Recipe;
 use super::sandbox::Sandbox;
 use super::scenarios::Scenario;
 
-pub(crate) const ROW: &str = "receive in all forms, discard_queued, and send and resume in all forms";
+pub(crate) const ROW: &str = "receive in all forms, discard_queued, and send, resume and send_verbatim in all forms";
 const FREE: &str = "begin_transmit, the end of a session, as_fd, offload, receive_buffer_len, measure_time, use_host_offload";
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
@@ -124,6 +124,15 @@ fn sent(sandbox: &Sandbox) {
         ]
     });
     assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
+    let verbatim = sandbox.within(|| {
+        [
+            backend.send_verbatim(&[IoSlice::new(frame)]),
+            backend.send_verbatim(&[IoSlice::new(&frame[..20]), IoSlice::new(&frame[20..])]),
+            // SAFETY: as above.
+            unsafe { backend.send_raw_verbatim(&raw) },
+        ]
+    });
+    assert!(verbatim.iter().all(|written| matches!(written, Ok(60))), "{verbatim:?}");
 }
 
 fn not_sent(sandbox: &Sandbox) {
@@ -177,6 +186,10 @@ fn free(sandbox: &Sandbox) {
         backend.use_host_offload(true);
         (backend.as_fd().as_raw_fd(), backend.tap().offload(), backend.receive_buffer_len())
     });
+    // What a warning on the way of a frame says of the backend.
+    let mut line = [0; 64];
+    sandbox.within(|| write!(&mut line[..], "{backend:?}")).unwrap();
+    assert!(line.starts_with(b"Backend { fd: "), "{}", line.escape_ascii());
     let frame = host::frame(60, 0);
     // The clock is read without a system call, where the kernel lets it be.
     assert!(backend.begin_transmit().unwrap().send(&Frame::new(&[IoSlice::new(&frame)])).is_ok());

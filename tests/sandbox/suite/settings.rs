@@ -13,7 +13,7 @@ const DUPLICATE: &str = "duplicate_fd";
 const LINK: &str = "set_link_state, set_carrier";
 const STATISTICS: &str = "statistics";
 const MTU: &str = "Backend::new, refresh_mtu, mtu";
-const NAME: &str = "name";
+const NAME: &str = "name, check_gone";
 const MAC: &str = "hardware_address";
 const SET_MAC: &str = "set_hardware_address";
 const UP: &str = "is_up";
@@ -88,6 +88,7 @@ fn mtu(sandbox: &Sandbox) {
 fn name(sandbox: &Sandbox) {
     let backend = backend(Config::new());
     assert_eq!(sandbox.within(|| backend.tap().name()).unwrap().as_str(), Some("tap0"));
+    assert!(!sandbox.within(|| backend.check_gone()));
 }
 
 fn set_header(sandbox: &Sandbox) {
