@@ -23,7 +23,7 @@ pub(crate) fn frames_flow_and_a_removed_interface_comes_back_without_proc() {
 }
 
 pub(crate) fn frames_flow_without_proc_and_without_a_right() {
-    ip("tuntap add ready2 mode tap");
+    ip("tuntap add ready2 mode tap user 0");
     ip("addr add 10.3.0.1/24 dev ready2");
     ip("link set ready2 up");
     process::run("jailed-traffic-unprivileged", "");

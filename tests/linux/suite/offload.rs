@@ -82,7 +82,7 @@ pub(crate) fn a_kernel_that_lacks_an_offload_grants_the_rest() {
         seccomp::with_bit_refused(libc::TUNSETOFFLOAD, bit, libc::EINVAL, attach)
     };
     let all_but = |change: fn(&mut Offload)| {
-        let mut offload = Offload::ALL;
+        let mut offload = all();
         change(&mut offload);
         offload
     };

@@ -17,7 +17,8 @@ use super::recipes::Recipe;
 use super::sandbox::Sandbox;
 use super::scenarios::Scenario;
 
-pub(crate) const ROW: &str = "receive in all forms, discard_queued, and send, resume and send_verbatim in all forms";
+pub(crate) const ROW: &str =
+    "receive in all forms, discard_queued, and send, resume and send_verbatim in all forms";
 const FREE: &str = "begin_transmit, the end of a session, as_fd, offload, receive_buffer_len, measure_time, use_host_offload";
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
