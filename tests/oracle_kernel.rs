@@ -17,7 +17,7 @@ use support::cut::{
     offload, rounds,
 };
 use support::frames::{KINDS, Random, Recipe};
-use support::oracle::{HEADER_LEN, Oracle, Verdict, in_own_namespace, kernel_has_uso};
+use support::oracle::{Oracle, Verdict, in_own_namespace, kernel_has_uso};
 use tap_plumb::{Frame, GsoKind};
 
 /// Where the kernel counts the extension headers of a fragment as data, so that the fragments leave gaps.
