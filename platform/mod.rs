@@ -39,7 +39,7 @@
 //!
 //! `frame_io::read(fd, slices)` and `frame_io::write(fd, slices)` move one frame by one system call; an errno comes as it is.
 //!
-//! This folder knows `src/attach`, `src/memory` and `src/wire`, and nothing else of the engine.
+//! This folder imports `src/attach`, `src/memory` and `src/wire` alone.
 
 mod tap;
 

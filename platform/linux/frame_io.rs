@@ -3,8 +3,8 @@
 //! On many processors the first return behind a system call costs more than half of the call itself: the kernel has
 //! emptied what predicts returns. So no function that was there before the call returns between two frames.
 
-// UNSAFETY: the instruction takes numbers, and what the kernel does with them is known by the call's number alone. The
-// types of the slices promise that the bytes behind them may be read, or written, during the call.
+// UNSAFETY: the instruction takes numbers. What the kernel does with them is known by the call's number. The types of the
+// slices promise that the bytes behind them may be read, or written, during the call.
 #![expect(unsafe_code, reason = "a system call by its instruction")]
 
 use std::os::fd::{AsRawFd, BorrowedFd};
