@@ -5,13 +5,11 @@ use std::path::PathBuf;
 use super::{AttachError, Config, Source, System};
 
 /// The keys as VirtualBox spells them; an error names the one it is about.
-mod key {
-    pub(super) const DEVICE: &str = "Device";
-    pub(super) const FILE_HANDLE: &str = "FileHandle";
-    pub(super) const SETUP: &str = "TAPSetupApplication";
-    pub(super) const TERMINATE: &str = "TAPTerminateApplication";
-    pub(super) const MAC: &str = "MAC";
-}
+const DEVICE: &str = "Device";
+const FILE_HANDLE: &str = "FileHandle";
+const SETUP: &str = "TAPSetupApplication";
+const TERMINATE: &str = "TAPTerminateApplication";
+const MAC: &str = "MAC";
 
 /// Each key's value, where it was given.
 #[derive(Default)]
@@ -37,11 +35,11 @@ impl<'a> Values<'a> {
 
     fn slot(&mut self, key: &str) -> Option<&mut Option<&'a str>> {
         match key {
-            key::DEVICE => Some(&mut self.device),
-            key::FILE_HANDLE => Some(&mut self.file_handle),
-            key::SETUP => Some(&mut self.setup),
-            key::TERMINATE => Some(&mut self.terminate),
-            key::MAC => Some(&mut self.mac),
+            DEVICE => Some(&mut self.device),
+            FILE_HANDLE => Some(&mut self.file_handle),
+            SETUP => Some(&mut self.setup),
+            TERMINATE => Some(&mut self.terminate),
+            MAC => Some(&mut self.mac),
             _ => None,
         }
     }
@@ -54,8 +52,8 @@ pub(crate) fn read<'a>(
 ) -> Result<Config, AttachError> {
     let values = Values::collect(pairs)?;
     let mut config = Config::new();
-    config.setup_program = values.setup.map(|path| program(key::SETUP, path)).transpose()?;
-    config.terminate_program = values.terminate.map(|path| program(key::TERMINATE, path)).transpose()?;
+    config.setup_program = values.setup.map(|path| program(SETUP, path)).transpose()?;
+    config.terminate_program = values.terminate.map(|path| program(TERMINATE, path)).transpose()?;
     config.guest_address = values.mac.map(hardware_address).transpose()?;
     config.source = source(values.device, values.file_handle, system)?;
     Ok(config)
@@ -66,7 +64,7 @@ fn source(device: Option<&str>, file_handle: Option<&str>, system: &System) -> R
         (None, None) => Ok(Source::Any),
         (Some(name), None) => device_name(name, system),
         (None, Some(number)) => descriptor(number, system),
-        (Some(_), Some(_)) => Err(refuse(key::FILE_HANDLE, "cannot be given together with Device")),
+        (Some(_), Some(_)) => Err(refuse(FILE_HANDLE, "cannot be given together with Device")),
     }
 }
 
@@ -74,7 +72,7 @@ fn device_name(name: &str, system: &System) -> Result<Source, AttachError> {
     match (system.check_name)(name) {
         Ok(()) => Ok(Source::Name(name.into())),
         Err(AttachError::BadName { name, reason }) => {
-            Err(refuse(key::DEVICE, &format!("{name:?} cannot name an interface: {reason}")))
+            Err(refuse(DEVICE, &format!("{name:?} cannot name an interface: {reason}")))
         }
         Err(other) => Err(other),
     }
@@ -84,11 +82,11 @@ fn descriptor(number: &str, system: &System) -> Result<Source, AttachError> {
     let digits = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
     // Descriptors are numbered by a C int; what does not fit was never one.
     let Some(fd) = number.parse::<i32>().ok().filter(|_| digits) else {
-        return Err(refuse(key::FILE_HANDLE, &format!("{number:?} is no number from 0 to {}", i32::MAX)));
+        return Err(refuse(FILE_HANDLE, &format!("{number:?} is no number from 0 to {}", i32::MAX)));
     };
     let fd = (system.duplicate)(fd).map_err(|source| AttachError::Request {
         request: "F_DUPFD_CLOEXEC",
-        object: format!("{} {fd}", key::FILE_HANDLE),
+        object: format!("{} {fd}", FILE_HANDLE),
         remedy: "give the number of a descriptor that is open in this process",
         source,
     })?;
@@ -102,9 +100,9 @@ fn program(key: &str, path: &str) -> Result<PathBuf, AttachError> {
 
 fn hardware_address(text: &str) -> Result<[u8; 6], AttachError> {
     let address = parse_address(text)
-        .ok_or_else(|| refuse(key::MAC, &format!("{text:?} is not twelve hexadecimal digits")))?;
+        .ok_or_else(|| refuse(MAC, &format!("{text:?} is not twelve hexadecimal digits")))?;
     if address[0] & 1 != 0 || address == [0; 6] {
-        return Err(refuse(key::MAC, &format!("{text:?} is not the address of one station")));
+        return Err(refuse(MAC, &format!("{text:?} is not the address of one station")));
     }
     Ok(address)
 }

@@ -236,7 +236,7 @@ impl Backend {
         }
     }
 
-    pub(super) fn found_gone(&self, generation: Generation) -> ReceiveError {
+    fn found_gone(&self, generation: Generation) -> ReceiveError {
         self.mark_gone(generation);
         ReceiveError::Gone
     }

@@ -286,7 +286,7 @@ impl Backend {
 
     /// Counts a frame of `len` bytes that was offered.
     #[inline(always)]
-    pub(super) fn count_transmitted(&self, result: &Result<(), TransmitError>, len: usize) {
+    fn count_transmitted(&self, result: &Result<(), TransmitError>, len: usize) {
         let counters = &self.counters.transmit;
         counters.frames_offered.one_unshared();
         match result {

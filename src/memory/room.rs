@@ -7,7 +7,7 @@ use super::guest::{List, RoomSlice, with_list};
 use crate::wire::{Checksum, Gso, HeaderBytes, RejectReason, Sum, suspect, virtio};
 
 /// Slices of [`nowhere`]: as many as POSIX promises everywhere.
-pub(crate) const NOWHERE_SLICES: usize = 16;
+const NOWHERE_SLICES: usize = 16;
 /// Bytes of each, so that together they are longer than any frame with its header.
 pub(crate) const NOWHERE_LEN: usize = 4160;
 

@@ -6,7 +6,7 @@ use super::reject::RejectReason;
 /// The longest IPv4 packet, in bytes with its header: its length field has 16 bits and counts the header (RFC 791).
 pub(crate) const LONGEST_IPV4: usize = 65_535;
 /// The longest IPv6 packet, in bytes with its header, which its length field does not count (RFC 8200 3).
-pub(crate) const LONGEST_IPV6: usize = ipv6::LEN + 65_535;
+const LONGEST_IPV6: usize = ipv6::LEN + 65_535;
 
 /// What an oversized frame is to be cut into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

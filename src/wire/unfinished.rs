@@ -21,7 +21,7 @@ pub(crate) struct Suspect {
 /// Looks for such a checksum in a frame of `frame_len` bytes, of which `bytes` are the first. Everything else, a damaged
 /// frame included, is left alone.
 pub(crate) fn suspect(bytes: &[u8], frame_len: usize) -> Option<Suspect> {
-    // A byte more in thought: a datagram without payload has a checksum, too.
+    // As if the frame had a byte more: a datagram without payload has a checksum, too.
     let headers = HeaderBytes::new(bytes, frame_len + 1);
     let (network, ether_type) = headers.network_header().ok()?;
     let kinds = match ether_type {
