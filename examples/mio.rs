@@ -1,7 +1,7 @@
 //! A guest on mio, whose pollers are edge-triggered: one thread, and an interface that may go and come again.
 //!
-//! `cargo run --example mio -- NAME HOST/PREFIX [COUNT]`, as root or in a network namespace of one's own: attaches the
-//! TAP `NAME`, gives the host's side the address, and pings that from the guest's side until `COUNT` answers are there.
+//! `cargo run --example mio -- NAME HOST/PREFIX [COUNT]`, as root or in a network namespace of one's own. It attaches
+//! the TAP `NAME` and gives the host's side the address. It pings that from the guest's side until `COUNT` answers are there.
 //! Meanwhile the interface may go down and come up; when it is removed, it is made again.
 
 #[path = "loops/ping.rs"]

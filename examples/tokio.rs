@@ -1,7 +1,7 @@
 //! A guest on tokio: the backend in an `AsyncFd`, one task.
 //!
-//! `cargo run --example tokio -- NAME HOST/PREFIX [COUNT]`, as root or in a network namespace of one's own: attaches the
-//! TAP `NAME`, gives the host's side the address, and pings that from the guest's side until `COUNT` answers are there.
+//! `cargo run --example tokio -- NAME HOST/PREFIX [COUNT]`, as root or in a network namespace of one's own. It attaches
+//! the TAP `NAME` and gives the host's side the address. It pings that from the guest's side until `COUNT` answers are there.
 //! The interface may go down and come up meanwhile.
 
 // UNSAFETY: tokio watches a number and cannot see who owns it.
