@@ -159,7 +159,7 @@ const _: () = {
     assert!(size_of::<StrList>() == 16 && align_of::<StrList>() == 8 && offset_of!(StrList, sl_modlist) == 8);
 };
 
-/// `struct lifreq` of if_tcp(4P). The union `lifr_lifru` is held as bytes; `lifreq.rs` names what is read and written.
+/// `struct lifreq` of if_tcp(4P). The union `lifr_lifru` is held as bytes; `ip.rs` names what is read and written.
 #[repr(C, align(8))]
 #[derive(Debug)]
 pub(crate) struct LifReq {

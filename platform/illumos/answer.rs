@@ -1,13 +1,20 @@
 //! What a driver answers. dlpi(4P)
 
 use std::io;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::abi::{DL_BADPPA, DL_ERROR_ACK};
 use super::streams;
 
 /// Longer than any answer waited for here.
 const ROOM: usize = 256;
+
+/// How long a driver may take to answer.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A message of the driver: words of 4 bytes, the first of which says what it is.
 pub(super) struct Answer {
@@ -63,7 +70,7 @@ impl Answer {
     }
 
     /// The bytes whose length and place two words tell.
-    pub(super) fn part(&self, len: usize, offset: usize) -> Option<&[u8]> {
+    fn part(&self, len: usize, offset: usize) -> Option<&[u8]> {
         let len = usize::try_from(self.word(len)?).ok()?;
         let start = usize::try_from(self.word(offset)?).ok()?;
         self.bytes[..self.len].get(start..)?.get(..len)
@@ -72,6 +79,29 @@ impl Answer {
     pub(super) fn word(&self, index: usize) -> Option<u32> {
         let bytes = self.bytes[..self.len].get(index * 4..)?.get(..4)?;
         Some(u32::from_ne_bytes(bytes.try_into().ok()?))
+    }
+}
+
+/// Waits for an answer, which comes as a message of this kind. One of high priority comes before whatever frames the stream
+/// gets meanwhile, and it alone raises `POLLPRI`.
+pub(super) fn await_message(stream: &OwnedFd, kind: PollFlags) -> io::Result<()> {
+    if comes(stream, kind, PATIENCE)? { Ok(()) } else { Err(io::Error::from_raw_os_error(libc::ETIME)) }
+}
+
+/// Waits for a message of this kind; `false` when none comes in time.
+pub(super) fn comes(stream: &OwnedFd, kind: PollFlags, patience: Duration) -> io::Result<bool> {
+    let deadline = Instant::now() + patience;
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let mut waiting = [PollFd::new(stream.as_fd(), kind)];
+        match poll(&mut waiting, PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)) {
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno.into()),
+            Ok(0) => return Ok(false),
+            Ok(_) if waiting[0].revents().is_some_and(|events| events.intersects(kind)) => return Ok(true),
+            // Nothing but the end of the stream, or its failure.
+            Ok(_) => return Err(Errno::ENXIO.into()),
+        }
     }
 }
 

@@ -4,20 +4,18 @@
 //! driver would follow a null pointer. IP reads the address while it is plumbed and is not told of a change later.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::PollFlags;
 
 use super::abi::{
     DL_ATTACH_REQ, DL_CURR_PHYS_ADDR, DL_OK_ACK, DL_PHYS_ADDR_ACK, DL_PHYS_ADDR_REQ, DL_SET_PHYS_ADDR_REQ,
 };
-use super::answer::Answer;
+use super::answer::{self, Answer};
 use super::name::Ppa;
 use super::{control, refusal, streams};
 use crate::attach::AttachError;
 
-/// Milliseconds that the driver may take to answer.
-const ANSWER_MILLISECONDS: u16 = 5000;
 const ADDRESS_LEN: usize = 6;
 
 /// Reads the MAC address of a device.
@@ -55,15 +53,6 @@ fn ask(stream: &OwnedFd, words: &[u32], tail: &[u8], wanted: u32) -> io::Result<
     let mut request: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
     request.extend_from_slice(tail);
     streams::put_control(stream, &mut request)?;
-    await_answer(stream)?;
+    answer::await_message(stream, PollFlags::POLLPRI)?;
     Ok(Answer::take(stream)?.require(wanted)?)
-}
-
-/// The answer comes before whatever frames the stream gets meanwhile, and alone raises `POLLPRI`.
-fn await_answer(stream: &OwnedFd) -> io::Result<()> {
-    let mut waiting = [PollFd::new(stream.as_fd(), PollFlags::POLLPRI)];
-    match poll(&mut waiting, PollTimeout::from(ANSWER_MILLISECONDS))? {
-        0 => Err(io::Error::from_raw_os_error(libc::ETIME)),
-        _ => Ok(()),
-    }
 }

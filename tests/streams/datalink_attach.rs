@@ -242,6 +242,19 @@ fn link_16_an_address_that_was_set_is_put_back() {
 }
 
 #[test]
+fn link_16_a_second_address_that_is_refused_costs_the_first_nothing() {
+    let machine = with_neighbour();
+    let before = machine.snapshot();
+    let tap = with_address(&machine);
+    let protected = Trouble::Refuse { error: 0, unix: Errno::EACCES.0.cast_unsigned() };
+    machine.fail_nth(1, put("DL_SET_PHYS_ADDR_REQ"), protected, Moment::Before);
+    tap.set_hardware_address([2, 8, 0x20, 0, 1, 8]).unwrap_err();
+    assert_eq!(address_of(&machine, "vnic0"), NEW);
+    drop(tap);
+    assert_unchanged(&machine, &before);
+}
+
+#[test]
 fn link_16_an_address_that_cannot_be_told_is_no_secret() {
     let machine = with_neighbour();
     let error = refused(&machine, link().hardware_address(OTHER));

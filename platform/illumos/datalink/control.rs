@@ -3,7 +3,6 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use log::warn;
 use nix::poll::PollFlags;
@@ -12,15 +11,13 @@ use super::super::abi::{
     DL_ETHER, DL_NOTE_LINK_DOWN, DL_NOTE_LINK_UP, DL_NOTE_PHYS_ADDR, DL_NOTE_SDU_SIZE, DL_NOTIFY_ACK,
     DL_NOTIFY_IND, DL_NOTIFY_REQ, DL_STYLE1, DL_UNBOUND,
 };
-use super::super::answer::Answer;
+use super::super::answer::{self, Answer};
 use super::super::{options, streams};
 use super::name::LinkName;
 use super::primitive::{self, Fault, Primitive};
 use super::refusal;
 use crate::attach::AttachError;
 
-/// How long the driver may take to acknowledge that it will tell what happens.
-const PATIENCE: Duration = Duration::from_secs(5);
 /// What is to be told.
 const NEWS: u32 = DL_NOTE_LINK_UP | DL_NOTE_LINK_DOWN | DL_NOTE_SDU_SIZE | DL_NOTE_PHYS_ADDR;
 
@@ -62,9 +59,7 @@ impl Control {
         let mut request: Vec<u8> =
             [DL_NOTIFY_REQ, NEWS, 0].iter().flat_map(|word| word.to_ne_bytes()).collect();
         streams::put_priority(&self.stream, &mut request)?;
-        if !primitive::await_message(&self.stream, PollFlags::POLLIN | PollFlags::POLLPRI, PATIENCE)? {
-            return Err(io::Error::from_raw_os_error(libc::ETIME).into());
-        }
+        answer::await_message(&self.stream, PollFlags::POLLIN | PollFlags::POLLPRI)?;
         let answer = Answer::take_any(self.stream.as_fd())?;
         answer.require(DL_NOTIFY_ACK).map(drop).map_err(Fault::Unwanted)
     }
@@ -89,10 +84,16 @@ impl Control {
         if current == address {
             return Ok(());
         }
-        let former = held.map_or(current, |borrowed| borrowed.former);
+        let before = *held;
+        let former = before.map_or(current, |borrowed| borrowed.former);
         // Noted first: a request that seems to fail may have been carried out.
         *held = Some(Borrowed { former, ours: address });
-        self.write_address(&held, address)
+        self.write_address(&held, address).inspect_err(|_| {
+            // Where it was not, what was noted before still holds: an address of ours, or none.
+            if self.read_address(&held).is_ok_and(|now| now == current) {
+                *held = before;
+            }
+        })
     }
 
     /// Puts the former address back, unless somebody else has set another one since.
@@ -159,6 +160,8 @@ impl Control {
         let mut state = None;
         loop {
             match Answer::take_any(self.stream.as_fd()) {
+                // The end of the stream, which is told for ever.
+                Ok(told) if told.word(0).is_none() => return Err(io::Error::from_raw_os_error(libc::ENXIO)),
                 Ok(told) => state = link_state(&told).or(state),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(state),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -191,13 +194,13 @@ pub(super) fn read_info(answer: &Answer, link: LinkName, fresh: bool) -> Result<
     const TYPE_BEHIND: u32 = (-2_i32).cast_unsigned();
     if answer.word(4) != Some(DL_ETHER) {
         let remedy = "a vnic over an Ethernet NIC or an etherstub is needed";
-        return Err(refusal::wrong_kind(link, "it carries no Ethernet frames", remedy, None));
+        return Err(refusal::wrong_kind(link, "it carries no Ethernet frames", remedy));
     }
     let style = (answer.word(3), answer.word(7), answer.word(13));
     let unbound = answer.word(6) == Some(DL_UNBOUND) || !fresh;
     if style != (Some(ADDRESS), Some(TYPE_BEHIND), Some(DL_STYLE1)) || !unbound {
         let found = "its driver is none of the GLDv3 framework";
-        return Err(refusal::wrong_kind(link, found, "a vnic over it may do", None));
+        return Err(refusal::wrong_kind(link, found, "a vnic over it may do"));
     }
     let mtu = answer.word(1).and_then(|mtu| usize::try_from(mtu).ok()).unwrap_or(0);
     Ok(Info { mtu, in_vlan: answer.word(9).is_some_and(|len| len > 0) })

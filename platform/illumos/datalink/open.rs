@@ -82,7 +82,7 @@ fn refuse_ip(link: LinkName) -> Result<(), AttachError> {
                 let found = "the host's IP is plumbed on it";
                 let remedy = "make a link for the guest alone (`dladm create-vnic`), take IP off it (`ipadm delete-if`), \
                               or have both by Config::share_datalink";
-                return Err(refusal::wrong_kind(link, found, remedy, None));
+                return Err(refusal::wrong_kind(link, found, remedy));
             }
             Err(AttachError::Request { source, .. }) if source.raw_os_error() == Some(libc::ENXIO) => {}
             Err(error) => return Err(error),

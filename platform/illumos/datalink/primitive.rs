@@ -3,21 +3,17 @@
 //! The head of a stream holds one such answer and throws a second one away, so that each is taken before the next request.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
-use std::time::{Duration, Instant};
+use std::os::fd::OwnedFd;
+use std::time::Duration;
 
-use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::PollFlags;
 
 use super::super::abi::{
     DL_BIND_ACK, DL_BIND_REQ, DL_CLDLS, DL_CURR_PHYS_ADDR, DL_INFO_ACK, DL_INFO_REQ, DL_OK_ACK,
     DL_PHYS_ADDR_ACK, DL_PHYS_ADDR_REQ, DL_PROMISCON_REQ, DL_SET_PHYS_ADDR_REQ,
 };
-use super::super::answer::{Answer, Unwanted};
+use super::super::answer::{self, Answer, Unwanted};
 use super::super::streams;
-
-/// How long a driver may take to answer.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// One request: its name, what goes out, and the primitive that answers it.
 #[derive(Clone, Copy, Debug)]
@@ -120,9 +116,7 @@ pub(super) fn ask(stream: &OwnedFd, primitive: Primitive<'_>) -> Result<Answer, 
     let mut request: Vec<u8> = primitive.words.iter().flat_map(|word| word.to_ne_bytes()).collect();
     request.extend_from_slice(primitive.tail);
     streams::put_priority(stream, &mut request)?;
-    if !await_message(stream, PollFlags::POLLPRI, PATIENCE)? {
-        return Err(io::Error::from_raw_os_error(libc::ETIME).into());
-    }
+    answer::await_message(stream, PollFlags::POLLPRI)?;
     let answer = Answer::take(stream)?.require(primitive.answer).map_err(Fault::Unwanted)?;
     match (primitive.answer, answer.word(1), primitive.words.first()) {
         (DL_OK_ACK, about, Some(asked)) if about != Some(*asked) => Err(Fault::Astray(about)),
@@ -132,22 +126,8 @@ pub(super) fn ask(stream: &OwnedFd, primitive: Primitive<'_>) -> Result<Answer, 
 
 /// Takes away an answer that came after nobody waited for it any more.
 pub(super) fn discard_late(stream: &OwnedFd) -> io::Result<()> {
-    while await_message(stream, PollFlags::POLLPRI, Duration::ZERO)? {
+    while answer::comes(stream, PollFlags::POLLPRI, Duration::ZERO)? {
         Answer::take(stream)?;
     }
     Ok(())
-}
-
-/// Waits for a message of this kind; `false` when none comes in time.
-pub(super) fn await_message(stream: &OwnedFd, kind: PollFlags, patience: Duration) -> io::Result<bool> {
-    let deadline = Instant::now() + patience;
-    loop {
-        let left = deadline.saturating_duration_since(Instant::now());
-        let left = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
-        match poll(&mut [PollFd::new(stream.as_fd(), kind)], left) {
-            Err(Errno::EINTR) => {}
-            Err(errno) => return Err(errno.into()),
-            Ok(ready) => return Ok(ready > 0),
-        }
-    }
 }

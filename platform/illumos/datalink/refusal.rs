@@ -73,13 +73,8 @@ pub(super) fn primitive(name: &'static str, link: LinkName) -> impl FnOnce(Fault
 }
 
 /// Something else than a link that can carry a guest's frames.
-pub(super) fn wrong_kind(
-    link: LinkName,
-    found: &'static str,
-    remedy: &'static str,
-    source: Option<io::Error>,
-) -> AttachError {
-    AttachError::WrongKind { name: link.to_string(), found, remedy, source }
+pub(super) fn wrong_kind(link: LinkName, found: &'static str, remedy: &'static str) -> AttachError {
+    AttachError::WrongKind { name: link.to_string(), found, remedy, source: None }
 }
 
 pub(super) fn bad(option: &str, reason: impl Into<String>) -> AttachError {
