@@ -46,6 +46,6 @@ impl Capabilities {
 
 /// What the attach has found. A checksum is completed by each host that takes headers at all.
 fn found(can: HostCan) -> HostCapabilities {
-    let HostCan { tcp4, tcp6, udp, .. } = can;
+    let HostCan { tcp4, tcp6, udp } = can;
     HostCapabilities::of(Offload { checksum: true, tcp4, tcp6, udp, ..Offload::NONE })
 }

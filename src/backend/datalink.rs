@@ -26,9 +26,9 @@ pub(super) fn looked_at_below(limits: FrameLimits) -> usize {
     if limits.tags == Tags::Unchecked { limits.padded_from } else { usize::MAX }
 }
 
-/// What the engine keeps of a station's address: one number, 0 for none.
-pub(super) fn station_number(address: Option<[u8; 6]>) -> u64 {
-    address.map_or(0, |[a, b, c, d, e, f]| SOME | u64::from_be_bytes([0, 0, a, b, c, d, e, f]))
+/// What the engine keeps of a station's address: one number, which is never 0.
+pub(super) fn station_number([a, b, c, d, e, f]: [u8; 6]) -> u64 {
+    SOME | u64::from_be_bytes([0, 0, a, b, c, d, e, f])
 }
 
 /// What a data link tells, for a loop of one's own.
@@ -64,6 +64,16 @@ impl Backend {
             && let Some(reason) = self.bad_tag(memory)
         {
             return Err(reason.into());
+        }
+        Ok(())
+    }
+
+    /// Refuses a frame that a stream would cut: a link takes no more than its longest one, with a tag.
+    #[inline(always)]
+    pub(super) fn check_verbatim(&self, len: usize) -> Result<(), TransmitError> {
+        let limit = self.longest_sent.load(Ordering::Relaxed) + ethernet::TAG_LEN;
+        if len > limit && self.limits.tags != Tags::Unchecked {
+            return Err(TransmitError::Oversize { len, limit });
         }
         Ok(())
     }
@@ -162,7 +172,7 @@ impl Backend {
     }
 
     fn is_for_guest(&self, destination: [u8; 6]) -> bool {
-        station_number(Some(destination)) == self.station.load(Ordering::Relaxed)
+        station_number(destination) == self.station.load(Ordering::Relaxed)
             || self.promiscuous.load(Ordering::Relaxed)
     }
 }

@@ -229,7 +229,10 @@ impl Backend {
     /// every frame.
     pub fn refresh_mtu(&self) {
         self.longest_sent.store(self.tap.limits().longest, Ordering::Relaxed);
-        self.station.store(datalink::station_number(self.tap.station()), Ordering::Relaxed);
+        // An address that cannot be read now is still the one that there was: without any, others' frames would come.
+        if let Some(address) = self.tap.station() {
+            self.station.store(datalink::station_number(address), Ordering::Relaxed);
+        }
         self.longest.fit_mtu(self.tap.mtu().ok(), self.tap.offload());
     }
 

@@ -4,9 +4,9 @@ use std::io::IoSlice;
 
 use super::frontend::{Frontend, Refused};
 use crate::backend::Received;
-use crate::memory::{FrameMemory, MOST_SLICES};
+use crate::memory::FrameMemory;
 use crate::segmentation::{CarveError, Output, carve};
-use crate::wire::{Checksum, RejectReason, Request, complete_in_place};
+use crate::wire::{Checksum, Gso, RejectReason, Request, complete_in_place};
 
 /// Why a received frame did not reach the guest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,8 +31,8 @@ impl From<Refused> for Loss {
 
 /// Hands over `frame`; says in how many parts, or why it was dropped.
 pub(super) fn hand_over(frontend: &dyn Frontend, frame: &mut [u8], received: Received) -> Result<u64, Loss> {
-    if received.gso.is_some() {
-        return hand_over_oversized(frontend, frame, received);
+    if let Some(gso) = received.gso {
+        return hand_over_oversized(frontend, frame, gso, received.checksum);
     }
     let mut checksum = received.checksum;
     if let Checksum::Partial { start, offset } = checksum
@@ -46,16 +46,18 @@ pub(super) fn hand_over(frontend: &dyn Frontend, frame: &mut [u8], received: Rec
 }
 
 /// Whole, where the frontend takes it so; else segment by segment, each with a complete checksum.
-fn hand_over_oversized(frontend: &dyn Frontend, frame: &[u8], received: Received) -> Result<u64, Loss> {
+fn hand_over_oversized(
+    frontend: &dyn Frontend,
+    frame: &[u8],
+    gso: Gso,
+    checksum: Checksum,
+) -> Result<u64, Loss> {
     let slices = [IoSlice::new(frame)];
-    if let Some(gso) = received.gso
-        && frontend.receive_gso(&slices, gso, received.checksum).is_ok()
-    {
+    if frontend.receive_gso(&slices, gso, checksum).is_ok() {
         return Ok(1);
     }
-    let request = Request::new(received.gso, received.checksum);
-    let bare = Output { vnet_len: 0, most_slices: MOST_SLICES };
-    let carved = carve(&FrameMemory::borrowed(&slices), &request, bare, 0, |segment| {
+    let request = Request::new(Some(gso), checksum);
+    let carved = carve(&FrameMemory::borrowed(&slices), &request, Output::BARE, 0, |segment| {
         // Borrowed slices always have this form.
         frontend.receive(segment.io_slices().unwrap_or_default(), Checksum::Complete)
     });

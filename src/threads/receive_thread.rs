@@ -90,13 +90,10 @@ impl<'a> ReceiveThread<'a> {
             _ => PollTimeout::NONE,
         };
         let wake = self.shared.receive_wake.as_fd();
-        let (news, frames) =
-            (backend.link_events(), if listening { PollFlags::POLLIN } else { PollFlags::empty() });
-        let mut fds = [
-            PollFd::new(wake, PollFlags::POLLIN),
-            PollFd::new(backend.as_fd(), frames),
-            PollFd::new(news.unwrap_or(wake), PollFlags::POLLIN),
-        ];
+        // What has failed is left alone for the pause, since poll tells of an error whether or not it is asked.
+        let news = backend.link_events().filter(|_| !self.failed);
+        let frames = if listening { backend.as_fd() } else { wake };
+        let mut fds = [wake, frames, news.unwrap_or(wake)].map(|fd| PollFd::new(fd, PollFlags::POLLIN));
         let count = if news.is_some() { 3 } else { 1 + usize::from(listening) };
         let result = poll(&mut fds[..count], timeout);
         self.shared.backend.receive_counters().wakeups.one();

@@ -21,16 +21,17 @@ pub(crate) struct Suspect {
 /// Looks for such a checksum in a frame of `frame_len` bytes, of which `bytes` are the first. Everything else, a damaged
 /// frame included, is left alone.
 pub(crate) fn suspect(bytes: &[u8], frame_len: usize) -> Option<Suspect> {
-    // As if the frame had a byte more: a datagram without payload has a checksum, too.
-    let headers = HeaderBytes::new(bytes, frame_len + 1);
-    let (network, ether_type) = headers.network_header().ok()?;
+    let headers = HeaderBytes::new(bytes, frame_len);
+    let (_, ether_type) = headers.network_header().ok()?;
     let kinds = match ether_type {
         ethernet::IPV4 => [GsoKind::Udp4Datagrams, GsoKind::Tcp4],
         ethernet::IPV6 => [GsoKind::Udp6Datagrams, GsoKind::Tcp6],
         _ => return None,
     };
-    let layout = kinds.into_iter().find_map(|kind| Layout::read(kind, &headers).ok())?;
-    let covered = covered(bytes, &layout, network, ether_type, frame_len)?;
+    // Of a frame with a route the checksum covers another address than the header's, so that nothing tells the two apart.
+    let layout =
+        kinds.into_iter().find_map(|kind| Layout::read(kind, &headers).ok()).filter(|it| !it.routed)?;
+    let covered = covered(bytes, &layout, frame_len)?;
     let mut sum = layout.pseudo_header(bytes);
     sum.number(u16::try_from(covered.len()).ok()?);
     let (pseudo, field) = (sum.folded(), layout.transport + layout.checksum_offset());
@@ -40,18 +41,12 @@ pub(crate) fn suspect(bytes: &[u8], frame_len: usize) -> Option<Suspect> {
 }
 
 /// The transport header and its payload: up to where IP says that the packet ends, since Ethernet may have filled it up.
-fn covered(
-    bytes: &[u8],
-    layout: &Layout,
-    network: usize,
-    ether_type: u16,
-    frame_len: usize,
-) -> Option<Range<usize>> {
+fn covered(bytes: &[u8], layout: &Layout, frame_len: usize) -> Option<Range<usize>> {
     let word = |at: usize| Some(usize::from(u16::from_be_bytes(*bytes.get(at..)?.first_chunk()?)));
-    let end = if ether_type == ethernet::IPV4 {
-        network + word(network + ipv4::TOTAL_LENGTH)?
+    let end = if layout.kind.outer_is_ipv6() {
+        layout.network + ipv6::LEN + word(layout.network + ipv6::PAYLOAD_LENGTH)?
     } else {
-        network + ipv6::LEN + word(network + ipv6::PAYLOAD_LENGTH)?
+        layout.network + word(layout.network + ipv4::TOTAL_LENGTH)?
     };
     (layout.transport < end && end <= frame_len).then_some(layout.transport..end)
 }

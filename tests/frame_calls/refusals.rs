@@ -1,6 +1,6 @@
 //! What the host refuses that a header asks for is done in software.
 
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsFd;
 use std::sync::{Mutex, Once};
 
 use tap_plumb::{Backend, GsoKind, Offload, TransmitError};
@@ -28,7 +28,7 @@ impl log::Log for Keeper {
 }
 
 fn warnings_of(backend: &Backend) -> usize {
-    let fd = format!("descriptor {} refuses", backend.as_fd().as_raw_fd());
+    let fd = format!("{backend:?} refuses");
     WARNINGS.lock().unwrap().iter().filter(|text| text.contains(&fd)).count()
 }
 

@@ -1,5 +1,6 @@
 //! Frames over an existing data link. A name that begins with `link_NN` says which behaviour of `tests/FEATURES.md` it proves.
 
+use std::io::IoSlice;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
@@ -84,6 +85,8 @@ fn link_05_no_write_is_longer_than_a_message() {
             send(&backend, &frame(OTHER, OWN, IPV4, len, 0)),
             Err(TransmitError::Oversize { .. })
         ));
+        let verbatim = backend.send_verbatim(&[IoSlice::new(&frame(OTHER, OWN, IPV4, len, 0))]);
+        assert!(matches!(verbatim, Err(TransmitError::Oversize { .. })), "{verbatim:?}");
     }
     assert_eq!(writes(&machine), 0);
     assert_nothing_wrong(&machine);
@@ -190,7 +193,7 @@ fn link_10_short_frames_come_as_they_are_sent_and_go_out_filled_up() {
     assert_eq!(receive(&backend).unwrap(), bpdu);
     // In slices, none of which is copied: the zeros are one more.
     let sent = frame(OTHER, OWN, IPV4, 42, 9);
-    let slices = [&sent[..6], &sent[6..20], &[], &sent[20..]].map(std::io::IoSlice::new);
+    let slices = [&sent[..6], &sent[6..20], &[], &sent[20..]].map(IoSlice::new);
     backend.begin_transmit().unwrap().send(&crate::Frame::new(&slices)).unwrap();
     let [arrived] = arrived(&machine).try_into().unwrap();
     assert_eq!((&arrived[..42], &arrived[42..]), (&sent[..], &[0; 18][..]));
@@ -361,7 +364,12 @@ fn link_20_what_is_right_damaged_or_to_one_station_is_left_alone() {
     let mut fragment = unfinished(&right);
     fragment[20] |= 0x20;
     let unicast = unfinished(&datagram(OWN, b"whole"));
-    for sent in [right, damaged, cut, fragment, unicast] {
+    // By way of a router, whose address the checksum does not cover.
+    let mut routed = right.clone();
+    routed[14] += 2;
+    routed[17] += 8;
+    routed.splice(34..34, [131, 7, 4, 192, 0, 2, 9, 0]);
+    for sent in [right, damaged, cut, fragment, unicast, routed] {
         neighbour(&machine, &sent);
         assert_eq!(receive(&backend).unwrap(), sent);
     }

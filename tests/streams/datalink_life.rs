@@ -1,12 +1,13 @@
 //! What happens to a data link while it is attached.
 
 use std::io::IoSlice;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use streams_model::Machine;
 
 use crate::bench::assert_nothing_wrong;
 use crate::datalink_bench::*;
@@ -79,6 +80,49 @@ impl Frontend for Device {
 
     fn carrier_changed(&self, state: LinkState) {
         let _ = self.0.send(state);
+    }
+}
+
+/// Hangs up the stream of what is told, or the frames' own.
+fn hang_up(machine: &Machine, stream: impl AsRawFd) {
+    machine.kernel(|kernel| kernel.hang_up(stream.as_raw_fd())).unwrap();
+}
+
+#[test]
+fn link_13_the_end_of_what_is_told_is_an_error() {
+    let machine = alone();
+    let backend = backend();
+    hang_up(&machine, backend.link_events().unwrap());
+    // What was told before is taken first.
+    assert!(backend.take_link_events().is_err() || backend.take_link_events().is_err());
+    let error = backend.tap().hardware_address().unwrap_err().to_string();
+    assert!(backend.tap().mtu().is_err() && error.contains("DL_PHYS_ADDR_REQ"), "{error}");
+    // The guest's address is still the one that there was.
+    backend.refresh_mtu();
+    wire(&machine, &frame(OTHER, FOREIGN, IPV4, 60, 0));
+    wire(&machine, &frame(OWN, FOREIGN, IPV4, 60, 1));
+    assert_eq!(received(&backend), [frame(OWN, FOREIGN, IPV4, 60, 1)]);
+}
+
+#[test]
+fn link_13_the_end_of_a_stream_takes_no_processor() {
+    for frames_stream in [false, true] {
+        let machine = alone();
+        let (carrier, _states) = channel();
+        let (taken, _frames) = channel();
+        let backend = Arc::new(backend());
+        let threads = Threads::spawn(Arc::clone(&backend), Arc::new(Device(carrier, taken))).unwrap();
+        if frames_stream {
+            hang_up(&machine, backend.as_fd());
+        } else {
+            hang_up(&machine, backend.link_events().unwrap());
+        }
+        std::thread::sleep(Duration::from_millis(50));
+        let before = backend.statistics().receive.wakeups;
+        std::thread::sleep(Duration::from_millis(500));
+        let turns = backend.statistics().receive.wakeups - before;
+        assert!(turns <= 12, "{turns} turns in half a second");
+        threads.stop().unwrap();
     }
 }
 
