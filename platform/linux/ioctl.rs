@@ -220,7 +220,7 @@ impl Request {
     }
 
     /// The value's first bytes as a pointer of C, for the requests that carry one.
-    pub(super) fn with_pointer(self, pointer: usize) -> Self {
+    fn with_pointer(self, pointer: usize) -> Self {
         self.write(0, pointer.to_ne_bytes())
     }
 

@@ -12,6 +12,7 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 use nix::sys::stat::fstat;
 
 use super::super::tap::descriptors::above_standard_streams;
+use super::bound::Bound;
 use super::ioctl::{self, IfreqCall, Request};
 use super::rtnetlink::{Address, Rtnetlink};
 use crate::attach::InterfaceName;
@@ -20,8 +21,7 @@ use crate::attach::InterfaceName;
 const UP: u16 = libc::IFF_UP as u16;
 
 pub(super) fn name(fd: BorrowedFd<'_>) -> io::Result<InterfaceName> {
-    let request = ioctl::GET_IFF.call(fd, Request::EMPTY)?;
-    InterfaceName::from_c_bytes(request.name()).ok_or_else(|| io::ErrorKind::InvalidData.into())
+    Bound::of(fd).map(|bound| bound.name)
 }
 
 pub(super) fn mtu(fd: BorrowedFd<'_>) -> io::Result<u32> {

@@ -200,10 +200,9 @@ fn climb(fd: BorrowedFd<'_>, wanted: c_uint) -> io::Result<c_uint> {
     Ok(taken)
 }
 
-/// A kernel that can finish checksums cuts IP fragments, too, whether or not it would ever hand them out.
 fn host_can(bits: c_uint) -> HostCan {
-    let Offload { checksum, tcp4, tcp6, tcp_ecn, udp, .. } = of_bits(bits, 0);
-    HostCan { tcp4, tcp6, tcp_ecn, udp, ufo: checksum }
+    let Offload { tcp4, tcp6, udp, .. } = of_bits(bits, 0);
+    HostCan { tcp4, tcp6, udp }
 }
 
 fn bits(offload: Offload) -> c_uint {

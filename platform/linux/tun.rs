@@ -70,7 +70,11 @@ pub(super) fn bind_again(
     config: &Config,
     multi_queue: bool,
 ) -> Result<Offload, AttachError> {
-    let name = if let Source::Name(name) = &config.source { Some(name.as_str()) } else { None };
+    let name = match &config.source {
+        Source::Name(name) => Some(name.as_str()),
+        Source::Datalink(_) => return Err(AttachError::Unsupported { what: "re-attaching a data link" }),
+        _ => None,
+    };
     let plan = Plan::new(name, config, multi_queue)?;
     let bound = match Bound::of(fd) {
         Ok(bound) => plan.same_name(bound)?,

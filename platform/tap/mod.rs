@@ -32,19 +32,14 @@ pub(crate) use self::settings::Setting;
 pub(crate) struct HostCan {
     pub(crate) tcp4: bool,
     pub(crate) tcp6: bool,
-    /// TCP of either version with the CWR flag in its first segment.
-    pub(crate) tcp_ecn: bool,
     /// UDP datagrams of equal length (USO).
     pub(crate) udp: bool,
-    /// IP fragments of one datagram (UFO).
-    pub(crate) ufo: bool,
 }
 
 impl HostCan {
     /// What a host without headers can.
-    pub(crate) const NOTHING: Self =
-        Self { tcp4: false, tcp6: false, tcp_ecn: false, udp: false, ufo: false };
-    pub(crate) const EVERYTHING: Self = Self { tcp4: true, tcp6: true, tcp_ecn: true, udp: true, ufo: true };
+    pub(crate) const NOTHING: Self = Self { tcp4: false, tcp6: false, udp: false };
+    pub(crate) const EVERYTHING: Self = Self { tcp4: true, tcp6: true, udp: true };
 }
 
 /// An attached TAP device.

@@ -195,7 +195,9 @@ pub(crate) fn a_tap_that_takes_pages_only_is_named() {
     let flags = TAP | BARE | libc::IFF_NAPI | libc::IFF_NAPI_FRAGS;
     match raw_tap::bind(&fd, b"frag0", flags) {
         // Only root of the whole machine may have one.
-        Err(error) if error.raw_os_error() == Some(libc::EPERM) && std::env::var_os("CI").is_none() => {
+        Err(error)
+            if error.raw_os_error() == Some(libc::EPERM) && std::env::var("CI").as_deref() != Ok("true") =>
+        {
             eprintln!("skipped: IFF_NAPI_FRAGS: {error}");
         }
         result => {

@@ -10,9 +10,11 @@ use tap_plumb::{Backend, Checksum, Frame, Gso, RawSlice, TransmitError};
 
 use super::cases::Case;
 
-/// One of the forms, for a frame of which so many segments have been sent; `None` where it cannot say what the case asks
-/// for.
-type Form = fn(&Arc<Backend>, &Case, u32) -> Option<Result<(), TransmitError>>;
+/// How a form ended; `None` where it cannot say what the case asks for.
+type Outcome = Option<Result<(), TransmitError>>;
+
+/// One of the forms, for a frame of which so many segments have been sent.
+type Form = fn(&Arc<Backend>, &Case, u32) -> Outcome;
 
 /// Names, and whether the form goes on with a frame that was begun.
 pub(crate) const FORMS: [(&str, bool, Form); 17] = [
@@ -60,12 +62,7 @@ fn with_header(case: &Case, len: usize) -> Option<Vec<u8>> {
     Some([&case.header?[..len], &case.frame].concat())
 }
 
-fn framed(
-    backend: &Arc<Backend>,
-    case: &Case,
-    most: usize,
-    sent: Option<u32>,
-) -> Option<Result<(), TransmitError>> {
+fn framed(backend: &Arc<Backend>, case: &Case, most: usize, sent: Option<u32>) -> Outcome {
     let (gso, checksum) = case.contexts?;
     let slices = slices(&case.frame, most);
     let frame = frame(&slices, gso, checksum);
@@ -77,7 +74,7 @@ fn framed(
 }
 
 /// A buffer's frame has a whole checksum, or one that cutting it makes anew.
-fn buffered(backend: &Arc<Backend>, case: &Case) -> Option<Result<(), TransmitError>> {
+fn buffered(backend: &Arc<Backend>, case: &Case) -> Outcome {
     let (gso, Checksum::Complete) = case.contexts? else { return None };
     let mut session = backend.begin_transmit().expect("a session");
     let mut buffer = session.allocate(case.frame.len()).expect("a buffer");
@@ -86,13 +83,7 @@ fn buffered(backend: &Arc<Backend>, case: &Case) -> Option<Result<(), TransmitEr
     Some(session.send_buffer(buffer, gso))
 }
 
-fn headed(
-    backend: &Arc<Backend>,
-    case: &Case,
-    len: usize,
-    most: usize,
-    sent: Option<u32>,
-) -> Option<Result<(), TransmitError>> {
+fn headed(backend: &Arc<Backend>, case: &Case, len: usize, most: usize, sent: Option<u32>) -> Outcome {
     let bytes = with_header(case, len)?;
     let slices = slices(&bytes, most);
     let mut session = backend.begin_transmit().expect("a session");
@@ -102,12 +93,7 @@ fn headed(
     })
 }
 
-fn raw(
-    backend: &Arc<Backend>,
-    case: &Case,
-    most: usize,
-    sent: Option<u32>,
-) -> Option<Result<(), TransmitError>> {
+fn raw(backend: &Arc<Backend>, case: &Case, most: usize, sent: Option<u32>) -> Outcome {
     let (gso, checksum) = case.contexts?;
     let mut bytes = case.frame.clone();
     let slices = raw_slices(&mut bytes, most);
@@ -120,13 +106,7 @@ fn raw(
     })
 }
 
-fn raw_headed(
-    backend: &Arc<Backend>,
-    case: &Case,
-    len: usize,
-    most: usize,
-    sent: Option<u32>,
-) -> Option<Result<(), TransmitError>> {
+fn raw_headed(backend: &Arc<Backend>, case: &Case, len: usize, most: usize, sent: Option<u32>) -> Outcome {
     let mut bytes = with_header(case, len)?;
     let slices = raw_slices(&mut bytes, most);
     let mut session = backend.begin_transmit().expect("a session");
@@ -138,20 +118,20 @@ fn raw_headed(
     })
 }
 
-fn owned(backend: &Arc<Backend>, case: &Case) -> Option<Result<(), TransmitError>> {
+fn owned(backend: &Arc<Backend>, case: &Case) -> Outcome {
     let (gso, checksum) = case.contexts?;
     let slices = slices(&case.frame, 1000);
     let mut session = Arc::clone(backend).begin_transmit_owned().expect("a session");
     Some(session.send(&frame(&slices, gso, checksum)))
 }
 
-fn owned_headed(backend: &Arc<Backend>, case: &Case) -> Option<Result<(), TransmitError>> {
+fn owned_headed(backend: &Arc<Backend>, case: &Case) -> Outcome {
     let bytes = with_header(case, 12)?;
     let mut session = Arc::clone(backend).begin_transmit_owned().expect("a session");
     Some(session.send_with_header(&slices(&bytes, WHOLE), 12))
 }
 
-fn owned_raw(backend: &Arc<Backend>, case: &Case) -> Option<Result<(), TransmitError>> {
+fn owned_raw(backend: &Arc<Backend>, case: &Case) -> Outcome {
     let (gso, checksum) = case.contexts?;
     let mut bytes = case.frame.clone();
     let slices = raw_slices(&mut bytes, 1000);
