@@ -243,10 +243,11 @@ fn an_empty_slice_anywhere_is_no_harm() {
         // SAFETY: as above.
         let received = unsafe { backend.receive_raw(&room) };
         // Linux refuses an address that no process can have, whatever the length.
-        let refused =
-            matches!((&sent, &received), (Err(TransmitError::Io { .. }), Err(ReceiveError::Io { .. })));
-        let passed = matches!((&sent, &received), (Ok(()), Ok(Some(_))));
-        assert!(passed || refused && address > usize::MAX / 2, "{address:#x} {sent:?} {received:?}");
+        let may_refuse = address > usize::MAX / 2;
+        let send_refused = may_refuse && matches!(sent, Err(TransmitError::Io { .. }));
+        let receive_refused = may_refuse && matches!(received, Err(ReceiveError::Io { .. }));
+        assert!(sent.is_ok() || send_refused, "{address:#x} {sent:?}");
+        assert!(matches!(received, Ok(Some(_))) || receive_refused, "{address:#x} {received:?}");
         pair::assert_adds_up(&backend);
     }
 }
