@@ -10,7 +10,7 @@ use crate::aligned::Aligned;
 use crate::measure::{beside_calls, compare};
 use crate::report::{Bound, Report};
 use crate::rig::{Outcome, QUEUE, Rig, frame};
-use crate::{drain, in_line, repeat};
+use crate::{drain, fastest, in_line, repeat};
 
 /// Frames a run of the transmit figures.
 const BATCH: usize = 2000;
@@ -34,14 +34,14 @@ fn transmit(rig: &Rig, len: usize, report: &mut Report) -> Outcome<()> {
     let slices = [IoSlice::new(bytes)];
     let backend = &rig.backend;
     let fd = backend.as_fd().as_raw_fd();
-    let mut ours = || {
+    let mut ours = fastest!({
         let mut session = backend.begin_transmit().expect("nobody else sends");
         repeat!(BATCH, session.send(&Frame::new(&slices)).expect("send"))
-    };
-    let mut in_line = || repeat!(BATCH, assert_eq!(in_line::write(fd, bytes), Ok(len)));
-    let mut library = || repeat!(BATCH, assert_eq!(write(backend, bytes), Ok(len)));
+    });
+    let mut in_line = fastest!(repeat!(BATCH, assert_eq!(in_line::write(fd, bytes), Ok(len))));
+    let mut library = fastest!(repeat!(BATCH, assert_eq!(write(backend, bytes), Ok(len))));
     let peer = rig.tun_rs()?;
-    let mut tun_rs = || repeat!(BATCH, assert_eq!(peer.send(bytes).expect("send"), len));
+    let mut tun_rs = fastest!(repeat!(BATCH, assert_eq!(peer.send(bytes).expect("send"), len)));
     let name = format!("transmit.{len}");
     report.beside_calls(&name, &beside_calls(&mut ours, &mut in_line, &mut library), BATCH, "write", BARE);
     report.line(&name, &compare(&mut ours, &mut tun_rs), BATCH, "tun-rs", Bound::AtMost(1.0));
@@ -57,13 +57,16 @@ fn receive(rig: &Rig, len: usize, report: &mut Report) -> Outcome<()> {
     let seed_buffer = &mut seed_buffer[..];
     let backend = &rig.backend;
     let fd = backend.as_fd().as_raw_fd();
-    let mut ours =
-        || drain!(rig, len, backend.receive(&mut [IoSliceMut::new(own_buffer)]).expect("receive").is_some());
-    let mut in_line = || drain!(rig, len, in_line::read(fd, line_buffer).is_ok());
-    let mut library = || drain!(rig, len, read(backend, bare_buffer).is_ok());
+    let mut ours = fastest!(drain!(
+        rig,
+        len,
+        backend.receive(&mut [IoSliceMut::new(own_buffer)]).expect("receive").is_some()
+    ));
+    let mut in_line = fastest!(drain!(rig, len, in_line::read(fd, line_buffer).is_ok()));
+    let mut library = fastest!(drain!(rig, len, read(backend, bare_buffer).is_ok()));
     let peer = rig.tun_rs()?;
-    let mut tun_rs = || drain!(rig, len, peer.recv(peer_buffer).is_ok());
-    let mut seed = || drain!(rig, len, rig.poll() && read(backend, seed_buffer).is_ok());
+    let mut tun_rs = fastest!(drain!(rig, len, peer.recv(peer_buffer).is_ok()));
+    let mut seed = fastest!(drain!(rig, len, rig.poll() && read(backend, seed_buffer).is_ok()));
     let name = format!("receive.{len}");
     report.beside_calls(&name, &beside_calls(&mut ours, &mut in_line, &mut library), QUEUE, "read", BARE);
     report.line(&name, &compare(&mut ours, &mut tun_rs), QUEUE, "tun-rs", Bound::AtMost(1.0));

@@ -12,7 +12,7 @@ use crate::aligned::Aligned;
 use crate::measure::{beside_calls, compare, timed};
 use crate::report::{Bound, Report};
 use crate::rig::{Outcome, Rig};
-use crate::{in_line, repeat};
+use crate::{fastest, in_line, repeat};
 
 const HEADERS: usize = 54;
 const SIZE: usize = 1448;
@@ -123,24 +123,24 @@ fn super_frame(backend: &Backend, report: &mut Report) {
     let frame = oversized();
     let slices = [IoSlice::new(&frame[..HEADERS]), IoSlice::new(&frame[HEADERS..])];
     let frame = Frame::new(&slices).gso(GSO);
-    let mut ours = || {
+    let mut ours = fastest!({
         backend.use_host_offload(true);
         let mut session = backend.begin_transmit().expect("nobody else sends");
         repeat!(SENDS, session.send(&frame).expect("send"))
-    };
+    });
     // NEEDS_CSUM, TCPV4, where the headers end, the segment size, the checksum at 34 + 16.
     let header = [1, 1, 54, 0, (SIZE & 0xff) as u8, (SIZE >> 8) as u8, 34, 0, 16, 0, 0, 0];
     let whole = [IoSlice::new(&header), slices[0], slices[1]];
     let len: usize = whole.iter().map(|slice| slice.len()).sum();
-    let mut in_line = || repeat!(SENDS, assert_eq!(in_line::writev(fd, &whole), Ok(len)));
-    let mut library = || repeat!(SENDS, assert_eq!(writev(backend, &whole), Ok(len)));
+    let mut in_line = fastest!(repeat!(SENDS, assert_eq!(in_line::writev(fd, &whole), Ok(len))));
+    let mut library = fastest!(repeat!(SENDS, assert_eq!(writev(backend, &whole), Ok(len))));
     let result = beside_calls(&mut ours, &mut in_line, &mut library);
     report.beside_calls("gso.super-frame.64k", &result, SENDS, "writev", 1.05);
-    let mut software = || {
+    let mut software = fastest!({
         backend.use_host_offload(false);
         let mut session = backend.begin_transmit().expect("nobody else sends");
         repeat!(SENDS, session.send(&frame).expect("send"))
-    };
+    });
     let result = compare(&mut ours, &mut software);
     report.line("gso.super-frame.64k", &result, SENDS, "software", Bound::AtMost(0.125));
 }

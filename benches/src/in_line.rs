@@ -3,6 +3,15 @@
 use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::RawFd;
 
+/// So many instructions that do nothing, which move what stands behind them.
+#[inline(always)]
+pub fn skip<const COUNT: usize>() {
+    // SAFETY: instructions without effect.
+    unsafe {
+        std::arch::asm!(".rept {count}", "nop", ".endr", count = const COUNT, options(nomem, nostack, preserves_flags));
+    }
+}
+
 /// write(2); bytes, or the errno.
 #[inline(always)]
 pub fn write(fd: RawFd, bytes: &[u8]) -> Result<usize, i32> {

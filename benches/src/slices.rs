@@ -10,7 +10,7 @@ use crate::aligned::Aligned;
 use crate::measure::{beside_calls, compare};
 use crate::report::{Bound, Report};
 use crate::rig::{Outcome, QUEUE, Rig, frame};
-use crate::{drain, in_line, repeat};
+use crate::{drain, fastest, in_line, repeat};
 
 const BATCH: usize = 2000;
 const LEN: usize = 1514;
@@ -33,14 +33,14 @@ fn transmit(rig: &Rig, report: &mut Report) -> Outcome<()> {
     let slices: Vec<_> = bytes.chunks(LEN.div_ceil(SLICES)).map(IoSlice::new).collect();
     let backend = &rig.backend;
     let fd = backend.as_fd().as_raw_fd();
-    let mut ours = || {
+    let mut ours = fastest!({
         let mut session = backend.begin_transmit().expect("nobody else sends");
         repeat!(BATCH, session.send(&Frame::new(&slices)).expect("send"))
-    };
-    let mut in_line = || repeat!(BATCH, assert_eq!(in_line::writev(fd, &slices), Ok(LEN)));
-    let mut library = || repeat!(BATCH, assert_eq!(writev(backend, &slices), Ok(LEN)));
+    });
+    let mut in_line = fastest!(repeat!(BATCH, assert_eq!(in_line::writev(fd, &slices), Ok(LEN))));
+    let mut library = fastest!(repeat!(BATCH, assert_eq!(writev(backend, &slices), Ok(LEN))));
     let peer = rig.tun_rs()?;
-    let mut tun_rs = || repeat!(BATCH, assert_eq!(peer.send_vectored(&slices).expect("send"), LEN));
+    let mut tun_rs = fastest!(repeat!(BATCH, assert_eq!(peer.send_vectored(&slices).expect("send"), LEN)));
     let result = beside_calls(&mut ours, &mut in_line, &mut library);
     report.beside_calls("transmit.slices", &result, BATCH, "writev", BARE);
     report.line("transmit.slices", &compare(&mut ours, &mut tun_rs), BATCH, "tun-rs", Bound::AtMost(1.0));
@@ -54,11 +54,11 @@ fn receive(rig: &Rig, (name, bound): (&str, f64), room: usize, report: &mut Repo
     let backend = &rig.backend;
     let fd = backend.as_fd().as_raw_fd();
     let mut ours =
-        || drain!(rig, LEN, backend.receive(&mut scattered(own_buffer)).expect("receive").is_some());
-    let mut in_line = || drain!(rig, LEN, in_line::readv(fd, &mut scattered(line_buffer)).is_ok());
-    let mut library = || drain!(rig, LEN, readv(backend, &mut scattered(bare_buffer)).is_ok());
+        fastest!(drain!(rig, LEN, backend.receive(&mut scattered(own_buffer)).expect("receive").is_some()));
+    let mut in_line = fastest!(drain!(rig, LEN, in_line::readv(fd, &mut scattered(line_buffer)).is_ok()));
+    let mut library = fastest!(drain!(rig, LEN, readv(backend, &mut scattered(bare_buffer)).is_ok()));
     let peer = rig.tun_rs()?;
-    let mut tun_rs = || drain!(rig, LEN, peer.recv_vectored(&mut scattered(peer_buffer)).is_ok());
+    let mut tun_rs = fastest!(drain!(rig, LEN, peer.recv_vectored(&mut scattered(peer_buffer)).is_ok()));
     let result = beside_calls(&mut ours, &mut in_line, &mut library);
     report.beside_calls(name, &result, QUEUE, "readv", bound);
     report.line(name, &compare(&mut ours, &mut tun_rs), QUEUE, "tun-rs", Bound::AtMost(1.0));
