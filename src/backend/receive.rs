@@ -94,12 +94,23 @@ impl Backend {
             let Some(kept) = self.sift(room, len)? else { return Ok(None) };
             len = kept;
         }
+        let Some(checksum) = virtio::left_of_whole(header, len) else {
+            return self.interpret(room, header, len).map(Some);
+        };
+        Ok(Some(Received { len, gso: None, checksum, checksum_valid: virtio::is_checksum_valid(header) }))
+    }
+
+    /// Looks at the headers of a frame that is to be cut, or that its virtio-net header contradicts.
+    #[cold]
+    fn interpret(
+        &self,
+        room: &ReceiveMemory<'_>,
+        header: &[u8],
+        len: usize,
+    ) -> Result<Received, ReceiveError> {
         let checksum_valid = virtio::is_checksum_valid(header);
-        if virtio::is_inert(header) {
-            return Ok(Some(Received { len, gso: None, checksum: Checksum::Complete, checksum_valid }));
-        }
         match room.interpret(header, len) {
-            Ok((gso, checksum)) => Ok(Some(Received { len, gso, checksum, checksum_valid })),
+            Ok((gso, checksum)) => Ok(Received { len, gso, checksum, checksum_valid }),
             Err(reason) => Err(self.reject_received(reason, len)),
         }
     }

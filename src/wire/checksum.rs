@@ -92,6 +92,7 @@ pub(crate) fn complete_in_place(frame: &mut [u8], start: u16, offset: u16) -> Re
 const SHORTEST_HEADERS: usize = ethernet::LEN + ipv4::LEN;
 
 /// Where a partial checksum goes, once it is known to lie inside the frame and behind an IP header.
+#[inline]
 pub(crate) fn checksum_field(frame_len: usize, start: u16, offset: u16) -> Result<usize, RejectReason> {
     let field = usize::from(start) + usize::from(offset);
     if usize::from(start) < SHORTEST_HEADERS || field + 2 > frame_len {

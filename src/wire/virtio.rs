@@ -1,6 +1,7 @@
 //! The virtio-net header that precedes a frame (virtio 1.2, 5.1.6): read from a guest or the kernel, written for the
 //! kernel. It is little endian; bytes 10 and 11, where there are any, count receive buffers and mean nothing here.
 
+use super::checksum::checksum_field;
 use super::gso::{Gso, GsoKind};
 use super::layout::{HeaderBytes, Layout};
 use super::reject::RejectReason;
@@ -25,11 +26,17 @@ const KIND_UDP_DATAGRAMS: u8 = 5;
 /// Added to the types of TCP.
 const KIND_ECN: u8 = 0x80;
 
-/// Tells whether `header` (or no header) leaves nothing to be done.
+/// Reads what is left to do on a frame of `frame_len` bytes that is not to be cut; without a header nothing is. `None` where
+/// more than the header has to be looked at: the frame is to be cut, or the header contradicts it.
 #[inline]
-pub(crate) fn is_inert(header: &[u8]) -> bool {
-    header.first().is_none_or(|flags| flags & NEEDS_CHECKSUM == 0)
-        && header.get(1).is_none_or(|byte| *byte == KIND_NONE)
+pub(crate) fn left_of_whole(header: &[u8], frame_len: usize) -> Option<Checksum> {
+    let Some(header) = header.first_chunk().map(VirtioHeader::of) else { return Some(Checksum::Complete) };
+    let checksum = header.checksum();
+    let fits = match checksum {
+        Checksum::Complete => true,
+        Checksum::Partial { start, offset } => checksum_field(frame_len, start, offset).is_ok(),
+    };
+    (header.kind == KIND_NONE && fits).then_some(checksum)
 }
 
 /// Tells whether `header` says that the checksum has been verified.
@@ -173,15 +180,32 @@ fn kernel_kind(kind: GsoKind, count: u32) -> Option<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::is_inert;
+    use super::left_of_whole;
+    use crate::wire::Checksum;
 
+    const FRAME_LEN: usize = 60;
+
+    /// Row B16.
     #[test]
-    fn b16_a_header_is_inert_when_it_asks_for_nothing() {
-        for header in [&[][..], &[0; 10], &[0; 12], &[2, 0, 9, 9, 9, 9, 9, 9, 9, 9], &[4, 0]] {
-            assert!(is_inert(header), "{header:?}");
+    fn a_header_that_asks_for_nothing_leaves_nothing() {
+        let valid = [2, 0, 9, 9, 9, 9, 9, 9, 9, 9];
+        for header in [&[][..], &[0; 10], &[0; 12], &valid, &[4, 0, 0, 0, 0, 0, 0, 0, 0, 0]] {
+            assert_eq!(left_of_whole(header, FRAME_LEN), Some(Checksum::Complete), "{header:?}");
         }
-        for header in [&[1, 0][..], &[3, 0], &[0, 1], &[1, 1], &[0, 0x80], &[2, 5]] {
-            assert!(!is_inert(header), "{header:?}");
+    }
+
+    /// Row B16.
+    #[test]
+    fn a_checksum_is_left_where_it_lies_in_the_frame_and_frames_to_be_cut_are_looked_at() {
+        let header = |kind, start: u8, offset: u8| [1, kind, 0, 0, 0, 0, start, 0, offset, 0];
+        let left = |start, offset| Some(Checksum::Partial { start, offset });
+        assert_eq!(left_of_whole(&header(0, 34, 6), FRAME_LEN), left(34, 6));
+        assert_eq!(left_of_whole(&header(0, 34, 24), FRAME_LEN), left(34, 24));
+        assert_eq!(left_of_whole(&header(0, 34, 25), FRAME_LEN), None);
+        assert_eq!(left_of_whole(&header(0, 33, 6), FRAME_LEN), None);
+        for kind in [1, 3, 4, 5, 0x80, 0x81] {
+            assert_eq!(left_of_whole(&header(kind, 34, 6), FRAME_LEN), None);
+            assert_eq!(left_of_whole(&[0, kind, 0, 0, 0, 0, 0, 0, 0, 0], FRAME_LEN), None);
         }
     }
 }
