@@ -110,7 +110,6 @@ struct Plan<'a> {
 impl<'a> Plan<'a> {
     fn new(name: Option<&'a str>, config: &'a Config, multi_queue: bool) -> Result<Self, AttachError> {
         name.map_or(Ok(()), check_name)?;
-        check_offload(config.offload)?;
         let name = name.unwrap_or_default();
         if config.creation == Creation::MustExist && (name.is_empty() || is_template(name)) {
             let reason = "it needs the name of one interface".to_owned();
@@ -229,19 +228,9 @@ impl<'a> Plan<'a> {
     }
 }
 
-fn check_offload(offload: Offload) -> Result<(), AttachError> {
-    let bad =
-        |reason: &str| AttachError::BadOption { option: "offload".to_owned(), reason: reason.to_owned() };
-    match offload.header_len {
-        0 if offload != Offload::NONE => Err(bad("every offload needs a virtio-net header")),
-        0 | 10 | 12 => Ok(()),
-        _ => Err(bad("a virtio-net header has 10 or 12 bytes")),
-    }
-}
-
-fn index_of(name: &[u8]) -> Result<i32, AttachError> {
-    match NetDevice::named(name).and_then(|device| device.ask(ioctl::GET_INDEX)) {
-        Ok(request) => Ok(request.int()),
+fn index_of(name: &[u8]) -> Result<u32, AttachError> {
+    match NetDevice::named(name).and_then(|device| device.index()) {
+        Ok(index) => Ok(index),
         Err(error) if error.raw_os_error() == Some(libc::ENODEV) => Err(missing(name)),
         Err(source) => Err(refused("SIOCGIFINDEX", name, source)),
     }

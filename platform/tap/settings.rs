@@ -6,6 +6,7 @@ use std::net::IpAddr;
 
 use super::super::sys::{self, Interface};
 use crate::attach::{AttachError, Config};
+use crate::wire::Offload;
 
 /// A setting, as an error names it.
 #[derive(Clone, Copy, Debug)]
@@ -31,10 +32,7 @@ impl Setting {
 
 /// Checks the settings that can be wrong whatever the system says.
 pub(super) fn check(config: &Config) -> Result<(), AttachError> {
-    if !matches!(config.offload.header_len, 0 | 10 | 12) {
-        let reason = "a virtio-net header has 10 or 12 bytes".to_owned();
-        return Err(AttachError::BadOption { option: "offload".to_owned(), reason });
-    }
+    check_offload(config.offload)?;
     let bad = |reason| AttachError::BadOption { option: "address".to_owned(), reason };
     for (place, &(address, prefix)) in config.addresses.iter().enumerate() {
         check_address(address, prefix).map_err(bad)?;
@@ -43,6 +41,17 @@ pub(super) fn check(config: &Config) -> Result<(), AttachError> {
         }
     }
     Ok(())
+}
+
+/// An offload needs a header that says so, whose length is one of two.
+fn check_offload(offload: Offload) -> Result<(), AttachError> {
+    let bad =
+        |reason: &str| AttachError::BadOption { option: "offload".to_owned(), reason: reason.to_owned() };
+    match offload.header_len {
+        0 if offload != Offload::NONE => Err(bad("every offload needs a virtio-net header")),
+        0 | 10 | 12 => Ok(()),
+        _ => Err(bad("a virtio-net header has 10 or 12 bytes")),
+    }
 }
 
 fn check_address(address: IpAddr, prefix: u8) -> Result<(), String> {

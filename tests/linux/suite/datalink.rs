@@ -23,12 +23,15 @@ pub(crate) fn what_is_no_macvtap_is_named() {
     assert!(error.contains("Config::name"), "{error}");
     let error = refused("lo").to_string();
     assert!(error.contains("no macvtap") && error.contains("ip link add"), "{error}");
+    let mut without_header = Offload::ALL;
+    without_header.header_len = 0;
     for config in [
         Config::new().datalink("mv0").create_exclusive(),
         Config::new().datalink("mv0").persistent(None, None),
         Config::new().datalink("mv0").address([10, 0, 0, 1].into(), 24),
         Config::new().datalink("mv0").keep_state(),
         Config::new().name("tap0").datalink_buffer(65536),
+        Config::new().datalink("mv0").offload(without_header),
     ] {
         assert!(matches!(config.attach(), Err(AttachError::BadOption { .. })));
     }
