@@ -29,7 +29,7 @@ const SHORTEST: usize = 60;
 /// The head of a stream cuts a longer write into several frames.
 const LONGEST_WRITE: usize = 65536;
 
-/// Dropped in this order: the address must be put back while the link is still ours.
+/// What an attach has made. It is dropped in this order: the address must be put back while the link is still ours.
 #[derive(Debug)]
 pub(crate) struct Datalink {
     link: LinkName,
@@ -40,9 +40,7 @@ pub(crate) struct Datalink {
 
 impl Datalink {
     pub(super) fn attach(name: &str, config: &Config) -> Result<Self, AttachError> {
-        let link = LinkName::parse(name)?;
-        let open::Opened { control, frames, info } = open::attach(link, config)?;
-        Ok(Self { link, control, frames, info })
+        open::attach(LinkName::parse(name)?, config)
     }
 
     /// Says what failed on the way; the streams close all the same.

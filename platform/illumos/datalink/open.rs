@@ -13,7 +13,8 @@ use super::super::abi::{
 use super::super::ip::IpInterface;
 use super::super::mux_link::{Family, Mux};
 use super::super::{options, streams};
-use super::control::{self, Control, Info};
+use super::Datalink;
+use super::control::{self, Control};
 use super::name::LinkName;
 use super::primitive::{self, Primitive};
 use super::refusal;
@@ -22,16 +23,8 @@ use crate::attach::{AttachError, Config};
 /// Bytes of frames that are kept unless told otherwise: some 170 of full length.
 const USUAL_BUFFER: u32 = 256 * 1024;
 
-/// What an attach has made, in the order in which it is undone.
-#[derive(Debug)]
-pub(super) struct Opened {
-    pub(super) control: Control,
-    pub(super) frames: OwnedFd,
-    pub(super) info: Info,
-}
-
 /// Opens the link `link` for the frames of a guest.
-pub(super) fn attach(link: LinkName, config: &Config) -> Result<Opened, AttachError> {
+pub(super) fn attach(link: LinkName, config: &Config) -> Result<Datalink, AttachError> {
     check(config)?;
     if !config.datalink.shared {
         refuse_ip(link)?;
@@ -47,7 +40,7 @@ pub(super) fn attach(link: LinkName, config: &Config) -> Result<Opened, AttachEr
     listen(&frames, link)?;
     streams::set_read_options(frames.as_fd(), RMSGD).map_err(refusal::request(I_SRDOPT.name, link))?;
     ask(&frames, link, primitive::BIND)?;
-    Ok(Opened { control, frames, info })
+    Ok(Datalink { link, control, frames, info })
 }
 
 /// What a link has not, which a TAP has.
