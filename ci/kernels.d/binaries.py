@@ -7,7 +7,8 @@ import subprocess
 from steps import Failed
 
 # `engine` has no kernel in it. The probe is last: it takes the longest.
-TESTS = ("inherited", "gso_offload", "no_allocation", "linux", "programs", "example_guest", "oracle_kernel", "tap", "probe")
+TESTS = ("inherited", "gso_offload", "no_allocation", "linux", "programs", "example_guest", "oracle_kernel", "oracle_families",
+         "tap", "probe")
 EXAMPLES = ("guest",)
 PROFILE = {"inherits": '"release"', "debug-assertions": "true", "debug": "false", "strip": "true"}
 

@@ -9,7 +9,7 @@ SUMMARY = re.compile(r"test result: \w+\. (\d+) passed; (\d+) failed; (\d+) igno
 FAILED = re.compile(r"^test (\S+)\s+\.\.\. FAILED$", re.MULTILINE)
 PROBE = re.compile(r"^probe: (\d+) sent, (\d+) refused, (\d+) lost, (\d+) wrong$", re.MULTILINE)
 FAULT = re.compile(r"^fault: (.*): (\d+) times: (.*)$", re.MULTILINE)
-NOT_TRIED = re.compile(r"^(?:not tried|skipped): .*", re.MULTILINE)
+NOT_TRIED = re.compile(r"(?:^|\.\.\. )((?:not tried|skipped): .*)", re.MULTILINE)
 SHOWN = 8  # lines of a list
 
 
