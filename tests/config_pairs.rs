@@ -17,8 +17,9 @@ fn accepted(pairs: &[(&str, &str)]) -> Config {
     Config::from_pairs(pairs.iter().copied()).unwrap_or_else(|error| panic!("{pairs:?}: {error}"))
 }
 
+/// Row F28.
 #[test]
-fn f28_every_key_of_the_driver_is_taken() {
+fn every_key_of_the_driver_is_taken() {
     let programs = [("TAPSetupApplication", "/opt/up.sh"), ("TAPTerminateApplication", "/opt/down.sh")];
     let text =
         format!("{:?}", accepted(&[&programs[..], &[("Device", "tap3"), ("MAC", "080027000001")]].concat()));
@@ -27,44 +28,50 @@ fn f28_every_key_of_the_driver_is_taken() {
     }
 }
 
+/// Row F28.
 #[test]
-fn f28_any_other_key_is_an_error_that_names_it() {
+fn any_other_key_is_an_error_that_names_it() {
     for key in ["Devices", "device", "", "TAPSetupApplication ", "IfName"] {
         assert_eq!(refusal(&[("Device", "tap3"), (key, "x")]).0, key);
     }
 }
 
+/// Row F28.
 #[test]
-fn f28_a_key_given_twice_is_an_error() {
+fn a_key_given_twice_is_an_error() {
     assert_eq!(
         refusal(&[("Device", "tap3"), ("Device", "tap3")]),
         ("Device".into(), "is given twice".into())
     );
 }
 
+/// Row F28.
 #[test]
-fn f28_device_and_file_handle_exclude_each_other() {
+fn device_and_file_handle_exclude_each_other() {
     let (_, reason) = refusal(&[("FileHandle", "0"), ("Device", "tap3")]);
     assert!(reason.contains("Device"), "{reason}");
 }
 
+/// Row hazard 25.
 #[test]
-fn hazard_25_only_an_absent_device_leaves_the_name_to_others() {
+fn only_an_absent_device_leaves_the_name_to_others() {
     assert!(format!("{:?}", accepted(&[])).contains("Any"));
     assert_eq!(refusal(&[("Device", "")]).0, "Device");
     assert_eq!(refusal(&[("Device", "a b")]).0, "Device");
     assert_eq!(refusal(&[("Device", "tap0123456789012345678901234567890")]).0, "Device");
 }
 
+/// Row B38.
 #[test]
-fn b38_an_error_names_the_key_it_is_about() {
+fn an_error_names_the_key_it_is_about() {
     for key in ["Device", "FileHandle", "TAPSetupApplication", "TAPTerminateApplication", "MAC"] {
         assert_eq!(refusal(&[(key, "")]).0, key);
     }
 }
 
+/// Row B28.
 #[test]
-fn b28_a_file_handle_is_a_number_in_range() {
+fn a_file_handle_is_a_number_in_range() {
     for value in
         ["-1", "+3", " 3", "3 ", "0x3", "3.0", "2147483648", "4294967295", "18446744073709551616", "three"]
     {
@@ -72,8 +79,9 @@ fn b28_a_file_handle_is_a_number_in_range() {
     }
 }
 
+/// Row B28.
 #[test]
-fn b28_a_file_handle_must_be_open() {
+fn a_file_handle_must_be_open() {
     let Err(error) = Config::from_pairs([("FileHandle", "2147483647")]) else {
         panic!("there is no such descriptor")
     };
@@ -81,8 +89,9 @@ fn b28_a_file_handle_must_be_open() {
     assert_eq!(error.raw_os_error(), Some(libc::EBADF));
 }
 
+/// Row B28.
 #[test]
-fn b28_a_file_handle_stays_its_owners() {
+fn a_file_handle_stays_its_owners() {
     let (ours, peer) = UnixDatagram::pair().unwrap();
     let number = ours.as_raw_fd().to_string();
     let config = accepted(&[("FileHandle", &number)]);
@@ -96,8 +105,9 @@ fn b28_a_file_handle_stays_its_owners() {
     assert!(peer.send(b"nobody").is_err(), "the duplicate went with the configuration");
 }
 
+/// Row hazard 28.
 #[test]
-fn hazard_28_mac_is_the_guests_address_in_any_usual_form() {
+fn mac_is_the_guests_address_in_any_usual_form() {
     for value in ["080027abCDef", "08:00:27:ab:cd:ef", "08-00-27-AB-CD-EF"] {
         let text = format!("{:?}", accepted(&[("MAC", value)]));
         assert!(text.contains("guest_address: Some([8, 0, 39, 171, 205, 239])"), "{text}");
@@ -105,8 +115,9 @@ fn hazard_28_mac_is_the_guests_address_in_any_usual_form() {
     }
 }
 
+/// Row hazard 28.
 #[test]
-fn hazard_28_a_mac_that_is_none_is_refused() {
+fn a_mac_that_is_none_is_refused() {
     let wrong = [
         "080027abcde",
         "080027abcdefa",
@@ -121,8 +132,9 @@ fn hazard_28_a_mac_that_is_none_is_refused() {
     }
 }
 
+/// Row F28.
 #[test]
-fn f28_programs_run_whatever_the_system() {
+fn programs_run_whatever_the_system() {
     let pairs = [("Device", "tapnone9"), ("TAPSetupApplication", "/nowhere/at/all")];
     let Err(AttachError::Program(error)) = accepted(&pairs).attach() else {
         panic!("there is no such program")

@@ -31,8 +31,9 @@ impl Log for Lines {
 
 static LINES: Lines = Lines(Mutex::new(Vec::new()));
 
+/// Row F45.
 #[test]
-fn f45_frames_are_logged_with_the_time_since_the_last_one_and_a_dump() {
+fn frames_are_logged_with_the_time_since_the_last_one_and_a_dump() {
     log::set_logger(&LINES).unwrap();
     let (ours, host) = UnixDatagram::pair().unwrap();
     let backend = Backend::new(Tap::from_fd(ours.into()).unwrap());

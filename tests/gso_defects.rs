@@ -37,8 +37,9 @@ fn word(segment: &[u8], at: usize) -> u16 {
     u16::from_be_bytes([segment[at], segment[at + 1]])
 }
 
+/// Row D1.
 #[test]
-fn d01_cwr_is_on_the_first_segment_only() {
+fn cwr_is_on_the_first_segment_only() {
     let flags = |recipe: Recipe| carved(&recipe).iter().map(|segment| segment[FLAGS]).collect::<Vec<u8>>();
     let recipe = Recipe { tcp_flags: 0xd9, ..Recipe::plain(GsoKind::Tcp4, 250, 100) };
     assert_eq!(flags(recipe.clone()), [0xd0, 0x50, 0x59], "CWR first, FIN and PSH last, ECE and ACK on all");
@@ -46,8 +47,9 @@ fn d01_cwr_is_on_the_first_segment_only() {
 }
 
 /// Finds a payload whose checksum is 0 and looks at what is sent instead.
+/// Row D2.
 #[test]
-fn d02_a_udp_checksum_of_zero_is_sent_as_all_ones() {
+fn a_zero_udp_checksum_of_a_segment_is_sent_as_all_ones() {
     for (kind, size) in
         [(GsoKind::Udp4Datagrams, 64), (GsoKind::Udp6Datagrams, 64), (GsoKind::Udp4Fragments, 72)]
     {
@@ -63,8 +65,9 @@ fn d02_a_udp_checksum_of_zero_is_sent_as_all_ones() {
     }
 }
 
+/// Row D2.
 #[test]
-fn d02_a_tcp_checksum_of_zero_stays_zero() {
+fn a_tcp_checksum_of_zero_stays_zero() {
     let (mut bytes, gso) = Recipe::plain(GsoKind::Tcp4, 128, 64).build();
     let (at, field) = (usize::from(gso.header_len), TRANSPORT + 16);
     bytes[at..at + 2].fill(0);
@@ -79,8 +82,9 @@ fn d02_a_tcp_checksum_of_zero_stays_zero() {
     assert_eq!(word(&carve(&bytes, whole).unwrap()[0], field), 0xffff);
 }
 
+/// Row D3.
 #[test]
-fn d03_a_fragment_size_is_rounded_down_to_eight() {
+fn a_fragment_size_is_rounded_down_to_eight() {
     let sizes = |size| {
         let segments = carved(&Recipe::plain(GsoKind::Udp4Fragments, 250, size));
         segments.iter().map(|segment| segment.len() - TRANSPORT).collect::<Vec<usize>>()
@@ -93,8 +97,9 @@ fn d03_a_fragment_size_is_rounded_down_to_eight() {
     assert_eq!(carve(&bytes, gso), Err(CarveError::Rejected(RejectReason::SegmentSize)));
 }
 
+/// Row D4.
 #[test]
-fn d04_a_lying_total_length_changes_nothing() {
+fn a_lying_total_length_changes_nothing() {
     for kind in [GsoKind::Udp4Fragments, GsoKind::Tcp4, GsoKind::Udp4Datagrams] {
         let (mut bytes, gso) = Recipe::plain(kind, 250, 104).build();
         let honest = carve(&bytes, gso).unwrap();
@@ -105,8 +110,9 @@ fn d04_a_lying_total_length_changes_nothing() {
     }
 }
 
+/// Row D5.
 #[test]
-fn d05_a_lying_udp_length_is_put_right() {
+fn a_lying_udp_length_is_put_right() {
     let (mut bytes, gso) = Recipe::plain(GsoKind::Udp4Fragments, 136, 64).build();
     for lie in [0_u16, 3, 8, 143, 145, 0xffff] {
         bytes[TRANSPORT + 4..TRANSPORT + 6].copy_from_slice(&lie.to_be_bytes());
@@ -116,16 +122,18 @@ fn d05_a_lying_udp_length_is_put_right() {
     }
 }
 
+/// Row D6.
 #[test]
-fn d06_fragments_lose_dont_fragment_and_one_piece_keeps_it() {
+fn fragments_lose_dont_fragment_and_one_piece_keeps_it() {
     let recipe = Recipe { dont_fragment: true, ..Recipe::plain(GsoKind::Udp4Fragments, 136, 72) };
     let fields = |recipe: &Recipe| carved(recipe).iter().map(|it| word(it, FRAGMENT)).collect::<Vec<u16>>();
     assert_eq!(fields(&recipe), [0x2000, 9]);
     assert_eq!(fields(&Recipe { segment_size: 144, ..recipe }), [0x4000]);
 }
 
+/// Row D6.
 #[test]
-fn d06_a_fragment_is_not_cut_again() {
+fn a_fragment_is_not_cut_again() {
     for field in [0x2000_u16, 1, 0x1fff] {
         let (mut bytes, gso) = Recipe::plain(GsoKind::Udp4Fragments, 136, 72).build();
         bytes[FRAGMENT..FRAGMENT + 2].copy_from_slice(&field.to_be_bytes());
@@ -133,8 +141,9 @@ fn d06_a_fragment_is_not_cut_again() {
     }
 }
 
+/// Row D7.
 #[test]
-fn d07_urg_and_its_pointer_are_on_every_segment() {
+fn urg_and_its_pointer_are_on_every_segment() {
     let segments = carved(&Recipe { tcp_flags: 0x30, ..Recipe::plain(GsoKind::Tcp4, 250, 100) });
     let pointers: Vec<u16> = segments.iter().map(|segment| word(segment, TRANSPORT + 18)).collect();
     assert!(
@@ -143,8 +152,9 @@ fn d07_urg_and_its_pointer_are_on_every_segment() {
     );
 }
 
+/// Row D8.
 #[test]
-fn d08_an_ipv4_header_length_below_five_is_refused() {
+fn an_ipv4_header_length_below_five_is_refused() {
     let (mut bytes, gso) = Recipe::plain(GsoKind::Tcp4, 250, 100).build();
     for words in 0..5 {
         bytes[14] = 0x40 | words;
@@ -152,8 +162,9 @@ fn d08_an_ipv4_header_length_below_five_is_refused() {
     }
 }
 
+/// Row D9.
 #[test]
-fn d09_the_identification_counts_up_and_wraps_with_dont_fragment_too() {
+fn the_identification_counts_up_and_wraps_with_dont_fragment_too() {
     let recipe =
         Recipe { identification: 0xfffe, dont_fragment: true, ..Recipe::plain(GsoKind::Tcp4, 350, 100) };
     let numbers: Vec<u16> = carved(&recipe).iter().map(|segment| word(segment, 18)).collect();
@@ -162,16 +173,18 @@ fn d09_the_identification_counts_up_and_wraps_with_dont_fragment_too() {
     assert!(carved(&recipe).iter().all(|segment| word(segment, 18) == 0xfffe), "one datagram, one number");
 }
 
+/// Row D10.
 #[test]
-fn d10_fragments_and_datagrams_are_two_kinds() {
+fn fragments_and_datagrams_are_two_kinds() {
     let fragments = carved(&Recipe::plain(GsoKind::Udp4Fragments, 192, 96));
     let datagrams = carved(&Recipe::plain(GsoKind::Udp4Datagrams, 192, 96));
     assert_eq!(fragments.iter().map(Vec::len).collect::<Vec<_>>(), [34 + 96, 34 + 96, 34 + 8]);
     assert_eq!(datagrams.iter().map(Vec::len).collect::<Vec<_>>(), [42 + 96, 42 + 96]);
 }
 
+/// Row D11.
 #[test]
-fn d11_a_header_length_that_is_not_the_frames_is_refused() {
+fn a_header_length_that_is_not_the_frames_is_refused() {
     let (bytes, gso) = Recipe { tcp_options: 12, ..Recipe::plain(GsoKind::Tcp4, 250, 100) }.build();
     for header_len in [54, 62, 70] {
         let outcome = carve(&bytes, Gso { header_len, ..gso });
@@ -185,8 +198,9 @@ fn d11_a_header_length_that_is_not_the_frames_is_refused() {
     );
 }
 
+/// Row D12.
 #[test]
-fn d12_pieces_of_one_byte_keep_the_sum_in_step() {
+fn pieces_of_one_byte_keep_the_sum_in_step() {
     let (bytes, gso) = Recipe::plain(GsoKind::Tcp4, 101, 33).build();
     let whole = carve(&bytes, gso).unwrap();
     let slices: Vec<IoSlice<'_>> = bytes.chunks(1).map(IoSlice::new).collect();
@@ -195,8 +209,9 @@ fn d12_pieces_of_one_byte_keep_the_sum_in_step() {
     assert_eq!(scattered, whole);
 }
 
+/// Row B4.
 #[test]
-fn b04_sequence_numbers_wrap() {
+fn sequence_numbers_wrap() {
     let segments = carved(&Recipe { sequence: u32::MAX - 149, ..Recipe::plain(GsoKind::Tcp6, 250, 100) });
     let numbers: Vec<u8> = segments.iter().map(|segment| segment[54 + 7]).collect();
     assert_eq!(numbers, [0x6a, 0xce, 50]);

@@ -39,8 +39,9 @@ fn virtio_header(gso: &Gso, tcp: bool) -> [u8; 10] {
     [1, kind, 0, 0, sl, sh, cl, ch, if tcp { 16 } else { 6 }, 0]
 }
 
+/// Row X2.
 #[test]
-fn x02_a_payload_up_to_the_segment_size_makes_one_segment_none_included() {
+fn a_payload_up_to_the_segment_size_makes_one_segment_none_included() {
     for kind in KINDS {
         // The UDP header is part of what is cut into fragments.
         let most = if is_fragments(kind) { 104 - 8 } else { 104 };
@@ -69,8 +70,9 @@ fn x02_a_payload_up_to_the_segment_size_makes_one_segment_none_included() {
 }
 
 /// Sums of segments of a routed frame follow the sum that its sender left, for the address that no header shows.
+/// Row X3.
 #[test]
-fn x03_the_sum_that_the_sender_left_is_brought_to_each_segments_length() {
+fn the_sum_that_the_sender_left_is_brought_to_each_segments_length() {
     let hidden: u16 = 0x1234;
     for (kind, size) in [
         (GsoKind::Tcp6, 100),
@@ -119,8 +121,9 @@ fn add(left: u16, right: u16) -> u16 {
     ((sum & 0xffff) + (sum >> 16)) as u16
 }
 
+/// Row X3.
 #[test]
-fn x03_a_source_route_of_ipv4_counts_until_its_last_address() {
+fn a_source_route_of_ipv4_counts_until_its_last_address() {
     let verdict = |options: &[u8]| {
         let (mut bytes, gso) =
             Recipe { ip_options: options.len(), ..Recipe::plain(GsoKind::Tcp4, 300, 100) }.build();
@@ -138,8 +141,9 @@ fn x03_a_source_route_of_ipv4_counts_until_its_last_address() {
     assert_eq!(verdict(&[7, 6, 0, 0, 0, 0, 131, 3]), Ok(()), "cut short");
 }
 
+/// Row X6.
 #[test]
-fn x06_a_datagram_is_cut_into_fragments_of_either_family() {
+fn a_datagram_is_cut_into_fragments_of_either_family() {
     for (kind, extensions) in [
         (GsoKind::Udp4Fragments, vec![]),
         (GsoKind::Udp6Fragments, vec![]),
@@ -165,8 +169,9 @@ fn x06_a_datagram_is_cut_into_fragments_of_either_family() {
 }
 
 /// A train that is resumed must go on with the number it began with, and two datagrams must not have one number.
+/// Row X6.
 #[test]
-fn x06_fragments_have_the_number_of_their_datagram() {
+fn fragments_have_the_number_of_their_datagram() {
     let number = |fragment: &[u8]| fragment[58..62].to_vec();
     let (mut bytes, gso) = Recipe::plain(GsoKind::Udp6Fragments, 500, 104).build();
     let all = carve(&Frame::new(&[IoSlice::new(&bytes)]).gso(gso)).unwrap();

@@ -25,8 +25,9 @@ fn flags(offload: Offload) -> [bool; 5] {
     [offload.checksum, offload.tcp4, offload.tcp6, offload.tcp_ecn, offload.udp]
 }
 
+/// Row B16.
 #[test]
-fn b16_acknowledged_bits_become_offloads() {
+fn acknowledged_bits_become_offloads() {
     let table = [
         (0, [false; 5]),
         (GUEST_CSUM, [true, false, false, false, false]),
@@ -48,16 +49,18 @@ fn b16_acknowledged_bits_become_offloads() {
     }
 }
 
+/// Row B16.
 #[test]
-fn b16_the_header_has_room_for_a_buffer_count_where_there_is_one() {
+fn the_header_has_room_for_a_buffer_count_where_there_is_one() {
     for (bits, len) in [(0, 10), (VERSION_1, 12), (MRG_RXBUF, 12), (VERSION_1 | MRG_RXBUF, 12), (RECEIVE, 10)]
     {
         assert_eq!(Offload::from_virtio_features(bits).header_len, len);
     }
 }
 
+/// Row B16.
 #[test]
-fn b16_what_is_offered_needs_nothing_that_is_not() {
+fn what_is_offered_needs_nothing_that_is_not() {
     assert_eq!(Offload::NONE.virtio_features(), TRANSMIT);
     assert_eq!(Offload::ALL.virtio_features(), TRANSMIT | RECEIVE);
     let mut ecn = Offload::NONE;

@@ -9,13 +9,15 @@ mod exercise;
 #[path = "../fuzz/src/virtio_header.rs"]
 mod virtio_header;
 
+/// Row B1.
 #[test]
-fn b01_the_corpus_of_frames_and_contexts() {
+fn the_corpus_of_frames_and_contexts() {
     corpus::replay(include_str!("../fuzz/carve.corpus"), carve::carve);
 }
 
+/// Row B16.
 #[test]
-fn b16_the_corpus_of_virtio_headers() {
+fn the_corpus_of_virtio_headers() {
     corpus::replay(include_str!("../fuzz/virtio_header.corpus"), virtio_header::virtio_header);
 }
 

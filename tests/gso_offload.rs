@@ -27,8 +27,9 @@ fn offloaded(recipe: &Recipe) -> Vec<Vec<u8>> {
     writes(&Frame::new(&[IoSlice::new(&bytes)]).gso(gso), 12)
 }
 
+/// Row B3.
 #[test]
-fn b03_one_write_asks_the_host_to_cut() {
+fn one_write_asks_the_host_to_cut() {
     let table = [
         (
             Recipe { tcp_options: 12, ..Recipe::plain(GsoKind::Tcp4, 3000, 1448) },
@@ -61,8 +62,9 @@ fn b03_one_write_asks_the_host_to_cut() {
     }
 }
 
+/// Row B16.
 #[test]
-fn b16_a_header_that_was_written_reads_the_same() {
+fn a_header_that_was_written_reads_the_same() {
     for kind in [GsoKind::Tcp4, GsoKind::Tcp6, GsoKind::Udp4Datagrams, GsoKind::Udp6Datagrams] {
         let write = offloaded(&Recipe { tcp_flags: 0x90, ..Recipe::plain(kind, 5000, 1448) }).concat();
         let (header, bytes) = write.split_at(12);
@@ -77,8 +79,9 @@ fn b16_a_header_that_was_written_reads_the_same() {
     assert_eq!(writes(&frame, 12)[0][..12], header);
 }
 
+/// Row B3.
 #[test]
-fn b03_ten_byte_headers_are_the_same_without_the_tail() {
+fn ten_byte_headers_are_the_same_without_the_tail() {
     let (bytes, gso) = Recipe::plain(GsoKind::Tcp4, 3000, 1448).build();
     let slices = [IoSlice::new(&bytes)];
     let frame = Frame::new(&slices).gso(gso);
@@ -90,8 +93,9 @@ fn b03_ten_byte_headers_are_the_same_without_the_tail() {
     }
 }
 
+/// Row B3.
 #[test]
-fn b03_what_the_host_has_no_form_for_is_cut_here() {
+fn what_the_host_has_no_form_for_is_cut_here() {
     for (kind, payload, size, count) in [
         (GsoKind::Udp4Fragments, 500, 104, 5),
         (GsoKind::Tcp6In4, 500, 100, 5),
@@ -144,8 +148,9 @@ fn a_frame_of_one_write_has_nothing_to_resume() {
     assert_eq!(Frame::new(&slices).gso(gso).carve(u32::MAX, gone), Ok(3));
 }
 
+/// Row B7.
 #[test]
-fn b07_a_train_begun_in_segments_ends_in_segments() {
+fn a_train_begun_in_segments_ends_in_segments() {
     let (bytes, gso) = Recipe::plain(GsoKind::Tcp4, 3000, 1448).build();
     let slices = [IoSlice::new(&bytes)];
     let frame = Frame::new(&slices).gso(gso);

@@ -71,8 +71,9 @@ fn arbitrary_checksum() -> impl Strategy<Value = Checksum> {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(1500) })]
 
+    /// Row F7.
     #[test]
-    fn f07_every_segment_is_right_and_the_payload_conserved(recipe in recipe(), cuts: u64) {
+    fn every_segment_is_right_and_the_payload_conserved(recipe in recipe(), cuts: u64) {
         let (bytes, gso) = recipe.build();
         let slices = scatter(&bytes, cuts, 12);
         let frame = Frame::new(&slices).gso(gso);
@@ -80,8 +81,9 @@ proptest! {
         assert_train_right(&bytes, &gso, &carve(&frame).unwrap());
     }
 
+    /// Row B2.
     #[test]
-    fn b02_payload_stays_where_it_is(recipe in recipe(), cuts: u64) {
+    fn payload_stays_where_it_is(recipe in recipe(), cuts: u64) {
         let (bytes, gso) = recipe.build();
         let slices = scatter(&bytes, cuts, 40);
         let whole = addresses(&bytes);
@@ -99,8 +101,9 @@ proptest! {
         }).unwrap();
     }
 
+    /// Row B7.
     #[test]
-    fn b07_a_train_goes_on_where_it_stopped(recipe in recipe(), cuts: u64, stop: u32) {
+    fn a_train_goes_on_where_it_stopped(recipe in recipe(), cuts: u64, stop: u32) {
         let (bytes, gso) = recipe.build();
         let slices = scatter(&bytes, cuts, 5);
         let frame = Frame::new(&slices).gso(gso);
@@ -120,8 +123,9 @@ proptest! {
         prop_assert!(parts == all);
     }
 
+    /// Row B1.
     #[test]
-    fn b01_no_frame_and_no_context_does_harm(
+    fn no_frame_and_no_context_does_harm(
         bytes in proptest::collection::vec(any::<u8>(), 0..300),
         gso in arbitrary_gso(),
         checksum in arbitrary_checksum(),
@@ -140,8 +144,9 @@ proptest! {
     }
 
     /// A good frame with a few bytes changed is either refused or comes out right in every respect.
+    /// Row B1.
     #[test]
-    fn b01_what_passes_comes_out_right(
+    fn what_passes_comes_out_right(
         recipe in recipe(),
         changes in proptest::collection::vec((0..120_usize, any::<u8>()), 1..4),
         shift in prop_oneof![3 => Just(0), 1 => -8..8_i16],
@@ -158,8 +163,9 @@ proptest! {
         }
     }
 
+    /// Row B16.
     #[test]
-    fn b16_any_virtio_header_gives_a_frame_that_passes_or_a_reason(
+    fn any_virtio_header_gives_a_frame_that_passes_or_a_reason(
         recipe in recipe(),
         header in proptest::array::uniform12(any::<u8>()),
         kind in proptest::sample::select(vec![0_u8, 1, 3, 4, 5, 0x81]),

@@ -63,8 +63,9 @@ fn small(random: &mut Random) -> Recipe {
     recipe
 }
 
+/// Row B2.
 #[test]
-fn b02_guest_memory_makes_the_same_segments() {
+fn guest_memory_makes_the_same_segments() {
     let (backend, host) = backend();
     let mut taken = 0;
     let mut random = Random(0x7261_7731);
@@ -99,8 +100,9 @@ fn guest_memory_is_completed_the_same() {
     }
 }
 
+/// Row B1.
 #[test]
-fn b01_guest_memory_is_held_against_its_context() {
+fn guest_memory_is_held_against_its_context() {
     let (backend, host) = backend();
     let mut taken = 0;
     let mut random = Random(0x7261_7733);

@@ -22,8 +22,9 @@ fn changed(kind: GsoKind, change: impl FnOnce(&mut Vec<u8>, &mut Gso)) -> Result
     verdict(&bytes, gso)
 }
 
+/// Row B1.
 #[test]
-fn b01_the_ethernet_type_must_be_the_kinds() {
+fn the_ethernet_type_must_be_the_kinds() {
     for (at, value) in [(12, 0x86), (13, 0x06), (13, 0xdd)] {
         let verdict = changed(GsoKind::Tcp4, |bytes, _| bytes[at] = value);
         assert_eq!(verdict, Err(RejectReason::EtherType));
@@ -34,15 +35,17 @@ fn b01_the_ethernet_type_must_be_the_kinds() {
     );
 }
 
+/// Row B1.
 #[test]
-fn b01_the_version_must_be_the_ethernet_types() {
+fn the_version_must_be_the_ethernet_types() {
     assert_eq!(changed(GsoKind::Tcp4, |bytes, _| bytes[14] = 0x65), Err(RejectReason::IpVersion));
     assert_eq!(changed(GsoKind::Tcp6, |bytes, _| bytes[14] = 0x45), Err(RejectReason::IpVersion));
     assert_eq!(changed(GsoKind::Tcp6In4, |bytes, _| bytes[34] = 0x45), Err(RejectReason::IpVersion));
 }
 
+/// Row B1.
 #[test]
-fn b01_the_protocol_must_be_the_kinds() {
+fn the_protocol_must_be_the_kinds() {
     let kinds = [
         (GsoKind::Tcp4, 23, 17),
         (GsoKind::Udp4Fragments, 23, 6),
@@ -58,8 +61,9 @@ fn b01_the_protocol_must_be_the_kinds() {
     }
 }
 
+/// Row B1.
 #[test]
-fn b01_header_lengths_must_be_the_contexts() {
+fn header_lengths_must_be_the_contexts() {
     let longer = changed(GsoKind::Tcp4, |bytes, _| {
         bytes[14] = 0x46;
         bytes[50] = 0x50;
@@ -79,8 +83,9 @@ fn b01_header_lengths_must_be_the_contexts() {
     assert_eq!(verdict(&bytes, untagged), Err(RejectReason::NetworkOffset));
 }
 
+/// Row B1.
 #[test]
-fn b01_as_many_tags_as_linux_follows() {
+fn as_many_tags_as_linux_follows() {
     let tagged = |count| {
         let (bytes, gso) =
             Recipe { tags: vec![0x8100; count], ..Recipe::plain(GsoKind::Tcp4, 300, 100) }.build();
@@ -97,8 +102,9 @@ fn b01_as_many_tags_as_linux_follows() {
     assert_eq!(tagged(9), (Err(RejectReason::NetworkOffset), Err(RejectReason::EtherType)));
 }
 
+/// Row B1.
 #[test]
-fn b01_ipv6_extension_headers_are_followed_or_refused() {
+fn ipv6_extension_headers_are_followed_or_refused() {
     let with = |extensions: &[(u8, u8)], at: usize, value: u8| {
         let (mut bytes, gso) =
             Recipe { extensions: extensions.to_vec(), ..Recipe::plain(GsoKind::Tcp6, 300, 100) }.build();
@@ -125,8 +131,9 @@ fn b01_ipv6_extension_headers_are_followed_or_refused() {
 }
 
 /// A home address is found wherever it stands among the options, and nowhere else.
+/// Row B1.
 #[test]
-fn b01_options_are_walked_as_they_lie() {
+fn options_are_walked_as_they_lie() {
     let verdict = |changes: &[(usize, u8)]| {
         let (mut bytes, gso) =
             Recipe { extensions: vec![(60, 1)], ..Recipe::plain(GsoKind::Tcp6, 300, 100) }.build();
@@ -142,8 +149,9 @@ fn b01_options_are_walked_as_they_lie() {
     assert_eq!(verdict(&[(2, 1), (3, 12), (16, 0xc9)]), Ok(()), "in the transport header");
 }
 
+/// Row B1.
 #[test]
-fn b01_frames_must_hold_their_headers() {
+fn frames_must_hold_their_headers() {
     for kind in support::frames::KINDS {
         let (bytes, gso) = Recipe::plain(kind, 300, 104).build();
         let header_len = usize::from(gso.header_len);
@@ -156,8 +164,9 @@ fn b01_frames_must_hold_their_headers() {
 }
 
 /// Without a context the frame's own headers tell where they end, also those that are fetched in a second try.
+/// Row B1.
 #[test]
-fn b01_headers_cut_short_are_told_wherever_they_end() {
+fn headers_cut_short_are_told_wherever_they_end() {
     let long = Recipe { extensions: vec![(0, 40), (60, 40)], ..Recipe::plain(GsoKind::Tcp6, 300, 100) };
     // All fields within the first try, the last byte of the TCP options beyond it.
     let between =
@@ -177,8 +186,9 @@ fn b01_headers_cut_short_are_told_wherever_they_end() {
     }
 }
 
+/// Row X4.
 #[test]
-fn x04_a_packet_has_at_most_65535_bytes_which_ipv6_counts_without_its_header() {
+fn a_packet_has_at_most_65535_bytes_which_ipv6_counts_without_its_header() {
     for kind in support::frames::KINDS {
         let (mut bytes, gso) = Recipe::plain(kind, 1, 1400).build();
         let longest = if support::frames::outer_is_ipv6(kind) { 65_575 } else { 65_535 };
@@ -195,8 +205,9 @@ fn x04_a_packet_has_at_most_65535_bytes_which_ipv6_counts_without_its_header() {
     }
 }
 
+/// Row B1.
 #[test]
-fn b01_the_context_alone() {
+fn a_context_that_contradicts_itself_is_refused() {
     let tcp4 = Gso {
         kind: GsoKind::Tcp4,
         header_len: 54,
@@ -254,8 +265,9 @@ fn b01_the_context_alone() {
     }
 }
 
+/// Row B1.
 #[test]
-fn b01_the_context_and_a_length() {
+fn a_context_is_held_against_a_length() {
     let gso = Gso {
         kind: GsoKind::Tcp4,
         header_len: 58,
@@ -300,8 +312,9 @@ fn an_oversized_frames_checksum_must_be_its_transports() {
     }
 }
 
+/// Row B16.
 #[test]
-fn b16_a_virtio_header_is_held_against_its_frame() {
+fn a_virtio_header_is_held_against_its_frame() {
     let verdict = |kind, header: &[u8]| {
         let (bytes, _) = Recipe::plain(kind, 300, 100).build();
         Frame::from_virtio(header, &[IoSlice::new(&bytes)]).map(drop)

@@ -30,8 +30,9 @@ fn device(path: &str) -> File {
     OpenOptions::new().read(true).write(true).open(path).unwrap()
 }
 
+/// Row B27.
 #[test]
-fn b27_what_is_no_tap_is_called_by_its_name() {
+fn what_is_no_tap_is_called_by_its_name() {
     let (reader, writer) = pipe().unwrap();
     for (words, text) in [
         ("a pipe", refused(reader)),
@@ -47,8 +48,9 @@ fn b27_what_is_no_tap_is_called_by_its_name() {
     }
 }
 
+/// Row B27.
 #[test]
-fn b27_a_socket_needs_frames_and_a_peer() {
+fn a_socket_needs_frames_and_a_peer() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     assert!(refused(stream).contains("does not keep frames apart"));
@@ -59,16 +61,18 @@ fn b27_a_socket_needs_frames_and_a_peer() {
     assert!(Tap::from_fd(socket.into()).is_ok());
 }
 
+/// Row B27.
 #[test]
-fn b27_both_directions_must_be_open() {
+fn both_directions_must_be_open() {
     let reading = File::open("/dev/null").unwrap();
     assert!(refused(reading).contains("reading only"));
     let writing = OpenOptions::new().write(true).open("/dev/null").unwrap();
     assert!(refused(writing).contains("writing only"));
 }
 
+/// Row B26.
 #[test]
-fn b26_status_flags_are_kept() {
+fn status_flags_are_kept() {
     let (ours, _theirs) = UnixDatagram::pair().unwrap();
     fcntl(&ours, FcntlArg::F_SETFL(OFlag::O_APPEND)).unwrap();
     fcntl(&ours, FcntlArg::F_SETFD(FdFlag::empty())).unwrap();
@@ -77,8 +81,9 @@ fn b26_status_flags_are_kept() {
     assert_eq!(flags(&tap), (before | OFlag::O_NONBLOCK, FdFlag::FD_CLOEXEC));
 }
 
+/// Row B26.
 #[test]
-fn b26_flags_that_are_set_already_stay_set() {
+fn flags_that_are_set_already_stay_set() {
     let (ours, _theirs) = UnixDatagram::pair().unwrap();
     ours.set_nonblocking(true).unwrap();
     let before = flags(&ours);
@@ -86,8 +91,9 @@ fn b26_flags_that_are_set_already_stay_set() {
     assert_eq!(flags(Tap::from_fd(ours.into()).unwrap()), before);
 }
 
+/// Rows F31 and F32.
 #[test]
-fn f31_f32_a_descriptor_goes_in_and_out_unchanged_in_number() {
+fn a_descriptor_goes_in_and_out_unchanged_in_number() {
     let (ours, theirs) = UnixDatagram::pair().unwrap();
     let number = ours.as_raw_fd();
     let tap = Tap::from_fd(ours.into()).unwrap();
@@ -134,8 +140,9 @@ fn each_queue_is_a_descriptor_of_its_own() {
     assert!(error.to_string().contains("several queues"), "{error}");
 }
 
+/// Rows B28 and B29.
 #[test]
-fn b28_b29_a_setting_that_fails_names_its_step() {
+fn a_setting_that_fails_names_its_step() {
     let (ours, _theirs) = UnixDatagram::pair().unwrap();
     let error = Config::new().inherited(ours.into()).up().attach().unwrap_err();
     assert!(matches!(&error, AttachError::Request { request: "up", .. }), "{error}");

@@ -19,9 +19,10 @@ use support::oracle::{Oracle, Verdict, in_own_namespace};
 use tap_plumb::{Checksum, Frame, GsoKind, RejectReason};
 
 /// A frame without payload, or with less than a segment takes, goes through as it is.
+/// Row X2.
 #[test]
-fn x02_what_fits_in_one_segment_passes_the_kernel_and_the_crate_alike() {
-    if in_own_namespace("x02_what_fits_in_one_segment_passes_the_kernel_and_the_crate_alike") != Some(true) {
+fn what_fits_in_one_segment_passes_the_kernel_and_the_crate_alike() {
+    if in_own_namespace("what_fits_in_one_segment_passes_the_kernel_and_the_crate_alike") != Some(true) {
         return;
     }
     let mut oracle = Oracle::new().unwrap();
@@ -52,9 +53,10 @@ fn x02_what_fits_in_one_segment_passes_the_kernel_and_the_crate_alike() {
 }
 
 /// A route of the sender's: the sum of the pseudo header covers another address than the header's, and is taken as it is.
+/// Row X3.
 #[test]
-fn x03_frames_with_a_route_are_cut_as_the_kernel_cuts_them() {
-    if in_own_namespace("x03_frames_with_a_route_are_cut_as_the_kernel_cuts_them") != Some(true) {
+fn frames_with_a_route_are_cut_as_the_kernel_cuts_them() {
+    if in_own_namespace("frames_with_a_route_are_cut_as_the_kernel_cuts_them") != Some(true) {
         return;
     }
     let mut oracle = Oracle::new().unwrap();
@@ -127,9 +129,10 @@ fn restate(frame: &mut [u8], header: &mut [u8; 12], random: &mut Random) {
 }
 
 /// The longest packet of each family, which IPv6 counts without its header.
+/// Row X4.
 #[test]
-fn x04_the_longest_packets_are_cut_as_the_kernel_cuts_them() {
-    if in_own_namespace("x04_the_longest_packets_are_cut_as_the_kernel_cuts_them") != Some(true) {
+fn the_longest_packets_are_cut_as_the_kernel_cuts_them() {
+    if in_own_namespace("the_longest_packets_are_cut_as_the_kernel_cuts_them") != Some(true) {
         return;
     }
     let mut oracle = Oracle::new().unwrap();
@@ -154,9 +157,10 @@ fn x04_the_longest_packets_are_cut_as_the_kernel_cuts_them() {
 }
 
 /// What a kernel delivers to a guest's device, which takes oversized frames: they are read as they were sent.
+/// Row X3.
 #[test]
-fn x03_routed_super_frames_of_the_kernel_are_cut_like_any() {
-    if in_own_namespace("x03_routed_super_frames_of_the_kernel_are_cut_like_any") != Some(true) {
+fn routed_super_frames_of_the_kernel_are_cut_like_any() {
+    if in_own_namespace("routed_super_frames_of_the_kernel_are_cut_like_any") != Some(true) {
         return;
     }
     let mut oracle = Oracle::offloading().unwrap();
@@ -174,9 +178,10 @@ fn x03_routed_super_frames_of_the_kernel_are_cut_like_any() {
 }
 
 /// The kernel counts the place of a checksum from the start of its own buffer, in 16 bits. Wherever it is, one answer.
+/// Row X5.
 #[test]
-fn x05_a_checksum_anywhere_in_a_frame_is_completed_alike() {
-    if in_own_namespace("x05_a_checksum_anywhere_in_a_frame_is_completed_alike") != Some(true) {
+fn a_checksum_anywhere_in_a_frame_is_completed_alike() {
+    if in_own_namespace("a_checksum_anywhere_in_a_frame_is_completed_alike") != Some(true) {
         return;
     }
     let mut oracle = Oracle::new().unwrap();

@@ -25,9 +25,10 @@ fn kernel_garbles_fragments(recipe: &Recipe) -> bool {
     recipe.kind == GsoKind::Udp6Fragments && !recipe.extensions.is_empty()
 }
 
+/// Rows B4 and F7.
 #[test]
-fn b04_f07_kernel_and_crate_cut_alike() {
-    if in_own_namespace("b04_f07_kernel_and_crate_cut_alike") != Some(true) {
+fn kernel_and_crate_cut_alike() {
+    if in_own_namespace("kernel_and_crate_cut_alike") != Some(true) {
         return;
     }
     let mut oracle = Oracle::new().unwrap();
@@ -53,9 +54,10 @@ fn b04_f07_kernel_and_crate_cut_alike() {
 
 /// What a host with offloads is handed, headers with wrong lengths and checksums included, comes out of it as the crate
 /// would have cut it itself.
+/// Row B3.
 #[test]
-fn b03_what_is_left_to_the_kernel_comes_out_the_same() {
-    if in_own_namespace("b03_what_is_left_to_the_kernel_comes_out_the_same") != Some(true) {
+fn what_is_left_to_the_kernel_comes_out_the_same() {
+    if in_own_namespace("what_is_left_to_the_kernel_comes_out_the_same") != Some(true) {
         return;
     }
     let mut oracle = Oracle::new().unwrap();
@@ -71,9 +73,10 @@ fn b03_what_is_left_to_the_kernel_comes_out_the_same() {
 }
 
 /// What the kernel leaves to a guest's device is understood, and comes out as if the kernel had cut it.
+/// Row B16.
 #[test]
-fn b16_super_frames_of_the_kernel_are_cut_like_any() {
-    if in_own_namespace("b16_super_frames_of_the_kernel_are_cut_like_any") != Some(true) {
+fn super_frames_of_the_kernel_are_cut_like_any() {
+    if in_own_namespace("super_frames_of_the_kernel_are_cut_like_any") != Some(true) {
         return;
     }
     let mut oracle = Oracle::offloading().unwrap();
@@ -92,9 +95,10 @@ fn b16_super_frames_of_the_kernel_are_cut_like_any() {
 
 /// Random changes to a good frame and its header: what the validator passes the kernel takes, and what the kernel
 /// refuses or drops the validator refuses.
+/// Row B1.
 #[test]
-fn b01_kernel_takes_what_the_validator_passes() {
-    if in_own_namespace("b01_kernel_takes_what_the_validator_passes") != Some(true) {
+fn kernel_takes_what_the_validator_passes() {
+    if in_own_namespace("kernel_takes_what_the_validator_passes") != Some(true) {
         return;
     }
     let mut oracle = Oracle::new().unwrap();

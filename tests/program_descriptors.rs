@@ -16,8 +16,9 @@ fn inheritable() -> File {
     file
 }
 
+/// Row B30.
 #[test]
-fn b30_no_descriptor_of_this_process_reaches_a_program() {
+fn no_descriptor_of_this_process_reaches_a_program() {
     if !std::path::Path::new("/proc/self/fd").exists() {
         assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "no /proc/self/fd");
         eprintln!("skipped: without /proc/self/fd nobody can list a program's descriptors");

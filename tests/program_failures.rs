@@ -21,8 +21,9 @@ fn spawn_errno(program: impl Into<PathBuf>) -> Option<i32> {
     }
 }
 
+/// Row F39.
 #[test]
-fn f39_a_missing_program_is_reported_with_its_path() {
+fn a_missing_program_is_reported_with_its_path() {
     let programs = Programs::new("missing");
     let missing = programs.folder().join("nobody");
     assert_eq!(spawn_errno(&missing), Some(libc::ENOENT));
@@ -42,8 +43,9 @@ fn a_script_with_the_line_ends_of_another_system_is_told_what_is_wrong_with_it()
     assert!(text.contains("its interpreter \"/no/such/shell\" does not exist"), "{text}");
 }
 
+/// Row hazard 27.
 #[test]
-fn hazard_27_what_cannot_be_run_is_told_apart_by_the_system() {
+fn what_cannot_be_run_is_told_apart_by_the_system() {
     let programs = Programs::new("not run");
     let plain = programs.script("plain", "exit 0");
     std::process::Command::new("chmod").arg("644").arg(&plain).status().unwrap();
@@ -53,14 +55,16 @@ fn hazard_27_what_cannot_be_run_is_told_apart_by_the_system() {
     assert_eq!(spawn_errno(through_a_file), Some(libc::ENOTDIR));
 }
 
+/// Row hazard 20.
 #[test]
-fn hazard_20_the_search_path_is_not_searched() {
+fn the_search_path_is_not_searched() {
     // There is a program `true` in every PATH, and none in this directory.
     assert_eq!(spawn_errno("true"), Some(libc::ENOENT));
 }
 
+/// Row hazard 20.
 #[test]
-fn hazard_20_no_shell_sees_the_path() {
+fn no_shell_sees_the_path() {
     let programs = Programs::new("quotes");
     let name = "a'b \"c\"; touch injected; $(touch injected) `touch injected` &";
     let setup = programs.script(name, "echo ran > \"$here/calls\"; echo tapnone1");
@@ -69,8 +73,9 @@ fn hazard_20_no_shell_sees_the_path() {
     assert!(!std::path::Path::new("injected").exists(), "a shell has run what the path contains");
 }
 
+/// Row hazard 21.
 #[test]
-fn hazard_21_a_path_of_any_length_is_run_or_refused_but_never_cut() {
+fn a_path_of_any_length_is_run_or_refused_but_never_cut() {
     let programs = Programs::new("long");
     let long = format!("{}/{}", programs.folder().display(), "./".repeat(1500));
     let setup = programs.recorder("setup", "");
@@ -80,24 +85,27 @@ fn hazard_21_a_path_of_any_length_is_run_or_refused_but_never_cut() {
     assert_eq!(spawn_errno(format!("{long}{}setup", "./".repeat(1500))), Some(libc::ENAMETOOLONG));
 }
 
+/// Row F36.
 #[test]
-fn f36_a_status_other_than_0_is_a_failure_and_is_told() {
+fn a_status_other_than_0_is_a_failure_and_is_told() {
     let programs = Programs::new("status");
     let error = setup_failure(unnamed(programs.recorder("setup", "echo tapnone1; exit 3")));
     assert!(matches!(error, ProgramError::Status { status: 3, .. }), "{error}");
     assert!(!programs.lives("setup.pid"));
 }
 
+/// Row F36.
 #[test]
-fn f36_a_signal_is_a_failure_and_is_told() {
+fn a_signal_is_a_failure_and_is_told() {
     let programs = Programs::new("signal");
     let error = setup_failure(named(programs.recorder("setup", "kill -9 $$")));
     assert!(matches!(error, ProgramError::Signal { signal: libc::SIGKILL, .. }), "{error}");
     assert!(!programs.lives("setup.pid"));
 }
 
+/// Row hazard 25.
 #[test]
-fn hazard_25_a_name_printed_by_a_failing_program_is_not_used() {
+fn a_name_printed_by_a_failing_program_is_not_used() {
     let programs = Programs::new("printed, failed");
     let setup = programs.recorder("setup", "echo tapnone1; exit 1");
     let terminate = programs.recorder("terminate", "");
@@ -105,8 +113,9 @@ fn hazard_25_a_name_printed_by_a_failing_program_is_not_used() {
     assert_eq!(programs.calls(), ["setup:0:"]);
 }
 
+/// Row B40.
 #[test]
-fn b40_the_errno_outlives_what_is_logged_on_the_way() {
+fn the_errno_outlives_what_is_logged_on_the_way() {
     let error = AttachError::from(setup_failure(named("/nowhere/at/all")));
     let source =
         error.source().and_then(|error| error.downcast_ref::<io::Error>()).and_then(io::Error::raw_os_error);
@@ -114,8 +123,9 @@ fn b40_the_errno_outlives_what_is_logged_on_the_way() {
     assert_eq!(error.raw_os_error(), Some(libc::ENOENT));
 }
 
+/// Row hazard 24.
 #[test]
-fn hazard_24_a_program_leaves_no_zombie() {
+fn a_program_leaves_no_zombie() {
     let programs = Programs::new("zombie");
     let setup = programs.recorder("setup", "");
     attach_failure(named(setup).terminate_program(programs.recorder("terminate", "")));

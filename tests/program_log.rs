@@ -36,8 +36,9 @@ fn collect() {
     log::set_max_level(LevelFilter::Trace);
 }
 
+/// Row B38.
 #[test]
-fn b38_the_standard_error_of_a_program_is_logged_line_by_line() {
+fn the_standard_error_of_a_program_is_logged_line_by_line() {
     collect();
     let programs = Programs::new("success");
     attach_failure(named(programs.script("setup", "echo one >&2; printf 'two\\033[1m' >&2")));
@@ -45,16 +46,18 @@ fn b38_the_standard_error_of_a_program_is_logged_line_by_line() {
     assert_eq!(lines_of(&programs), expected);
 }
 
+/// Row B38.
 #[test]
-fn b38_the_standard_error_of_a_failing_program_is_a_warning() {
+fn the_standard_error_of_a_failing_program_is_a_warning() {
     collect();
     let programs = Programs::new("failure");
     setup_failure(named(programs.script("setup", "echo no bridge >&2; exit 1")));
     assert_eq!(lines_of(&programs), [(Level::Warn, "setup: no bridge".into())]);
 }
 
+/// Row hazard 23.
 #[test]
-fn hazard_23_endless_standard_error_is_cut_and_the_rest_counted() {
+fn endless_standard_error_is_cut_and_the_rest_counted() {
     collect();
     let programs = Programs::new("endless");
     attach_failure(named(programs.script("setup", "head -c 1048576 /dev/zero | tr '\\0' x >&2")));
@@ -64,8 +67,9 @@ fn hazard_23_endless_standard_error_is_cut_and_the_rest_counted() {
     assert_eq!(lines[1].1, "setup: 1044480 more bytes of its standard error were discarded");
 }
 
+/// Row B40.
 #[test]
-fn b40_the_failure_of_a_terminate_program_is_logged_where_no_error_can_tell() {
+fn the_failure_of_a_terminate_program_is_logged_where_no_error_can_tell() {
     collect();
     let programs = Programs::new("terminate");
     let config =

@@ -27,24 +27,28 @@ fn refusal_of(test: &str, body: &str) -> String {
     }
 }
 
+/// Row hazard 23.
 #[test]
-fn hazard_23_carriage_return_and_blanks_are_trimmed() {
+fn carriage_return_and_blanks_are_trimmed() {
     assert_eq!(name_from("cr", "printf 'tapnone5\\r\\n'"), "tapnone5");
     assert_eq!(name_from("blanks", "printf ' \\t tapnone5 \\t\\r\\nmore\\n'"), "tapnone5");
 }
 
+/// Row hazard 23.
 #[test]
-fn hazard_23_a_line_without_an_end_is_a_line() {
+fn a_line_without_an_end_is_a_line() {
     assert_eq!(name_from("no newline", "printf tapnone6"), "tapnone6");
 }
 
+/// Row hazard 23.
 #[test]
-fn hazard_23_a_name_written_in_pieces_is_read_to_its_end() {
+fn a_name_written_in_pieces_is_read_to_its_end() {
     assert_eq!(name_from("pieces", "printf tap; sleep 0.2; printf none; sleep 0.1; echo 4"), "tapnone4");
 }
 
+/// Row hazard 23.
 #[test]
-fn hazard_23_a_mebibyte_of_output_stops_nobody() {
+fn a_mebibyte_of_output_stops_nobody() {
     let long = "echo tapnone3; head -c 1048576 /dev/zero && echo whole > \"$here/written\"";
     let programs = Programs::new("mebibyte");
     let setup = programs.script("setup", long);
@@ -54,14 +58,16 @@ fn hazard_23_a_mebibyte_of_output_stops_nobody() {
     assert_eq!(programs.calls(), ["terminate:1:tapnone3"]);
 }
 
+/// Row hazard 22.
 #[test]
-fn hazard_22_no_output_is_no_name() {
+fn no_output_is_no_name() {
     assert_eq!(refusal_of("nothing", ":"), "it printed nothing");
     assert_eq!(refusal_of("empty line", "echo; echo tapnone2"), "its first line is empty");
 }
 
+/// Row B31.
 #[test]
-fn b31_what_cannot_be_a_name_is_refused_with_the_reason() {
+fn what_cannot_be_a_name_is_refused_with_the_reason() {
     let bodies = [
         ("two words", "echo tap 0"),
         ("slash", "echo ../tap0"),
@@ -77,8 +83,9 @@ fn b31_what_cannot_be_a_name_is_refused_with_the_reason() {
     assert_eq!(refusal_of("endless", "head -c 5000 /dev/zero"), "its first line is longer than 4096 bytes");
 }
 
+/// Row F36.
 #[test]
-fn f36_output_is_ignored_where_the_name_is_known() {
+fn output_is_ignored_where_the_name_is_known() {
     let programs = Programs::new("ignored");
     let setup =
         programs.script("setup", "head -c 1048576 /dev/zero; echo 'a b' && echo whole > \"$here/written\"");

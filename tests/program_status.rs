@@ -10,9 +10,10 @@ use nix::sys::signal::{SigHandler, Signal, signal};
 use programs::{Programs, named, setup_failure};
 use tap_plumb::ProgramError;
 
+/// Row hazard 24.
 #[test]
 #[expect(unsafe_code, reason = "changes what the process does on a signal")]
-fn hazard_24_a_lost_status_is_an_error_and_not_a_success() {
+fn a_lost_status_is_an_error_and_not_a_success() {
     let programs = Programs::new("sigchld");
     let config = named(programs.recorder("setup", "sleep 0.1"));
     let config = config.terminate_program(programs.recorder("terminate", ""));

@@ -17,8 +17,9 @@ fn assert_stopped(error: &ProgramError) {
     assert!(matches!(error, ProgramError::Timeout { seconds: 1, .. }), "{error}");
 }
 
+/// Row hazard 23.
 #[test]
-fn hazard_23_a_program_that_hangs_is_stopped() {
+fn a_program_that_hangs_is_stopped() {
     let programs = Programs::new("hang");
     let begun = Instant::now();
     let error =
@@ -28,8 +29,9 @@ fn hazard_23_a_program_that_hangs_is_stopped() {
     assert!(!programs.lives("setup.pid"));
 }
 
+/// Row hazard 23.
 #[test]
-fn hazard_23_what_a_script_started_is_stopped_with_it() {
+fn what_a_script_started_is_stopped_with_it() {
     let programs = Programs::new("children");
     let body =
         "sh -c 'trap \"\" TERM; echo $$ > \"$0/child.pid\"; while :; do sleep 1; done' \"$here\" & wait";
@@ -38,8 +40,9 @@ fn hazard_23_what_a_script_started_is_stopped_with_it() {
     assert!(ends(&programs, "child.pid"), "the script's child is left");
 }
 
+/// Row B40.
 #[test]
-fn b40_a_program_that_ignores_sigterm_is_killed_after_the_grace() {
+fn a_program_that_ignores_sigterm_is_killed_after_the_grace() {
     let programs = Programs::new("stubborn");
     let begun = Instant::now();
     let setup = programs.recorder("setup", "trap '' TERM; while :; do sleep 1; done");
@@ -48,8 +51,9 @@ fn b40_a_program_that_ignores_sigterm_is_killed_after_the_grace() {
     assert!(!programs.lives("setup.pid"));
 }
 
+/// Row B40.
 #[test]
-fn b40_the_program_has_time_to_clean_up_after_sigterm() {
+fn the_program_has_time_to_clean_up_after_sigterm() {
     let programs = Programs::new("clean up");
     let setup =
         programs.recorder("setup", "trap 'echo done > \"$here/cleaned\"; exit 0' TERM; sleep 60 & wait");
@@ -58,8 +62,9 @@ fn b40_the_program_has_time_to_clean_up_after_sigterm() {
     assert_eq!(programs.text("cleaned"), "done\n");
 }
 
+/// Row hazard 23.
 #[test]
-fn hazard_23_a_daemon_that_holds_the_output_open_is_not_waited_for() {
+fn a_daemon_that_holds_the_output_open_is_not_waited_for() {
     let programs = Programs::new("daemon");
     let setup = programs.recorder("setup", "sleep 30 & echo $! > \"$here/daemon.pid\"; echo tapnone1");
     let begun = Instant::now();
@@ -71,16 +76,18 @@ fn hazard_23_a_daemon_that_holds_the_output_open_is_not_waited_for() {
     nix::sys::signal::kill(nix::unistd::Pid::from_raw(id), nix::sys::signal::Signal::SIGKILL).unwrap();
 }
 
+/// Row hazard 23.
 #[test]
-fn hazard_23_endless_output_does_not_stop_the_clock() {
+fn endless_output_does_not_stop_the_clock() {
     let programs = Programs::new("endless");
     let begun = Instant::now();
     assert_stopped(&setup_failure(unnamed(programs.script("setup", "exec yes")).program_timeout(LIMIT)));
     assert!(begun.elapsed() < LIMIT + MARGIN);
 }
 
+/// Row hazard 23.
 #[test]
-fn hazard_23_endless_output_of_a_daemon_does_not_hold_the_program_up() {
+fn endless_output_of_a_daemon_does_not_hold_the_program_up() {
     let programs = Programs::new("endless daemon");
     let begun = Instant::now();
     // The daemon ends by SIGPIPE once nobody reads.
@@ -90,8 +97,9 @@ fn hazard_23_endless_output_of_a_daemon_does_not_hold_the_program_up() {
     assert!(ends(&programs, "daemon.pid"));
 }
 
+/// Row B40.
 #[test]
-fn b40_the_terminate_program_has_its_time_too() {
+fn the_terminate_program_has_its_time_too() {
     let programs = Programs::new("terminate");
     let setup = programs.recorder("setup", "");
     let terminate = programs.recorder("terminate", "sleep 60");
@@ -102,8 +110,9 @@ fn b40_the_terminate_program_has_its_time_too() {
     assert!(!programs.lives("terminate.pid"));
 }
 
+/// Row B40.
 #[test]
-fn b40_a_limit_beyond_the_clock_is_no_limit() {
+fn a_limit_beyond_the_clock_is_no_limit() {
     let programs = Programs::new("no limit");
     attach_failure(named(programs.script("setup", "sleep 0.1")).program_timeout(Duration::MAX));
 }

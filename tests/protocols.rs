@@ -44,8 +44,9 @@ fn session(lock: &TransmitLock, seen: &Seen) {
     }
 }
 
+/// Rows B12 and B25.
 #[test]
-fn b12_b25_nobody_is_turned_away_without_a_debt_and_no_two_sessions_overlap() {
+fn nobody_is_turned_away_without_a_debt_and_no_two_sessions_overlap() {
     bounded().check(|| {
         let shared = Arc::new((TransmitLock::new(), Seen::default()));
         let others: Vec<_> = (0..2)
@@ -116,8 +117,9 @@ fn bounded() -> loom::model::Builder {
     builder
 }
 
+/// Row S1.
 #[test]
-fn s1_nothing_is_busy_once_suspend_has_returned() {
+fn nothing_is_busy_once_suspend_has_returned() {
     bounded().check(|| {
         let (model, thread) = Model::start();
         model.command(Wanted::Suspend);
@@ -127,8 +129,9 @@ fn s1_nothing_is_busy_once_suspend_has_returned() {
     });
 }
 
+/// Row S3.
 #[test]
-fn s3_stop_ends_the_thread_also_right_after_a_resume() {
+fn stop_ends_the_thread_also_right_after_a_resume() {
     bounded().check(|| {
         let (model, thread) = Model::start();
         model.command(Wanted::Suspend);
@@ -138,8 +141,9 @@ fn s3_stop_ends_the_thread_also_right_after_a_resume() {
     });
 }
 
+/// Row S1.
 #[test]
-fn s1_suspend_after_resume_waits_for_the_threads_anew() {
+fn suspend_after_resume_waits_for_the_threads_anew() {
     bounded().check(|| {
         let (model, thread) = Model::start();
         model.command(Wanted::Suspend);

@@ -139,8 +139,9 @@ mod tests {
         answer(words).require(DL_OK_ACK).err().and_then(|unwanted| io::Error::from(unwanted).raw_os_error())
     }
 
+    /// Row F41.
     #[test]
-    fn f41_a_refusal_keeps_the_errno_it_has() {
+    fn a_refusal_keeps_the_errno_it_has() {
         assert!(answer(&[DL_OK_ACK, DL_ATTACH_REQ]).require(DL_OK_ACK).is_ok());
         assert_eq!(
             errno(&[DL_ERROR_ACK, DL_ATTACH_REQ, DL_SYSERR, libc::EBUSY.cast_unsigned()]),

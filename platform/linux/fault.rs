@@ -47,8 +47,9 @@ mod tests {
         }
     }
 
+    /// Row B5.
     #[test]
-    fn b5_each_errno_of_a_write_has_its_meaning() {
+    fn each_errno_of_a_write_costs_what_it_must() {
         for (errno, fault) in [
             (libc::EAGAIN, WriteFault::WouldBlock),
             (libc::EINTR, WriteFault::Interrupted),

@@ -45,8 +45,9 @@ fn is_space(byte: u8) -> bool {
 mod tests {
     use super::*;
 
+    /// Row B30.
     #[test]
-    fn b30_a_name_is_never_cut_and_follows_the_kernels_rule() {
+    fn a_name_of_linux_is_never_cut_and_follows_the_kernels_rule() {
         for good in ["a", "tap0", "a23456789012345", "tap%d", "%d", "net-é", "tap.1", "-"] {
             assert!(check_name(good).is_ok(), "{good:?}");
         }

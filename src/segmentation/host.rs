@@ -200,8 +200,9 @@ mod tests {
         matches!(prepared, Prepared::Whole { asked, .. } if asked != HostCapabilities::NONE)
     }
 
+    /// Row X1.
     #[test]
-    fn x01_what_was_not_granted_is_never_put_in_a_header() {
+    fn what_was_not_granted_is_never_put_in_a_header() {
         let only = |change: fn(&mut Offload)| {
             let mut granted = Offload::HEADER_12;
             change(&mut granted);

@@ -53,8 +53,9 @@ fn build(address: [u8; 6]) -> [u8; LEN] {
 mod tests {
     use super::build;
 
+    /// Row S5.
     #[test]
-    fn s5_announcement_is_a_rarp_request_from_the_guest() {
+    fn announcement_is_a_rarp_request_from_the_guest() {
         let frame = build([2, 0, 0, 0, 0, 7]);
         assert_eq!(frame.len(), 60);
         assert_eq!(&frame[..6], &[0xff; 6]);

@@ -7,8 +7,9 @@ use tap_plumb::Frame;
 
 use crate::pair;
 
+/// Row F43.
 #[test]
-fn f43_every_counter_has_a_name_and_none_is_missing_from_the_sums() {
+fn every_counter_has_a_name_and_none_is_missing_from_the_sums() {
     let (backend, _host) = pair::backend();
     let all = backend.statistics();
     let names =
@@ -20,8 +21,9 @@ fn f43_every_counter_has_a_name_and_none_is_missing_from_the_sums() {
     assert!(names(all.receive.entries()).contains(&"truncated"));
 }
 
+/// Row B22.
 #[test]
-fn b22_time_is_measured_only_when_asked_for() {
+fn time_is_measured_only_when_asked_for() {
     let (backend, host) = pair::backend();
     let mut buffer = vec![0; 2000];
     let mut round = || {
@@ -40,8 +42,9 @@ fn b22_time_is_measured_only_when_asked_for() {
     assert_eq!(round(), (transmit, receive));
 }
 
+/// Rows B21 and F35.
 #[test]
-fn b21_f35_statistics_outlive_everything_that_is_counted() {
+fn statistics_outlive_everything_that_is_counted() {
     let (backend, host) = pair::backend();
     let device = std::sync::Arc::new(crate::device::Device::default());
     let threads = tap_plumb::Threads::spawn(std::sync::Arc::clone(&backend), device).unwrap();

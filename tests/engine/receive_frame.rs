@@ -5,8 +5,9 @@ use std::io::IoSliceMut;
 use crate::pair;
 use tap_plumb::ReceiveError;
 
+/// Rows F18, B14, S7.
 #[test]
-fn f18_b14_s7_queued_frames_come_one_by_one_until_none_is_left() {
+fn queued_frames_come_one_by_one_until_none_is_left() {
     let (backend, host) = pair::backend();
     for mark in 0..5 {
         host.send(&pair::frame(60 + usize::from(mark), mark)).unwrap();
@@ -20,8 +21,9 @@ fn f18_b14_s7_queued_frames_come_one_by_one_until_none_is_left() {
     pair::assert_adds_up(&backend);
 }
 
+/// Rows B13 and S8.
 #[test]
-fn b13_s8_frame_longer_than_the_buffer_is_counted_and_never_delivered_cut() {
+fn frame_longer_than_the_buffer_is_counted_and_never_delivered_cut() {
     let (backend, host) = pair::backend();
     for room in [60, 100, 1513] {
         host.send(&pair::frame(1514, 1)).unwrap();
@@ -32,8 +34,9 @@ fn b13_s8_frame_longer_than_the_buffer_is_counted_and_never_delivered_cut() {
     pair::assert_adds_up(&backend);
 }
 
+/// Rows B13 and S8.
 #[test]
-fn b13_s8_buffer_of_the_advised_size_tells_a_frame_that_fills_it_from_a_longer_one() {
+fn buffer_of_the_advised_size_tells_a_frame_that_fills_it_from_a_longer_one() {
     let (backend, host) = pair::backend();
     let room = backend.receive_buffer_len();
     let mut truncated = 0;
@@ -113,8 +116,9 @@ fn too_many_slices_are_an_error_that_names_the_limit() {
     );
 }
 
+/// Row S1.
 #[test]
-fn s1_queued_frames_can_be_dropped_and_are_counted_as_stale() {
+fn queued_frames_can_be_dropped_and_are_counted_as_stale() {
     let (backend, host) = pair::backend();
     for _ in 0..9 {
         host.send(&pair::frame(1514, 1)).unwrap();

@@ -27,8 +27,9 @@ pub(crate) fn oversized() -> (Vec<u8>, Gso) {
     (frame, gso)
 }
 
+/// Rows F3 and F7.
 #[test]
-fn f03_f07_buffer_with_a_context_goes_out_as_segments() {
+fn buffer_with_a_context_goes_out_as_segments() {
     let (backend, host) = pair::backend();
     let (frame, gso) = oversized();
     let mut session = backend.begin_transmit().unwrap();
@@ -42,8 +43,9 @@ fn f03_f07_buffer_with_a_context_goes_out_as_segments() {
     }
 }
 
+/// Row F44.
 #[test]
-fn f44_oversized_frame_is_one_frame_and_as_many_segments_as_went_out() {
+fn oversized_frame_is_one_frame_and_as_many_segments_as_went_out() {
     let (backend, _host) = pair::backend();
     let (frame, gso) = oversized();
     backend.begin_transmit().unwrap().send(&Frame::new(&[IoSlice::new(&frame)]).gso(gso)).unwrap();
@@ -53,8 +55,9 @@ fn f44_oversized_frame_is_one_frame_and_as_many_segments_as_went_out() {
     pair::assert_adds_up(&backend);
 }
 
+/// Rows F8 and B7.
 #[test]
-fn f08_b07_train_stops_at_the_first_refusal_and_the_rest_can_be_resumed() {
+fn train_stops_at_the_first_refusal_and_the_rest_can_be_resumed() {
     let (backend, host) = pair::backend();
     let (frame, gso) = oversized();
     let slices = [IoSlice::new(&frame)];
@@ -91,8 +94,9 @@ fn sequence(segment: &[u8]) -> u32 {
     u32::from_be_bytes(segment[38..42].try_into().unwrap())
 }
 
+/// Row B1.
 #[test]
-fn b01_context_that_contradicts_the_frame_is_counted_by_reason() {
+fn context_that_contradicts_the_frame_is_counted_by_reason() {
     let (backend, _host) = pair::backend();
     let (frame, gso) = oversized();
     let wrong = Gso { transport_offset: 38, header_len: 58, ..gso };
@@ -104,8 +108,9 @@ fn b01_context_that_contradicts_the_frame_is_counted_by_reason() {
     pair::assert_adds_up(&backend);
 }
 
+/// Row B16.
 #[test]
-fn b16_frame_with_a_virtio_header_of_its_own_is_validated_and_segmented() {
+fn frame_with_a_virtio_header_of_its_own_is_validated_and_segmented() {
     let (backend, host) = pair::backend();
     let (frame, _) = oversized();
     // NEEDS_CSUM, TCPV4, header length (a hint, wrong here), 1000, start 34, offset 16, one buffer.
@@ -138,8 +143,9 @@ mod raw {
 
     use super::{oversized, pair, sequence};
 
+    /// Row B1.
     #[test]
-    fn b01_raw_frames_go_out_and_come_in_like_borrowed_ones() {
+    fn raw_frames_go_out_and_come_in_like_borrowed_ones() {
         let (backend, host) = pair::backend();
         let (mut frame, gso) = oversized();
         let start = frame.as_mut_ptr();

@@ -106,8 +106,9 @@ fn all_forms_give_the_host_the_same_bytes() {
     }
 }
 
+/// Row B3.
 #[test]
-fn b03_one_frame_for_the_host_and_segments_without_it() {
+fn one_frame_for_the_host_and_segments_without_it() {
     let (frame, _) = oversized();
     let (whole, _) = outcome(Offload::ALL, false, &CUT, &frame, 54, 1);
     assert_eq!(whole.len(), 4);

@@ -19,8 +19,9 @@ fn again(stop: &AtomicBool, seed: u64, mut act: impl FnMut(u64)) {
     }
 }
 
+/// Row S3.
 #[test]
-fn s3_random_calls_from_many_threads_neither_hang_nor_lose_count() {
+fn random_calls_from_many_threads_neither_hang_nor_lose_count() {
     let seconds =
         std::env::var("TAP_PLUMB_STRESS_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(2);
     let (backend, host) = pair::backend();

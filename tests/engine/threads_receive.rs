@@ -8,8 +8,9 @@ use crate::device::Device;
 use crate::pair;
 use tap_plumb::{Resume, Threads, ThreadsError};
 
+/// Row F20.
 #[test]
-fn f20_frames_are_delivered_in_order() {
+fn frames_are_delivered_in_order() {
     let (backend, host) = pair::backend();
     let device = Arc::new(Device::default());
     let threads = Threads::spawn(Arc::clone(&backend), Arc::clone(&device) as _).unwrap();
@@ -23,8 +24,9 @@ fn f20_frames_are_delivered_in_order() {
     pair::assert_adds_up(&backend);
 }
 
+/// Row F19.
 #[test]
-fn f19_frames_wait_while_the_guest_has_no_buffers() {
+fn frames_wait_while_the_guest_has_no_buffers() {
     let (backend, host) = pair::backend();
     let device = Arc::new(Device::default());
     device.set_buffers(false);
@@ -42,8 +44,9 @@ fn f19_frames_wait_while_the_guest_has_no_buffers() {
     pair::wait_until("3 frames", || device.count() == 3);
 }
 
+/// Row B15.
 #[test]
-fn b15_refused_delivery_is_counted_as_such() {
+fn refused_delivery_is_counted_as_such() {
     let (backend, host) = pair::backend();
     let device = Arc::new(Device::default());
     device.refuses.store(true, Ordering::SeqCst);
@@ -55,8 +58,9 @@ fn b15_refused_delivery_is_counted_as_such() {
     pair::assert_adds_up(&backend);
 }
 
+/// Rows F25, F34, B20, S3.
 #[test]
-fn f25_f34_b20_s3_stop_wakes_and_joins_within_100_ms() {
+fn stop_wakes_and_joins_within_100_ms() {
     for buffers in [true, false] {
         let (backend, host) = pair::backend();
         let device = Arc::new(Device::default());
@@ -109,8 +113,9 @@ fn one_backend_is_driven_once_at_a_time() {
     third.stop().unwrap();
 }
 
+/// Row B12.
 #[test]
-fn b12_turned_away_device_is_called_from_the_transmit_thread() {
+fn turned_away_device_is_called_from_the_transmit_thread() {
     let (backend, _host) = pair::backend();
     let device = Arc::new(Device::default());
     device.set_buffers(false);
@@ -125,8 +130,9 @@ fn b12_turned_away_device_is_called_from_the_transmit_thread() {
     assert_eq!(device.pending.load(Ordering::SeqCst), 3);
 }
 
+/// Row F16.
 #[test]
-fn f16_idle_threads_do_not_wake_up() {
+fn idle_threads_do_not_wake_up() {
     let (backend, _host) = pair::backend();
     let device = Arc::new(Device::default());
     let _threads = Threads::spawn(Arc::clone(&backend), device).unwrap();
@@ -139,8 +145,9 @@ fn f16_idle_threads_do_not_wake_up() {
     assert!((0..5).any(|_| quiet_second()), "{:?}", backend.statistics().receive);
 }
 
+/// Rows F15 and F17.
 #[test]
-fn f15_f17_suspended_threads_neither_read_nor_deliver() {
+fn suspended_threads_neither_read_nor_deliver() {
     let (backend, host) = pair::backend();
     let device = Arc::new(Device::default());
     let threads = Threads::spawn(Arc::clone(&backend), Arc::clone(&device) as _).unwrap();
@@ -161,8 +168,9 @@ fn f15_f17_suspended_threads_neither_read_nor_deliver() {
     pair::assert_adds_up(&backend);
 }
 
+/// Rows F23 and B19.
 #[test]
-fn f23_b19_any_number_of_wake_ups_is_one_and_postpones_no_frame() {
+fn any_number_of_wake_ups_is_one_and_postpones_no_frame() {
     let (backend, host) = pair::backend();
     let device = Arc::new(Device::default());
     device.set_buffers(false);
@@ -180,9 +188,10 @@ fn f23_b19_any_number_of_wake_ups_is_one_and_postpones_no_frame() {
     threads.stop().unwrap();
 }
 
+/// Rows F24 and B18.
 #[cfg(target_os = "linux")]
 #[test]
-fn f24_b18_signals_do_not_disturb_the_threads() {
+fn signals_do_not_disturb_the_threads() {
     use nix::sys::signal::{Signal, kill};
     use nix::unistd::Pid;
 
@@ -190,7 +199,7 @@ fn f24_b18_signals_do_not_disturb_the_threads() {
     const ALONE: &str = "TAP_PLUMB_SIGNALS_ALONE";
     if std::env::var_os(ALONE).is_none() {
         let mut test = std::process::Command::new(std::env::current_exe().unwrap());
-        let name = "threads_receive::f24_b18_signals_do_not_disturb_the_threads";
+        let name = "threads_receive::signals_do_not_disturb_the_threads";
         let output = test.args(["--exact", name, "--nocapture"]).env(ALONE, "1").output().unwrap();
         let text = String::from_utf8_lossy(&output.stdout);
         assert!(output.status.success() && text.contains("1 passed"), "{output:?}");
@@ -213,9 +222,10 @@ fn f24_b18_signals_do_not_disturb_the_threads() {
     pair::assert_adds_up(&backend);
 }
 
+/// Row F26.
 #[cfg(target_os = "linux")]
 #[test]
-fn f26_threads_have_names() {
+fn threads_have_names() {
     let (backend, _host) = pair::backend();
     let _threads = Threads::spawn(Arc::clone(&backend), Arc::new(Device::default())).unwrap();
     let has = |name: &str| {

@@ -3,8 +3,9 @@
 use crate::pair;
 use tap_plumb::TransmitError;
 
+/// Row F2.
 #[test]
-fn f02_buffer_has_at_least_the_length_asked_for_and_is_initialised() {
+fn buffer_has_at_least_the_length_asked_for_and_is_initialised() {
     let (backend, _host) = pair::backend();
     let mut session = backend.begin_transmit().unwrap();
     for len in [0, 1, 60, 1514, 2048, 2049, 65557] {
@@ -15,8 +16,9 @@ fn f02_buffer_has_at_least_the_length_asked_for_and_is_initialised() {
     }
 }
 
+/// Rows F4 and B10.
 #[test]
-fn f04_b10_absurd_length_is_an_error() {
+fn absurd_length_is_an_error() {
     let (backend, _host) = pair::backend();
     let mut session = backend.begin_transmit().unwrap();
     for len in [65598, usize::MAX - 15, usize::MAX] {
@@ -24,8 +26,9 @@ fn f04_b10_absurd_length_is_an_error() {
     }
 }
 
+/// Row F5.
 #[test]
-fn f05_buffer_may_be_dropped_unsent_and_is_used_again() {
+fn buffer_may_be_dropped_unsent_and_is_used_again() {
     let (backend, _host) = pair::backend();
     let mut session = backend.begin_transmit().unwrap();
     let first = session.allocate(1000).unwrap();
@@ -34,8 +37,9 @@ fn f05_buffer_may_be_dropped_unsent_and_is_used_again() {
     assert_eq!(session.allocate(1500).unwrap().as_ptr(), address);
 }
 
+/// Row B9.
 #[test]
-fn b09_use_beyond_what_is_available_is_an_error() {
+fn use_beyond_what_is_available_is_an_error() {
     let (backend, host) = pair::backend();
     let mut session = backend.begin_transmit().unwrap();
     let mut buffer = session.allocate(100).unwrap();
@@ -47,8 +51,9 @@ fn b09_use_beyond_what_is_available_is_an_error() {
     assert_eq!(pair::host_receive(&host), [5; 60]);
 }
 
+/// Row F9.
 #[test]
-fn f09_buffer_is_consumed_whatever_the_outcome() {
+fn buffer_is_consumed_whatever_the_outcome() {
     let (backend, _host) = pair::backend();
     let mut session = backend.begin_transmit().unwrap();
     let runt = session.allocate(5).unwrap();

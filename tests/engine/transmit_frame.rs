@@ -11,8 +11,9 @@ fn send(backend: &Arc<Backend>, bytes: &[u8]) -> Result<(), TransmitError> {
     backend.begin_transmit().expect("a session").send(&Frame::new(&[IoSlice::new(bytes)]))
 }
 
+/// Row F6.
 #[test]
-fn f06_frame_goes_out_in_one_write_of_exactly_its_bytes() {
+fn frame_goes_out_in_one_write_of_exactly_its_bytes() {
     let (backend, host) = pair::backend();
     for len in [14, 60, 1514, 9014, 65535] {
         let frame = pair::frame(len, 3);
@@ -22,8 +23,9 @@ fn f06_frame_goes_out_in_one_write_of_exactly_its_bytes() {
     pair::assert_adds_up(&backend);
 }
 
+/// Row F6.
 #[test]
-fn f06_scattered_frame_is_one_frame() {
+fn scattered_frame_is_one_frame() {
     let (backend, host) = pair::backend();
     let frame = pair::frame(1514, 9);
     let counts = [2, 3, 16, 19, 20, 21, 200, 1000].into_iter().filter(|parts| *parts <= pair::most_slices());
@@ -37,8 +39,9 @@ fn f06_scattered_frame_is_one_frame() {
     assert_eq!(backend.statistics().transmit.bytes_sent, sent);
 }
 
+/// Row B10.
 #[test]
-fn b10_runt_and_oversize_are_refused_before_the_kernel_is_asked() {
+fn runt_and_oversize_are_refused_before_the_kernel_is_asked() {
     let (backend, host) = pair::backend();
     assert!(matches!(send(&backend, &[0; 13]), Err(TransmitError::Runt { len: 13, limit: 14 })));
     assert!(matches!(send(&backend, &[]), Err(TransmitError::Runt { len: 0, .. })));
@@ -78,8 +81,9 @@ fn fill(backend: &Arc<Backend>) -> (u64, TransmitError) {
     unreachable!("the queue of a socket is finite")
 }
 
+/// Rows F10, B5, B6.
 #[test]
-fn f10_b05_b06_full_device_is_would_block_and_consumes_nothing() {
+fn full_device_is_would_block_and_consumes_nothing() {
     let (backend, host) = pair::backend();
     let (count, error) = fill(&backend);
     assert!(matches!(error, TransmitError::WouldBlock { sent: 0 }), "{error:?}");
@@ -92,8 +96,9 @@ fn f10_b05_b06_full_device_is_would_block_and_consumes_nothing() {
     pair::assert_adds_up(&backend);
 }
 
+/// Row B11.
 #[test]
-fn b11_counters_count_what_happened() {
+fn counters_count_what_happened() {
     let (backend, host) = pair::backend();
     send(&backend, &pair::frame(60, 0)).unwrap();
     drop(host);
@@ -107,8 +112,9 @@ fn b11_counters_count_what_happened() {
     pair::assert_adds_up(&backend);
 }
 
+/// Rows F14 and S2.
 #[test]
-fn f14_s2_link_down_drops_and_counts_in_both_ways() {
+fn link_down_drops_and_counts_in_both_ways() {
     let (backend, host) = pair::backend();
     for _ in 0..2 {
         backend.set_link_state(LinkState::Down);
@@ -126,8 +132,9 @@ fn f14_s2_link_down_drops_and_counts_in_both_ways() {
     pair::assert_adds_up(&backend);
 }
 
+/// Row F13.
 #[test]
-fn f13_promiscuous_mode_is_accepted_and_may_repeat() {
+fn promiscuous_mode_is_accepted_and_may_repeat() {
     let (backend, _host) = pair::backend();
     for on in [true, true, false, false] {
         backend.set_promiscuous(on);

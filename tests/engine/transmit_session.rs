@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crate::pair;
 use tap_plumb::{Backend, Frame};
 
+/// Row F1.
 #[test]
-fn f01_second_session_is_refused_without_waiting() {
+fn second_session_is_refused_without_waiting() {
     let (backend, _host) = pair::backend();
     let first = backend.begin_transmit();
     assert!(first.is_some());
@@ -18,8 +19,9 @@ fn f01_second_session_is_refused_without_waiting() {
     assert_eq!(backend.statistics().transmit.sessions_refused, 1);
 }
 
+/// Row F11.
 #[test]
-fn f11_end_of_session_lets_the_next_one_begin() {
+fn end_of_session_lets_the_next_one_begin() {
     let (backend, _host) = pair::backend();
     for _ in 0..3 {
         drop(backend.begin_transmit().expect("a session"));
@@ -27,16 +29,18 @@ fn f11_end_of_session_lets_the_next_one_begin() {
     assert_eq!(backend.statistics().transmit.sessions, 3);
 }
 
+/// Row B25.
 #[test]
-fn b25_same_thread_cannot_nest_sessions() {
+fn same_thread_cannot_nest_sessions() {
     let (backend, _host) = pair::backend();
     let _first = backend.begin_transmit().expect("a session");
     assert!(backend.begin_transmit().is_none());
     assert!(Arc::clone(&backend).begin_transmit_owned().is_none());
 }
 
+/// Row F12.
 #[test]
-fn f12_owned_session_moves_between_threads_and_ends_once() {
+fn owned_session_moves_between_threads_and_ends_once() {
     let (backend, host) = pair::backend();
     let mut session = Arc::clone(&backend).begin_transmit_owned().expect("a session");
     let frame = pair::frame(60, 7);
@@ -46,8 +50,9 @@ fn f12_owned_session_moves_between_threads_and_ends_once() {
     assert!(backend.begin_transmit().is_some());
 }
 
+/// Row B12.
 #[test]
-fn b12_who_is_turned_away_is_called_back_once_after_the_release() {
+fn who_is_turned_away_is_called_back_once_after_the_release() {
     let (backend, _host) = pair::backend();
     let calls = Arc::new(AtomicUsize::new(0));
     let (seen, inner) = (Arc::clone(&calls), Arc::downgrade(&backend));
@@ -66,8 +71,9 @@ fn b12_who_is_turned_away_is_called_back_once_after_the_release() {
     assert_eq!(calls.load(Ordering::SeqCst), 1, "nobody was turned away this time");
 }
 
+/// Row B12.
 #[test]
-fn b12_no_wake_up_is_lost_between_racing_threads() {
+fn no_wake_up_is_lost_between_racing_threads() {
     let (backend, _host) = pair::backend();
     let calls = Arc::new(AtomicUsize::new(0));
     let seen = Arc::clone(&calls);

@@ -26,8 +26,9 @@ fn behind_header(offload: Offload) -> (Arc<Backend>, UnixDatagram) {
     (Arc::new(Backend::new(tap)), host)
 }
 
+/// Row X8.
 #[test]
-fn x08_an_empty_datagram_is_a_runt_of_no_bytes_and_no_end() {
+fn an_empty_datagram_is_a_runt_of_no_bytes_and_no_end() {
     for offload in [Offload::NONE, Offload::HEADER_12] {
         let (backend, host) = behind_header(offload);
         host.send(&[]).unwrap();
@@ -50,8 +51,9 @@ fn x08_an_empty_datagram_is_a_runt_of_no_bytes_and_no_end() {
     }
 }
 
+/// Row X8.
 #[test]
-fn x08_of_a_socket_that_has_an_end_no_bytes_are_it() {
+fn of_a_socket_that_has_an_end_no_bytes_are_it() {
     for drained in [false, true] {
         let (ours, host): (OwnedFd, OwnedFd) =
             socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::empty()).unwrap();
@@ -72,8 +74,9 @@ fn x08_of_a_socket_that_has_an_end_no_bytes_are_it() {
     }
 }
 
+/// Row X9.
 #[test]
-fn x09_the_peer_of_a_udp_socket_may_start_later_and_again() {
+fn the_peer_of_a_udp_socket_may_start_later_and_again() {
     let ours = UdpSocket::bind("127.0.0.1:0").unwrap();
     let place = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     ours.connect(place).unwrap();
@@ -103,8 +106,9 @@ fn x09_the_peer_of_a_udp_socket_may_start_later_and_again() {
     pair::assert_adds_up(&backend);
 }
 
+/// Row X11.
 #[test]
-fn x11_the_bytes_of_frames_that_nobody_wants_are_those_of_the_frames() {
+fn the_bytes_of_frames_that_nobody_wants_are_those_of_the_frames() {
     for (offload, header) in [(Offload::NONE, 0), (Offload::HEADER_12, 12)] {
         let (backend, host) = behind_header(offload);
         let lengths = [14, 60, 64, 65, 1514, 4160, 9000, 65_000];

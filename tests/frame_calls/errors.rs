@@ -9,8 +9,9 @@ use crate::sample::{FORMS, Sample, assert_adds_up, backend};
 use crate::trapped::{Call, with_answers};
 
 /// Some hosts tell the end once, to whoever reads first.
+/// Row X8.
 #[test]
-fn x08_an_end_that_a_drain_meets_is_told_by_the_next_call() {
+fn an_end_that_a_drain_meets_is_told_by_the_next_call() {
     for errno in [libc::ECONNRESET, libc::ENOTCONN] {
         let (backend, host) = backend(Offload::NONE);
         host.send(&[7; 60]).unwrap();
@@ -27,8 +28,9 @@ fn x08_an_end_that_a_drain_meets_is_told_by_the_next_call() {
     }
 }
 
+/// Row X10.
 #[test]
-fn x10_a_length_that_the_host_refuses_is_told_without_a_limit_that_nobody_stated() {
+fn a_length_that_the_host_refuses_is_told_without_a_limit_that_nobody_stated() {
     for form in FORMS {
         let (backend, _host) = backend(Offload::HEADER_12);
         let (sent, _) = with_answers(

@@ -40,8 +40,9 @@ fn keep_warnings() {
     });
 }
 
+/// Row X1.
 #[test]
-fn x01_what_the_host_refuses_is_done_in_software_from_then_on_and_said_once() {
+fn what_the_host_refuses_is_done_in_software_from_then_on_and_said_once() {
     keep_warnings();
     let of = |kind| Sample::new(kind, 300, 100);
     let table = [
@@ -81,8 +82,9 @@ fn x01_what_the_host_refuses_is_done_in_software_from_then_on_and_said_once() {
     }
 }
 
+/// Row X1.
 #[test]
-fn x01_an_einval_that_is_not_the_headers_is_an_error() {
+fn an_einval_that_is_not_the_headers_is_an_error() {
     for form in FORMS {
         let (backend, host) = backend(Offload::HEADER_12);
         let (sent, _) = with_answers(

@@ -54,8 +54,9 @@ fn stopped<B: Deref<Target = Backend>>(
     error
 }
 
+/// Row X7.
 #[test]
-fn x07_every_form_goes_on_behind_the_segments_that_went_out() {
+fn every_form_goes_on_behind_the_segments_that_went_out() {
     let kinds = KINDS.into_iter().filter(|kind| !matches!(kind, GsoKind::Tcp6In4 | GsoKind::Udp6In4));
     for (kind, offload) in kinds.flat_map(|kind| [(kind, Offload::NONE), (kind, Offload::HEADER_12)]) {
         let sample = Sample::new(kind, 300, 104);
@@ -85,8 +86,9 @@ fn x07_every_form_goes_on_behind_the_segments_that_went_out() {
     }
 }
 
+/// Row X7.
 #[test]
-fn x07_a_frame_without_segments_behind_those_sent_cannot_go_on() {
+fn a_frame_without_segments_behind_those_sent_cannot_go_on() {
     for (offload, form) in [Offload::NONE, Offload::HEADER_12].into_iter().flat_map(|o| FORMS.map(|f| (o, f)))
     {
         let (backend, host) = backend(offload);

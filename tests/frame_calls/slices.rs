@@ -17,8 +17,9 @@ fn shapes(calls: &[Call]) -> Vec<(&'static str, Vec<usize>)> {
     calls.iter().map(|call| (call.name, call.slices.clone())).collect()
 }
 
+/// Row X13.
 #[test]
-fn x13_one_slice_goes_by_write_and_several_by_writev() {
+fn one_slice_goes_by_write_and_several_by_writev() {
     let (bytes, header) = (vec![7; 60], [0; 12]);
     let one = [&header[..], &bytes].concat();
     let mut marked = one.clone();
@@ -59,8 +60,9 @@ fn x13_one_slice_goes_by_write_and_several_by_writev() {
     assert_eq!(write(behind, &[&one], true), [("writev", vec![12, 60])], "a guest may change its header");
 }
 
+/// Row X13.
 #[test]
-fn x13_an_oversized_frame_with_right_headers_in_one_slice_goes_by_write() {
+fn an_oversized_frame_with_right_headers_in_one_slice_goes_by_write() {
     let sample = Sample::new(GsoKind::Tcp4, 300, 100);
     let (backend, host) = backend(Offload::HEADER_12);
     let mut session = backend.begin_transmit().unwrap();
@@ -74,8 +76,9 @@ fn x13_an_oversized_frame_with_right_headers_in_one_slice_goes_by_write() {
     assert_eq!(drain(&host), [right]);
 }
 
+/// Row X13.
 #[test]
-fn x13_every_other_form_makes_as_few_slices_as_can_be() {
+fn every_other_form_makes_as_few_slices_as_can_be() {
     let table = [
         (Offload::NONE, Sample::whole(), vec![("write", vec![154])]),
         (Offload::HEADER_12, Sample::whole(), vec![("writev", vec![12, 154])]),

@@ -26,10 +26,11 @@ fn failing(
 /// Set in the process that closes its standard input, which no other test may then share.
 const ALONE: &str = "TAP_PLUMB_TEST_ALONE";
 
+/// Rows hazard 6 and B35.
 #[test]
-fn hazard_06_b35_a_descriptor_of_number_0_is_a_descriptor() {
+fn a_descriptor_of_number_0_is_a_descriptor() {
     if std::env::var_os(ALONE).is_none() {
-        let test = "attach_hazards::hazard_06_b35_a_descriptor_of_number_0_is_a_descriptor";
+        let test = "attach_hazards::a_descriptor_of_number_0_is_a_descriptor";
         let this = std::env::current_exe().unwrap();
         let output =
             std::process::Command::new(this).args(["--exact", test]).env(ALONE, "1").output().unwrap();
@@ -50,8 +51,9 @@ fn hazard_06_b35_a_descriptor_of_number_0_is_a_descriptor() {
     assert_nothing_wrong(&machine);
 }
 
+/// Rows hazard 6 and B35.
 #[test]
-fn hazard_06_b35_a_failed_open_is_noticed() {
+fn a_failed_open_is_noticed() {
     let machine = Machine::boot();
     for nth in 1..=5 {
         let error = failing(&machine, nth, |record| record.is("open"), Errno::EMFILE);
@@ -59,8 +61,9 @@ fn hazard_06_b35_a_failed_open_is_noticed() {
     }
 }
 
+/// Rows hazard 7 and B34.
 #[test]
-fn hazard_07_b34_nothing_leaks_wherever_it_fails() {
+fn nothing_leaks_wherever_it_fails() {
     let machine = Machine::boot();
     let opened = |nth| move |record: &Record| record.is_about("open", "/dev/tap") && nth > 0;
     // The control stream's open, its TUNNEWPPA, the second open, the push, the links, the muxids.
@@ -73,8 +76,9 @@ fn hazard_07_b34_nothing_leaks_wherever_it_fails() {
     failing(&machine, 1, |record| record.is("SIOCSLIFMUXID"), Errno::ENXIO);
 }
 
+/// Row hazard 8.
 #[test]
-fn hazard_08_every_step_is_fatal() {
+fn every_step_is_fatal() {
     let machine = Machine::boot();
     let steps: [fn(&Record) -> bool; 7] = [
         |record| record.is("SIOCSLIFNAME"),
@@ -91,8 +95,9 @@ fn hazard_08_every_step_is_fatal() {
     }
 }
 
+/// Row hazard 9.
 #[test]
-fn hazard_09_no_call_on_a_descriptor_that_is_none() {
+fn no_call_on_a_descriptor_that_is_none() {
     let machine = Machine::boot();
     // The ARP stream's open: after the multiplexor, the control stream, the one of the MAC address, and that of IP.
     failing(&machine, 5, |record| record.is("open"), Errno::ENXIO);
@@ -104,8 +109,9 @@ fn hazard_09_no_call_on_a_descriptor_that_is_none() {
     assert!(calls(&machine, "I_LINK").is_empty());
 }
 
+/// Row hazard 10.
 #[test]
-fn hazard_10_only_ids_above_0_are_stored() {
+fn only_ids_above_0_are_stored() {
     let machine = Machine::boot();
     let _tap = attach(named("tap3"));
     let [stored] = &calls(&machine, "SIOCSLIFMUXID")[..] else { panic!("{}", trace_text(&machine)) };
@@ -115,8 +121,9 @@ fn hazard_10_only_ids_above_0_are_stored() {
     assert!(state.links.iter().all(|link| link.muxid > 0));
 }
 
+/// Rows hazard 11 and B36.
 #[test]
-fn hazard_11_b36_a_failure_never_unlinks_what_is_not_its_own() {
+fn a_failure_never_unlinks_what_is_not_its_own() {
     let machine = Machine::boot();
     machine.kernel(|kernel| kernel.plumb_elsewhere("tap5"));
     for nth in 1..=machine_calls_of_an_attach() {
@@ -136,8 +143,9 @@ pub(crate) fn machine_calls_of_an_attach() -> usize {
     include_str!("attach_settings.trace").lines().position(|line| line == "# detach").unwrap()
 }
 
+/// Rows hazard 12 and B36.
 #[test]
-fn hazard_12_b36_links_are_undone_by_the_request_that_fits_them() {
+fn links_are_undone_by_the_request_that_fits_them() {
     let machine = Machine::boot();
     let tap = attach(everything_v6("tap3"));
     let mut ids: Vec<_> = machine.snapshot().links.iter().map(|link| link.muxid).collect();
@@ -151,8 +159,9 @@ fn hazard_12_b36_links_are_undone_by_the_request_that_fits_them() {
     assert!(calls(&machine, "I_PUNLINK").is_empty());
 }
 
+/// Rows hazard 13 and B39.
 #[test]
-fn hazard_13_b39_the_name_is_given_with_the_family_alone() {
+fn the_name_is_given_with_the_family_alone() {
     let machine = Machine::boot();
     let _tap = attach(everything_v6("tap3"));
     let trace = machine.trace();
@@ -165,8 +174,9 @@ fn hazard_13_b39_the_name_is_given_with_the_family_alone() {
     assert!(arp[0].arguments.ends_with("flags 0x1000000"), "{}", arp[0]);
 }
 
+/// Row hazard 14.
 #[test]
-fn hazard_14_the_errno_is_that_of_the_failing_step() {
+fn the_errno_is_that_of_the_failing_step() {
     let machine = Machine::boot();
     let before = machine.snapshot();
     let everything_else = |record: &Record| record.is("close") || record.is("I_UNLINK");
@@ -182,8 +192,9 @@ fn hazard_14_the_errno_is_that_of_the_failing_step() {
     assert_unchanged(&machine, &before);
 }
 
+/// Rows hazard 15 and B37.
 #[test]
-fn hazard_15_b37_a_descriptor_that_cannot_be_prepared_is_no_success() {
+fn a_descriptor_that_cannot_be_prepared_is_no_success() {
     let machine = Machine::boot();
     for (operation, errno) in [("I_SRDOPT", Errno::EINVAL), ("fcntl", Errno::EBADF)] {
         for nth in 1..=if operation == "fcntl" { 2 } else { 1 } {
@@ -193,8 +204,9 @@ fn hazard_15_b37_a_descriptor_that_cannot_be_prepared_is_no_success() {
     }
 }
 
+/// Row hazard 16.
 #[test]
-fn hazard_16_an_interface_of_that_name_is_left_as_it_is() {
+fn an_interface_of_that_name_is_left_as_it_is() {
     let machine = Machine::boot();
     let ids = machine.kernel(|kernel| kernel.plumb_elsewhere("tap3"));
     let error = refused(&machine, named("tap3"));
@@ -205,8 +217,9 @@ fn hazard_16_an_interface_of_that_name_is_left_as_it_is() {
     assert!(calls(&machine, "I_LINK").is_empty());
 }
 
+/// Row hazard 17.
 #[test]
-fn hazard_17_every_descriptor_is_close_on_exec_from_its_open_on() {
+fn every_descriptor_is_close_on_exec_from_its_open_on() {
     let machine = Machine::boot();
     let _tap = attach(everything_v6("tap3"));
     assert!(calls(&machine, "open").iter().all(|record| record.arguments.contains("O_CLOEXEC")));
@@ -216,8 +229,9 @@ fn hazard_17_every_descriptor_is_close_on_exec_from_its_open_on() {
     assert_nothing_wrong(&machine);
 }
 
+/// Row hazard 18.
 #[test]
-fn hazard_18_arp_goes_above_the_driver_and_not_above_ip() {
+fn arp_goes_above_the_driver_and_not_above_ip() {
     let machine = Machine::boot();
     let _tap = attach(named("tap3"));
     let lower: Vec<_> = machine.snapshot().links.into_iter().map(|link| link.lower).collect();
@@ -228,8 +242,9 @@ fn hazard_18_arp_goes_above_the_driver_and_not_above_ip() {
     );
 }
 
+/// Row hazard 18.
 #[test]
-fn hazard_18_modules_above_the_multiplexor_are_popped_until_there_are_none() {
+fn modules_above_the_multiplexor_are_popped_until_there_are_none() {
     let machine = Machine::boot();
     for nth in 1..=3 {
         machine.fail_nth(nth, |record| record.is("I_POP"), Trouble::Answer(0), Moment::Before);
@@ -239,8 +254,9 @@ fn hazard_18_modules_above_the_multiplexor_are_popped_until_there_are_none() {
     assert_eq!(answers, [Ok(0), Ok(0), Ok(0), Err(Errno::EINVAL)]);
 }
 
+/// Row hazard 19.
 #[test]
-fn hazard_19_missing_privileges_are_named() {
+fn missing_privileges_are_named() {
     let machine = Machine::boot();
     let all = Privileges::default();
     let without = [
@@ -256,8 +272,9 @@ fn hazard_19_missing_privileges_are_named() {
     }
 }
 
+/// Row F41.
 #[test]
-fn f41_a_missing_driver_is_named() {
+fn a_missing_driver_is_named() {
     let machine = Machine::boot();
     machine.kernel(|kernel| kernel.remove_device(Driver::Tap));
     let error = refused(&machine, named("tap3"));
@@ -265,8 +282,9 @@ fn f41_a_missing_driver_is_named() {
     assert!(error.to_string().contains("install the driver"), "{error}");
 }
 
+/// Row F41.
 #[test]
-fn f41_each_refusal_tells_what_to_do() {
+fn each_refusal_tells_what_to_do() {
     let machine = Machine::boot();
     type Pick = fn(&Record) -> bool;
     let table: [(Pick, Errno, &str); 9] = [
@@ -286,8 +304,9 @@ fn f41_each_refusal_tells_what_to_do() {
     }
 }
 
+/// Row hazard 29.
 #[test]
-fn hazard_29_the_status_flags_are_added_to() {
+fn the_status_flags_are_added_to() {
     let machine = Machine::boot();
     machine.fail_nth(1, |record| record.is_about("fcntl", "F_GETFL"), Trouble::Answer(2 | 4), Moment::Before);
     let _tap = attach(named("tap3"));
@@ -295,8 +314,9 @@ fn hazard_29_the_status_flags_are_added_to() {
     assert!(set.arguments.contains("O_RDWR") && set.arguments.contains("O_NONBLOCK"), "{set}");
 }
 
+/// Row hazard 29.
 #[test]
-fn hazard_29_what_is_set_already_stays_set() {
+fn what_is_set_already_stays_set() {
     let machine = Machine::boot();
     machine.fail_nth(
         1,

@@ -20,8 +20,9 @@ fn assert_trace(config: Config, file: &str, checked_in: &str) {
     assert!(found == checked_in, "tests/streams/{file} says otherwise; the calls are:\n{found}");
 }
 
+/// Row F40.
 #[test]
-fn f40_the_sequence_is_the_one_checked_in() {
+fn the_sequence_is_the_one_checked_in() {
     assert_trace(named("tap3"), "attach.trace", include_str!("attach.trace"));
 }
 

@@ -1,11 +1,11 @@
-//! Frames over an existing data link. A name that begins with `link_NN` says which behaviour of `tests/FEATURES.md` it proves.
+//! Frames over an existing data link.
 
 use std::io::IoSlice;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use streams_model::{Errno, Machine, Message, MessageKind, Moment, Offload, Trouble};
+use streams_model::{Errno, Machine, Message, MessageKind, Moment, Trouble};
 
 use crate::bench::{assert_nothing_wrong, attach, calls};
 use crate::datalink_bench::*;
@@ -16,8 +16,9 @@ fn writes(machine: &Machine) -> usize {
     calls(machine, "write").len() + calls(machine, "writev").len()
 }
 
+/// Row link 4.
 #[test]
-fn link_04_a_frame_of_any_length_is_sent_whole_or_refused_here() {
+fn a_frame_of_any_length_is_sent_whole_or_refused_here() {
     let machine = with_neighbour();
     let backend = backend();
     for len in 0..=1514 + 5 {
@@ -43,8 +44,9 @@ fn link_04_a_frame_of_any_length_is_sent_whole_or_refused_here() {
     assert_nothing_wrong(&machine);
 }
 
+/// Row link 4.
 #[test]
-fn link_04_a_tagged_frame_is_sent_with_its_tag_or_refused_here() {
+fn a_tagged_frame_is_sent_with_its_tag_or_refused_here() {
     let machine = with_neighbour();
     let backend = backend();
     for len in 14..=1518 + 5 {
@@ -64,8 +66,9 @@ fn link_04_a_tagged_frame_is_sent_with_its_tag_or_refused_here() {
     assert_nothing_wrong(&machine);
 }
 
+/// Row link 4.
 #[test]
-fn link_04_a_link_in_a_vlan_takes_a_priority_and_no_other_vlan() {
+fn a_link_in_a_vlan_takes_a_priority_and_no_other_vlan() {
     let machine = alone();
     admin(&machine, |kernel| kernel.create_vnic("vnic5", "net0", OTHER, 5));
     let backend = Backend::new(attach(crate::Config::new().datalink("vnic5")));
@@ -76,8 +79,9 @@ fn link_04_a_link_in_a_vlan_takes_a_priority_and_no_other_vlan() {
     assert_eq!(machine.kernel(|kernel| kernel.traffic().dropped_writes), 0);
 }
 
+/// Row link 5.
 #[test]
-fn link_05_no_write_is_longer_than_a_message() {
+fn no_write_is_longer_than_a_message() {
     let machine = with_neighbour();
     let backend = backend();
     for len in [65536, 65537, 65550, 70000] {
@@ -92,8 +96,9 @@ fn link_05_no_write_is_longer_than_a_message() {
     assert_nothing_wrong(&machine);
 }
 
+/// Row link 6.
 #[test]
-fn link_06_a_burst_waits_for_a_guest_that_does_not_read() {
+fn a_burst_waits_for_a_guest_that_does_not_read() {
     let machine = with_neighbour();
     let backend = backend();
     let burst = |count: u8| (0..count).map(|mark| frame(OWN, OTHER, IPV4, 1514, mark)).collect::<Vec<_>>();
@@ -105,8 +110,9 @@ fn link_06_a_burst_waits_for_a_guest_that_does_not_read() {
     assert_nothing_wrong(&machine);
 }
 
+/// Row link 6.
 #[test]
-fn link_06_without_bufmod_four_frames_wait() {
+fn without_bufmod_four_frames_wait() {
     let machine = with_neighbour();
     machine.fail_nth(1, |record| record.is("I_PUSH"), Trouble::Errno(Errno::EINVAL), Moment::Before);
     let backend = backend();
@@ -115,16 +121,18 @@ fn link_06_without_bufmod_four_frames_wait() {
     assert_eq!(received(&backend), sent[..4]);
 }
 
+/// Row link 6.
 #[test]
-fn link_06_a_larger_buffer_keeps_more() {
+fn a_larger_buffer_keeps_more() {
     let machine = with_neighbour();
     let backend = Backend::new(attach(link().datalink_buffer(1024 * 1024)));
     (0..1000).for_each(|_| neighbour(&machine, &frame(OWN, OTHER, IPV4, 1514, 0)));
     assert_eq!(received(&backend).len(), 693);
 }
 
+/// Row link 7.
 #[test]
-fn link_07_what_is_sent_never_comes_back() {
+fn what_is_sent_never_comes_back() {
     for boot in [alone, with_neighbour, over_etherstub] {
         let machine = boot();
         let backend = backend();
@@ -136,8 +144,9 @@ fn link_07_what_is_sent_never_comes_back() {
     }
 }
 
+/// Row link 8.
 #[test]
-fn link_08_each_kind_of_frame_comes_once() {
+fn each_kind_of_frame_comes_once() {
     let machine = with_neighbour();
     let backend = backend();
     let kinds = [
@@ -158,8 +167,9 @@ fn link_08_each_kind_of_frame_comes_once() {
     assert_nothing_wrong(&machine);
 }
 
+/// Row link 9.
 #[test]
-fn link_09_frames_for_others_are_dropped_and_counted_unless_the_guest_wants_them() {
+fn frames_for_others_are_dropped_and_counted_unless_the_guest_wants_them() {
     let machine = alone();
     let backend = backend();
     let (ours, theirs) = (frame(OWN, OTHER, IPV4, 100, 0), frame(FOREIGN, OTHER, IPV4, 100, 1));
@@ -179,8 +189,9 @@ fn link_09_frames_for_others_are_dropped_and_counted_unless_the_guest_wants_them
     assert_nothing_wrong(&machine);
 }
 
+/// Row link 10.
 #[test]
-fn link_10_short_frames_come_as_they_are_sent_and_go_out_filled_up() {
+fn short_frames_come_as_they_are_sent_and_go_out_filled_up() {
     let machine = with_neighbour();
     let backend = backend();
     let short = frame(OWN, OTHER, IPV4, 15, 7);
@@ -200,8 +211,9 @@ fn link_10_short_frames_come_as_they_are_sent_and_go_out_filled_up() {
     assert_eq!(backend.statistics().transmit.bytes_sent, 42, "counted as the device offered it");
 }
 
+/// Row link 11.
 #[test]
-fn link_11_a_frame_beyond_the_buffer_is_never_cut_and_shown_as_whole() {
+fn a_frame_beyond_the_buffer_is_never_cut_and_shown_as_whole() {
     let machine = over_etherstub();
     let backend = backend();
     let jumbo = frame(OWN, OTHER, IPV4, 9014, 0);
@@ -220,8 +232,9 @@ fn link_11_a_frame_beyond_the_buffer_is_never_cut_and_shown_as_whole() {
     assert_eq!(received(&backend), <[Vec<u8>; 0]>::default());
 }
 
+/// Row link 12.
 #[test]
-fn link_12_nothing_queued_is_none_and_a_frame_wakes_a_poller() {
+fn nothing_queued_is_none_and_a_frame_wakes_a_poller() {
     let machine = with_neighbour();
     let backend = backend();
     assert_eq!(receive(&backend), None);
@@ -233,8 +246,9 @@ fn link_12_nothing_queued_is_none_and_a_frame_wakes_a_poller() {
     assert_eq!(received(&backend).len(), 1, "a signal only delays");
 }
 
+/// Row link 12.
 #[test]
-fn link_12_a_message_of_the_driver_before_the_frames_is_taken_away() {
+fn a_message_of_the_driver_before_the_frames_is_taken_away() {
     let machine = with_neighbour();
     let backend = backend();
     let fd = std::os::fd::AsRawFd::as_raw_fd(&backend.as_fd());
@@ -247,8 +261,9 @@ fn link_12_a_message_of_the_driver_before_the_frames_is_taken_away() {
     assert_eq!(backend.statistics().receive.io_error, 0);
 }
 
+/// Row link 14.
 #[test]
-fn link_14_flow_control_loses_no_frame_and_doubles_none() {
+fn flow_control_loses_no_frame_and_doubles_none() {
     let machine = with_neighbour();
     admin(&machine, |kernel| kernel.set_maxbw("vnic0", Some(2_000_000)));
     let backend = backend();
@@ -280,8 +295,9 @@ fn link_14_flow_control_loses_no_frame_and_doubles_none() {
     assert_nothing_wrong(&machine);
 }
 
+/// Row link 17.
 #[test]
-fn link_17_who_sends_after_the_close_gets_no_frame_out() {
+fn who_sends_after_the_close_gets_no_frame_out() {
     let machine = with_neighbour();
     let before = machine.snapshot();
     let backend = backend();
@@ -289,100 +305,4 @@ fn link_17_who_sends_after_the_close_gets_no_frame_out() {
     assert_eq!(machine.snapshot(), before);
     let unbinds = machine.trace().iter().filter(|record| record.is_about("putmsg", "DL_UNBIND_REQ")).count();
     assert_eq!(unbinds, 0, "it would end raw mode under a late writer");
-}
-
-/// A datagram of UDP over IPv4 to this address, with a right checksum.
-fn datagram(to: [u8; 6], payload: &[u8]) -> Vec<u8> {
-    let mut bytes = frame(to, OTHER, IPV4, 42, 0);
-    let total = (28 + payload.len()) as u16;
-    bytes[14..34].copy_from_slice(&[0x45, 0, 0, 0, 0, 1, 0, 0, 64, 17, 0, 0, 10, 0, 0, 2, 224, 0, 0, 81]);
-    bytes[16..18].copy_from_slice(&total.to_be_bytes());
-    bytes[34..42].copy_from_slice(&[0x14, 0xe9, 0x14, 0xe9, 0, 0, 0, 0]);
-    bytes[38..40].copy_from_slice(&(total - 20).to_be_bytes());
-    bytes.extend_from_slice(payload);
-    let pseudo = pseudo(&bytes);
-    let checksum = !fold(sum(&bytes[34..]) + u32::from(pseudo));
-    bytes[40..42].copy_from_slice(&checksum.to_be_bytes());
-    bytes
-}
-
-/// A sum by the plainest way there is.
-fn sum(bytes: &[u8]) -> u32 {
-    bytes.chunks(2).map(|word| u32::from(word[0]) << 8 | word.get(1).copied().map_or(0, u32::from)).sum()
-}
-
-fn fold(mut sum: u32) -> u16 {
-    while sum > 0xffff {
-        sum = (sum & 0xffff) + (sum >> 16);
-    }
-    sum as u16
-}
-
-fn pseudo(datagram: &[u8]) -> u16 {
-    fold(sum(&datagram[26..34]) + 17 + sum(&datagram[38..40]))
-}
-
-fn unfinished(datagram: &[u8]) -> Vec<u8> {
-    let mut bytes = datagram.to_vec();
-    bytes[40..42].copy_from_slice(&pseudo(datagram).to_be_bytes());
-    bytes
-}
-
-#[test]
-fn link_20_a_neighbours_unfinished_checksum_is_finished_in_a_group_frame() {
-    let machine = with_neighbour();
-    let offloads = streams_model::Offloads { partial_checksum: true, ..Default::default() };
-    admin(&machine, |kernel| kernel.set_offloads("net0", offloads));
-    let backend = backend();
-    for to in [EVERYBODY, GROUP] {
-        for payload in [&b"mDNS from a neighbour"[..], b"x", b""] {
-            let right = datagram(to, payload);
-            let left = Offload { partial: Some((20, 26, 28 + payload.len())), ..Offload::default() };
-            admin(&machine, |kernel| kernel.link_sends_with("vnic1", &unfinished(&right), left));
-            assert_eq!(receive(&backend).unwrap(), right, "{payload:?} to {to:x?}");
-            // Scattered, so that the field lies across two slices.
-            admin(&machine, |kernel| kernel.link_sends_with("vnic1", &unfinished(&right), left));
-            let (mut first, mut second, mut third) = ([0; 41], [0; 1], [0; 1600]);
-            let mut slices = [&mut first[..], &mut second, &mut third].map(std::io::IoSliceMut::new);
-            let len = backend.receive(&mut slices).unwrap().unwrap().len;
-            let got = [&first[..], &second, &third].concat();
-            assert_eq!(got[..len], right, "{payload:?} to {to:x?}, scattered");
-        }
-    }
-    assert_nothing_wrong(&machine);
-}
-
-#[test]
-fn link_20_what_is_right_damaged_or_to_one_station_is_left_alone() {
-    let machine = with_neighbour();
-    let backend = backend();
-    let right = datagram(GROUP, b"whole");
-    let mut damaged = right.clone();
-    damaged[41] ^= 0x10;
-    let mut cut = unfinished(&right);
-    cut[16..18].copy_from_slice(&2000_u16.to_be_bytes());
-    let mut fragment = unfinished(&right);
-    fragment[20] |= 0x20;
-    let unicast = unfinished(&datagram(OWN, b"whole"));
-    // By way of a router, whose address the checksum does not cover.
-    let mut routed = right.clone();
-    routed[14] += 2;
-    routed[17] += 8;
-    routed.splice(34..34, [131, 7, 4, 192, 0, 2, 9, 0]);
-    for sent in [right, damaged, cut, fragment, unicast, routed] {
-        neighbour(&machine, &sent);
-        assert_eq!(receive(&backend).unwrap(), sent);
-    }
-    // One whose right checksum happens to be the pseudo header's sum: the ports are chosen so.
-    let mut chance = datagram(GROUP, b"ab");
-    let wanted = pseudo(&chance);
-    chance[40..42].copy_from_slice(&[0, 0]);
-    chance[34..36].copy_from_slice(&[0, 0]);
-    let rest = fold(sum(&chance[34..]) + u32::from(wanted));
-    let port = fold(u32::from(!wanted) + u32::from(!rest));
-    chance[34..36].copy_from_slice(&port.to_be_bytes());
-    chance[40..42].copy_from_slice(&wanted.to_be_bytes());
-    assert_eq!(fold(sum(&chance[34..]) + u32::from(wanted)), 0xffff, "the test's own sum");
-    neighbour(&machine, &chance);
-    assert_eq!(receive(&backend).unwrap(), chance);
 }

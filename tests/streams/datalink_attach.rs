@@ -27,8 +27,9 @@ fn deletable(machine: &Machine) {
     assert_eq!(machine.kernel(|kernel| kernel.delete_link("vnic0")), Ok(()));
 }
 
+/// Row link 1.
 #[test]
-fn link_01_the_link_tells_its_name_address_and_mtu() {
+fn the_link_tells_its_name_address_and_mtu() {
     let machine = with_neighbour();
     let before = machine.snapshot();
     let tap = attach(link());
@@ -41,8 +42,9 @@ fn link_01_the_link_tells_its_name_address_and_mtu() {
     deletable(&machine);
 }
 
+/// Row link 1.
 #[test]
-fn link_01_the_calls_are_these() {
+fn the_calls_of_an_attach_are_those_checked_in() {
     let machine = alone();
     drop(attach(link().share_datalink()));
     let lines = quiet_lines(&machine);
@@ -50,8 +52,9 @@ fn link_01_the_calls_are_these() {
     assert_eq!(lines.join("\n").trim(), expected.trim());
 }
 
+/// Row link 1.
 #[test]
-fn link_01_what_is_no_link_is_told_with_a_remedy() {
+fn what_is_no_link_is_told_with_a_remedy() {
     let machine = alone();
     let text = |config| refused(&machine, config).to_string();
     let missing = text(Config::new().datalink("vnic7"));
@@ -95,8 +98,9 @@ fn info_with(word: usize, value: u32) -> &'static [u8] {
     Vec::leak(words.iter().flat_map(|word| word.to_ne_bytes()).collect())
 }
 
+/// Row link 1.
 #[test]
-fn link_01_what_carries_no_ethernet_is_refused() {
+fn what_carries_no_ethernet_is_refused() {
     for (word, value) in [(4, 9), (3, 6), (6, 3), (7, 2), (13, 0x501)] {
         let machine = alone();
         machine.fail_nth(1, put("DL_INFO_REQ"), Trouble::Reply(info_with(word, value)), Moment::Before);
@@ -106,8 +110,9 @@ fn link_01_what_carries_no_ethernet_is_refused() {
     }
 }
 
+/// Row link 3.
 #[test]
-fn link_03_a_link_that_viona_has_is_busy() {
+fn a_link_that_viona_has_is_busy() {
     let machine = alone();
     admin(&machine, |kernel| kernel.take_link("vnic0"));
     let error = refused(&machine, link());
@@ -123,8 +128,9 @@ fn link_03_a_link_that_viona_has_is_busy() {
     admin(&machine, |kernel| kernel.take_link("vnic0"));
 }
 
+/// Row link 1.
 #[test]
-fn link_01_with_the_hosts_ip_is_refused_unless_it_is_to_be_shared() {
+fn a_link_with_the_hosts_ip_is_refused_unless_it_is_to_be_shared() {
     let machine = alone();
     machine.kernel(|kernel| kernel.plumb_elsewhere("vnic0"));
     let error = refused(&machine, link());
@@ -134,8 +140,9 @@ fn link_01_with_the_hosts_ip_is_refused_unless_it_is_to_be_shared() {
     drop(attach(link().share_datalink()));
 }
 
+/// Row link 1.
 #[test]
-fn link_01_options_that_contradict_it_are_refused_before_any_call() {
+fn options_that_contradict_a_data_link_are_refused_before_any_call() {
     let machine = alone();
     let none: [fn(Config) -> Config; 13] = [
         |config| config.create_exclusive(),
@@ -164,8 +171,9 @@ fn link_01_options_that_contradict_it_are_refused_before_any_call() {
     drop(attach(link().must_exist()));
 }
 
+/// Row link 15.
 #[test]
-fn link_15_a_close_in_any_state_leaves_nothing() {
+fn a_close_in_any_state_leaves_nothing() {
     let machine = with_neighbour();
     let before = machine.snapshot();
     let tap = attach(link());
@@ -182,8 +190,9 @@ fn link_15_a_close_in_any_state_leaves_nothing() {
     deletable(&machine);
 }
 
+/// Row link 15.
 #[test]
-fn link_15_a_hundred_cycles_are_alike() {
+fn a_hundred_cycles_are_alike() {
     let machine = with_neighbour();
     let before = machine.snapshot();
     let mut cycles = (0..100).map(|_| {
@@ -198,8 +207,9 @@ fn link_15_a_hundred_cycles_are_alike() {
     assert!(cycles.all(|other| other == calls));
 }
 
+/// Row link 15.
 #[test]
-fn link_15_a_second_process_may_open_it() {
+fn a_second_process_may_open_it() {
     let machine = with_neighbour();
     let (first, second) = (crate::Backend::new(attach(link())), crate::Backend::new(attach(link())));
     neighbour(&machine, &frame(OWN, OTHER, IPV4, 100, 0));
@@ -215,8 +225,9 @@ fn with_address(machine: &Machine) -> Tap {
     tap
 }
 
+/// Row link 16.
 #[test]
-fn link_16_an_address_that_was_set_is_put_back() {
+fn an_address_that_was_set_is_put_back() {
     let machine = with_neighbour();
     let before = machine.snapshot();
     with_address(&machine).detach().unwrap();
@@ -241,8 +252,9 @@ fn link_16_an_address_that_was_set_is_put_back() {
     assert_eq!(address_of(&machine, "vnic0"), FOREIGN);
 }
 
+/// Row link 16.
 #[test]
-fn link_16_a_second_address_that_is_refused_costs_the_first_nothing() {
+fn a_second_address_that_is_refused_costs_the_first_nothing() {
     let machine = with_neighbour();
     let before = machine.snapshot();
     let tap = with_address(&machine);
@@ -254,8 +266,9 @@ fn link_16_a_second_address_that_is_refused_costs_the_first_nothing() {
     assert_unchanged(&machine, &before);
 }
 
+/// Row link 16.
 #[test]
-fn link_16_an_address_that_cannot_be_told_is_no_secret() {
+fn an_address_that_cannot_be_told_is_no_secret() {
     let machine = with_neighbour();
     let error = refused(&machine, link().hardware_address(OTHER));
     assert_eq!(errno_of(error), Some(48), "the system's ENOTSUP");
@@ -268,8 +281,9 @@ fn link_16_an_address_that_cannot_be_told_is_no_secret() {
     assert!(error.contains("mac-nospoof"), "{error}");
 }
 
+/// Row link 16.
 #[test]
-fn link_16_a_detach_that_cannot_put_it_back_says_so() {
+fn a_detach_that_cannot_put_it_back_says_so() {
     let machine = with_neighbour();
     let tap = with_address(&machine);
     let number = machine.calls();
@@ -285,8 +299,9 @@ fn link_16_a_detach_that_cannot_put_it_back_says_so() {
     assert!(error.contains("DL_SET_PHYS_ADDR_REQ") && error.contains("vnic0"), "{error}");
 }
 
+/// Row link 18.
 #[test]
-fn link_18_bufmod_failing_at_each_call_costs_room_and_nothing_else() {
+fn bufmod_failing_at_each_call_costs_room_and_nothing_else() {
     let pick: [(&str, Option<&str>); 4] = [
         ("I_PUSH", Some("bufmod")),
         ("I_STR", Some("SBIOCSFLAGS")),
@@ -318,8 +333,9 @@ fn link_18_bufmod_failing_at_each_call_costs_room_and_nothing_else() {
     assert!(error.contains("I_POP"), "a bufmod that cannot be removed would hold frames back: {error}");
 }
 
+/// Row link 19.
 #[test]
-fn link_19_an_answer_that_is_none_is_an_error() {
+fn an_answer_that_is_none_is_an_error() {
     let wrong: [&'static [u8]; 5] =
         [&[], &[6, 0, 0, 0], &[6, 0, 0, 0, 0x99, 0, 0, 0], &[5, 0, 0, 0], &[0xff; 40]];
     for name in ["DL_INFO_REQ", "DL_NOTIFY_REQ", "DL_PROMISCON_REQ", "DL_BIND_REQ"] {
@@ -332,8 +348,9 @@ fn link_19_an_answer_that_is_none_is_an_error() {
     }
 }
 
+/// Row link 19.
 #[test]
-fn link_19_a_late_answer_is_not_taken_for_the_next() {
+fn a_late_answer_is_not_taken_for_the_next() {
     let machine = with_neighbour();
     let tap = attach(link());
     // The request goes out, and its answer is left behind.
@@ -351,8 +368,9 @@ fn link_19_a_late_answer_is_not_taken_for_the_next() {
     assert_nothing_wrong(&machine);
 }
 
+/// Row link 15.
 #[test]
-fn link_15_descriptors_are_close_on_exec_and_above_the_standard_streams() {
+fn descriptors_are_close_on_exec_and_above_the_standard_streams() {
     let machine = alone();
     let tap = attach(link());
     assert!(tap.as_fd().as_raw_fd() > 2);
@@ -363,8 +381,9 @@ fn link_15_descriptors_are_close_on_exec_and_above_the_standard_streams() {
     assert!(matches!(tap.reattach(&link()), Err(AttachError::Unsupported { .. })));
 }
 
+/// Row link 8.
 #[test]
-fn link_08_older_systems_without_rx_only_do() {
+fn a_system_without_rx_only_gets_along_without_it() {
     let machine = with_neighbour();
     let unknown = Trouble::Refuse { error: 0x12, unix: 0 };
     machine.fail_nth(1, put("DL_PROMISCON_REQ"), unknown, Moment::Before);

@@ -75,8 +75,9 @@ fn assert_clean(machine: &Machine, before: &streams_model::Snapshot, what: &str)
     assert_eq!(machine.kernel(|kernel| kernel.delete_link("vnic0")), Ok(()), "{what}");
 }
 
+/// Row link 2.
 #[test]
-fn link_02_every_call_of_the_attach_failing_leaves_nothing() {
+fn every_call_of_the_attach_failing_leaves_nothing() {
     let (trace, attached) = undisturbed();
     let mut faults = 0;
     for (record, errno, moment) in every_fault(&trace[..attached]) {
@@ -100,8 +101,9 @@ fn link_02_every_call_of_the_attach_failing_leaves_nothing() {
     println!("{faults} faults in the attach");
 }
 
+/// Row link 2.
 #[test]
-fn link_02_every_request_refused_leaves_nothing() {
+fn every_request_refused_leaves_nothing() {
     let (trace, attached) = undisturbed();
     let requests: Vec<_> = trace[..attached].iter().filter(|record| record.is("putmsg")).collect();
     let refusals = [(4, 16), (4, 48), (4, 5), (3, 0), (7, 0), (9, 0), (1, 0), (0, 13), (0x12, 0)];
@@ -128,8 +130,9 @@ fn link_02_every_request_refused_leaves_nothing() {
     }
 }
 
+/// Row link 16.
 #[test]
-fn link_16_every_call_of_the_detach_failing_once_still_puts_the_address_back() {
+fn every_call_of_the_detach_failing_once_still_puts_the_address_back() {
     let (trace, attached) = undisturbed();
     let mut faults = 0;
     for (record, errno, moment) in every_fault(&trace[attached..]) {
@@ -147,8 +150,9 @@ fn link_16_every_call_of_the_detach_failing_once_still_puts_the_address_back() {
     println!("{faults} faults in the detach");
 }
 
+/// Row link 2.
 #[test]
-fn link_02_a_process_killed_at_any_call_leaves_the_link_free() {
+fn a_process_killed_at_any_call_leaves_the_link_free() {
     let (_, attached) = undisturbed();
     for number in 1..=attached {
         let machine = with_neighbour();

@@ -18,8 +18,9 @@ fn told(backend: &Backend) -> bool {
     poll(&mut [PollFd::new(events, PollFlags::POLLIN)], PollTimeout::ZERO).unwrap() > 0
 }
 
+/// Row link 13.
 #[test]
-fn link_13_what_changes_is_told_to_a_loop_of_ones_own() {
+fn what_changes_is_told_to_a_loop_of_ones_own() {
     let machine = alone();
     let backend = backend();
     assert!(told(&backend));
@@ -44,8 +45,9 @@ fn link_13_what_changes_is_told_to_a_loop_of_ones_own() {
     assert_nothing_wrong(&machine);
 }
 
+/// Row link 13.
 #[test]
-fn link_13_lengths_follow_the_mtu() {
+fn lengths_follow_the_mtu() {
     let machine = over_etherstub();
     let backend = backend();
     let longest = |mtu: usize| mtu + 14;
@@ -88,8 +90,9 @@ fn hang_up(machine: &Machine, stream: impl AsRawFd) {
     machine.kernel(|kernel| kernel.hang_up(stream.as_raw_fd())).unwrap();
 }
 
+/// Row link 13.
 #[test]
-fn link_13_the_end_of_what_is_told_is_an_error() {
+fn the_end_of_what_is_told_is_an_error() {
     let machine = alone();
     let backend = backend();
     hang_up(&machine, backend.link_events().unwrap());
@@ -104,8 +107,9 @@ fn link_13_the_end_of_what_is_told_is_an_error() {
     assert_eq!(received(&backend), [frame(OWN, FOREIGN, IPV4, 60, 1)]);
 }
 
+/// Row link 13.
 #[test]
-fn link_13_the_end_of_a_stream_takes_no_processor() {
+fn the_end_of_a_stream_takes_no_processor() {
     for frames_stream in [false, true] {
         let machine = alone();
         let (carrier, _states) = channel();
@@ -126,8 +130,9 @@ fn link_13_the_end_of_a_stream_takes_no_processor() {
     }
 }
 
+/// Row link 13.
 #[test]
-fn link_13_what_changes_is_told_by_the_threads() {
+fn what_changes_is_told_by_the_threads() {
     const PATIENCE: Duration = Duration::from_secs(5);
     let machine = alone();
     let (carrier, states) = channel();

@@ -151,8 +151,9 @@ fn inject_everywhere(what: &str, config: &dyn Fn() -> Config) -> usize {
     injected
 }
 
+/// Row F41.
 #[test]
-fn f41_every_errno_at_every_call_leaves_nothing_and_is_named() {
+fn every_errno_at_every_call_leaves_nothing_and_is_named() {
     let total = inject_everywhere("the plain sequence", &|| named("tap3"))
         + inject_everywhere("the one with settings", &|| everything("tap3"))
         + inject_everywhere("the one with IPv6", &|| everything_v6("tap3"))
@@ -197,8 +198,9 @@ fn wrong_answer(
     }
 }
 
+/// Row hazard 3.
 #[test]
-fn hazard_03_another_ppa_than_asked_for_is_refused() {
+fn another_ppa_than_asked_for_is_refused() {
     let new_ppa = |record: &Record| record.is_about("I_STR", "TUNNEWPPA");
     for answer in [2, 4, 20, 0x7fff_ffff, -7] {
         wrong_answer(

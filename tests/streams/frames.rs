@@ -35,8 +35,9 @@ fn written(machine: &Machine) -> Vec<Vec<u8>> {
     machine.kernel(|kernel| kernel.traffic().written.iter().map(|(_, frame)| frame.clone()).collect())
 }
 
+/// Row hazard 30.
 #[test]
-fn hazard_30_queued_frames_are_not_run_together() {
+fn queued_frames_are_not_run_together() {
     let machine = Machine::boot();
     let backend = backend("tap3");
     for (len, mark) in [(60, 1), (42, 2), (1514, 3)] {
@@ -49,8 +50,9 @@ fn hazard_30_queued_frames_are_not_run_together() {
 }
 
 proptest! {
+    /// Row invariant 9.
     #[test]
-    fn invariant_09_k_frames_in_are_k_frames_out(
+    fn k_frames_in_are_k_frames_out(
         lens in proptest::collection::vec(14_usize..=1514, 1..12),
         room in 1514_usize..4000,
         cuts in proptest::collection::vec(1_usize..1513, 0..3),
@@ -70,8 +72,9 @@ proptest! {
         prop_assert_eq!((statistics.frames_received, statistics.dropped()), (lens.len() as u64, 0));
     }
 
+    /// Row invariant 9.
     #[test]
-    fn invariant_09_what_is_sent_is_what_is_written(
+    fn what_is_sent_is_what_is_written(
         len in 21_usize..=2048,
         cuts in proptest::collection::vec(1_usize..2047, 0..4),
     ) {
@@ -109,8 +112,9 @@ fn receive_scattered(
     Ok(backend.receive(&mut slices)?.map(|received| received.len))
 }
 
+/// Row invariant 9.
 #[test]
-fn invariant_09_a_frame_longer_than_the_buffer_is_told_and_leaves_no_tail() {
+fn a_frame_longer_than_the_buffer_is_told_and_leaves_no_tail() {
     let machine = Machine::boot();
     let backend = backend("tap3");
     machine.inject_frame(3, &frame(100, 1));
@@ -120,8 +124,9 @@ fn invariant_09_a_frame_longer_than_the_buffer_is_told_and_leaves_no_tail() {
     assert_eq!(backend.statistics().receive.truncated, 1);
 }
 
+/// Row hazard 31.
 #[test]
-fn hazard_31_lengths_the_driver_refuses_are_errors_of_their_own() {
+fn lengths_the_driver_refuses_are_errors_of_their_own() {
     let machine = Machine::boot();
     let backend = backend("tap3");
     assert!(matches!(send(&backend, &frame(20, 1)), Err(TransmitError::Runt { len: 20, limit: 21 })));
@@ -143,8 +148,9 @@ fn hazard_31_lengths_the_driver_refuses_are_errors_of_their_own() {
     assert_eq!((statistics.runt, statistics.oversize, statistics.frames_sent), (2, 2, 2));
 }
 
+/// Row hazard 31.
 #[test]
-fn hazard_31_each_errno_of_a_write_has_its_meaning() {
+fn each_errno_of_a_write_has_its_meaning() {
     let machine = Machine::boot();
     let backend = backend("tap3");
     let fail = |errno| {
@@ -248,8 +254,9 @@ fn a_guest_is_answered_through_the_plumbing() {
     );
 }
 
+/// Row hazard 31.
 #[test]
-fn hazard_31_every_errno_has_one_meaning() {
+fn every_errno_has_one_meaning() {
     use crate::platform::illumos::{read_fault, write_fault};
     use crate::platform::{ReadFault, WriteFault};
     let reads = [

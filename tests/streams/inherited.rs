@@ -35,8 +35,9 @@ fn status_flags(fd: &OwnedFd) -> i32 {
     nix::fcntl::fcntl(fd, nix::fcntl::FcntlArg::F_GETFL).unwrap()
 }
 
+/// Row F42.
 #[test]
-fn f42_a_control_stream_is_adopted_and_reads_by_the_frame() {
+fn a_control_stream_is_adopted_and_reads_by_the_frame() {
     let machine = newer_driver();
     let fd = bare_device("tap3");
     streams(&machine, &fd, 0);

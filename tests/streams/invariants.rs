@@ -18,8 +18,9 @@ fn whole_life(machine: &Machine) {
     assert_nothing_wrong(machine);
 }
 
+/// Row invariant 5.
 #[test]
-fn invariant_05_only_own_links_are_undone_and_by_an_id_above_0() {
+fn only_own_links_are_undone_and_by_an_id_above_0() {
     let machine = Machine::boot();
     let theirs = machine.kernel(|kernel| kernel.plumb_elsewhere("tap5"));
     whole_life(&machine);
@@ -34,8 +35,9 @@ fn invariant_05_only_own_links_are_undone_and_by_an_id_above_0() {
     assert_eq!(machine.snapshot().interfaces.len(), 1);
 }
 
+/// Row invariant 6.
 #[test]
-fn invariant_06_one_device_a_stream_and_a_strioctl_of_its_own_for_each_request() {
+fn one_device_a_stream_and_a_strioctl_of_its_own_for_each_request() {
     let machine = Machine::boot();
     whole_life(&machine);
     let made = calls_about(&machine, "I_STR", "TUNNEWPPA");
@@ -50,8 +52,9 @@ fn invariant_06_one_device_a_stream_and_a_strioctl_of_its_own_for_each_request()
     assert!(replaced.iter().any(|record| made[0].number < record.number && record.number < made[1].number));
 }
 
+/// Row invariant 10.
 #[test]
-fn invariant_10_the_errno_is_the_failing_step_s_whatever_the_rollback_meets() {
+fn the_errno_is_the_failing_step_s_whatever_the_rollback_meets() {
     for number in 1..=crate::attach_hazards::machine_calls_of_an_attach() {
         let machine = Machine::boot();
         let before = machine.snapshot();

@@ -49,8 +49,9 @@ fn kill_before_each_call(config: &dyn Fn() -> Config) -> usize {
     whole - 1
 }
 
+/// Row invariant 8.
 #[test]
-fn invariant_08_a_kill_at_any_call_leaves_nothing() {
+fn a_kill_at_any_call_leaves_nothing() {
     let mut kills = kill_before_each_call(&|| named("tap3"));
     kills += kill_before_each_call(&|| everything("tap3"));
     kills += kill_before_each_call(&|| everything_v6("tap3"));

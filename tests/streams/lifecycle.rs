@@ -29,8 +29,9 @@ fn assert_attached(state: &Snapshot, name: &str) {
     );
 }
 
+/// Row invariant 2.
 #[test]
-fn invariant_02_an_attach_leaves_two_descriptors_and_two_links() {
+fn an_attach_leaves_two_descriptors_and_two_links() {
     let machine = Machine::boot();
     let tap = attach(named("tap3"));
     let state = machine.snapshot();
@@ -41,8 +42,9 @@ fn invariant_02_an_attach_leaves_two_descriptors_and_two_links() {
     assert_nothing_wrong(&machine);
 }
 
+/// Row F42.
 #[test]
-fn f42_the_frames_descriptor_is_the_control_stream() {
+fn the_frames_descriptor_is_the_control_stream() {
     let machine = Machine::boot();
     let tap = attach(named("tap3"));
     let made = calls(&machine, "I_STR").remove(0);
@@ -52,8 +54,9 @@ fn f42_the_frames_descriptor_is_the_control_stream() {
     assert_eq!(nix::unistd::read(&tap, &mut frame), Ok(60));
 }
 
+/// Rows invariant 1 and B34.
 #[test]
-fn invariant_01_b34_a_failed_attach_leaves_nothing() {
+fn a_failed_attach_leaves_nothing() {
     let machine = Machine::boot();
     for (nth, operation) in
         [(3, "open"), (2, "I_PUSH"), (2, "I_LINK"), (1, "SIOCGLIFMUXID"), (1, "SIOCSLIFFLAGS")]
@@ -69,8 +72,9 @@ fn invariant_01_b34_a_failed_attach_leaves_nothing() {
     }
 }
 
+/// Row invariant 3.
 #[test]
-fn invariant_03_a_detach_leaves_nothing() {
+fn a_detach_leaves_nothing() {
     let machine = Machine::boot();
     for config in [named("tap3"), everything("tap3"), everything_v6("tap3"), impatient()] {
         let before = machine.snapshot();
@@ -79,8 +83,9 @@ fn invariant_03_a_detach_leaves_nothing() {
     }
 }
 
+/// Row invariant 3.
 #[test]
-fn invariant_03_what_is_detached_makes_no_further_call() {
+fn what_is_detached_makes_no_further_call() {
     let machine = Machine::boot();
     let tap = attach(named("tap3"));
     tap.detach().unwrap();
@@ -90,8 +95,9 @@ fn invariant_03_what_is_detached_makes_no_further_call() {
     assert_eq!(machine.calls(), 2 * calls);
 }
 
+/// Rows invariant 4 and hazard 34.
 #[test]
-fn invariant_04_hazard_34_a_drop_is_a_detach() {
+fn a_drop_is_a_detach() {
     let machine = Machine::boot();
     let before = machine.snapshot();
     let attach_and = |end: fn(crate::Tap)| {
@@ -103,8 +109,9 @@ fn invariant_04_hazard_34_a_drop_is_a_detach() {
     assert_eq!(attach_and(drop), attach_and(|tap| tap.detach().unwrap()));
 }
 
+/// Row invariant 4.
 #[test]
-fn invariant_04_so_is_an_unwinding_past_it() {
+fn an_unwinding_past_it_is_a_detach() {
     let machine = Machine::boot();
     let before = machine.snapshot();
     let panicking = || {
@@ -115,16 +122,18 @@ fn invariant_04_so_is_an_unwinding_past_it() {
     assert_unchanged(&machine, &before);
 }
 
+/// Row hazard 34.
 #[test]
-fn hazard_34_the_same_name_can_be_attached_again_at_once() {
+fn the_same_name_can_be_attached_again_at_once() {
     let machine = Machine::boot();
     drop(attach(named("tap3")));
     let _tap = attach(named("tap3"));
     assert_attached(&machine.snapshot(), "tap3");
 }
 
+/// Rows invariant 7 and hazard 35.
 #[test]
-fn invariant_07_hazard_35_links_then_multiplexor_then_control_stream() {
+fn links_then_multiplexor_then_control_stream() {
     let machine = Machine::boot();
     let tap = attach(everything("tap3"));
     let control = tap.as_fd().as_raw_fd();
@@ -140,8 +149,9 @@ fn invariant_07_hazard_35_links_then_multiplexor_then_control_stream() {
     assert_eq!(end, wanted.map(|(operation, fd)| (operation.to_owned(), fd)));
 }
 
+/// Row hazard 35.
 #[test]
-fn hazard_35_a_detach_right_after_going_down_does_not_hang() {
+fn a_detach_right_after_going_down_does_not_hang() {
     let machine = Machine::boot();
     let before = machine.snapshot();
     for config in [everything("tap3"), everything_v6("tap3")] {
@@ -153,8 +163,9 @@ fn hazard_35_a_detach_right_after_going_down_does_not_hang() {
     }
 }
 
+/// Row invariant 13.
 #[test]
-fn invariant_13_a_hundred_rounds_are_alike() {
+fn a_hundred_rounds_are_alike() {
     let machine = Machine::boot();
     let before = machine.snapshot();
     let mut first: Option<Snapshot> = None;
@@ -176,8 +187,9 @@ fn invariant_13_a_hundred_rounds_are_alike() {
     assert_eq!(highest, 200);
 }
 
+/// Row invariant 14.
 #[test]
-fn invariant_14_a_name_in_use_is_refused_and_its_owner_untouched() {
+fn a_name_in_use_is_refused_and_its_owner_untouched() {
     let machine = Machine::boot();
     let _first = attach(everything("tap3"));
     let error = refused(&machine, named("tap3"));

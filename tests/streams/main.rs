@@ -1,8 +1,7 @@
 //! The STREAMS code over the model of the kernel.
 //!
 //! The crate's own files are compiled into this binary, so that their system calls are the ones that the model answers;
-//! the platform is always `platform/illumos`. One module a topic; a name that begins with `hazard_NN`, `invariant_NN`,
-//! `fNN` or `bNN` says which row of `tests/FEATURES.md` it proves.
+//! the platform is always `platform/illumos`. One module a topic.
 #![cfg(target_os = "linux")]
 #![expect(
     dead_code,
@@ -53,6 +52,7 @@ mod datalink_attach;
 mod datalink_bench;
 mod datalink_faults;
 mod datalink_life;
+mod datalink_unfinished;
 mod faults;
 mod frames;
 mod inherited;

@@ -47,24 +47,28 @@ fn attach_asks_only_what_is_right(name: &str) {
 }
 
 proptest! {
+    /// Row invariant 12.
     #[test]
-    fn invariant_12_no_string_makes_attach_send_a_bad_name(name in ".{0,40}") {
+    fn no_string_makes_attach_send_a_bad_name(name in ".{0,40}") {
         attach_asks_only_what_is_right(&name);
     }
 
+    /// Row invariant 12.
     #[test]
-    fn invariant_12_nor_one_that_is_almost_right(name in "[a-zA-Z0-9._:/ \0-]{0,3}[a-z_.]{0,28}[0-9]{0,4}") {
+    fn no_string_that_is_almost_a_name_makes_attach_send_a_bad_one(name in "[a-zA-Z0-9._:/ \0-]{0,3}[a-z_.]{0,28}[0-9]{0,4}") {
         attach_asks_only_what_is_right(&name);
     }
 
+    /// Row invariant 12.
     #[test]
-    fn invariant_12_nor_one_that_is_right(name in "[a-zA-Z][a-zA-Z0-9._]{0,28}[a-z](1?[0-9])") {
+    fn no_string_that_is_a_name_makes_attach_send_a_bad_one(name in "[a-zA-Z][a-zA-Z0-9._]{0,28}[a-z](1?[0-9])") {
         attach_asks_only_what_is_right(&name);
     }
 }
 
+/// Row invariant 12.
 #[test]
-fn invariant_12_the_names_that_are_refused_before_any_call() {
+fn the_names_that_are_refused_before_any_call() {
     let long = format!("{}1", "t".repeat(31));
     let refused = [
         "tap20",
@@ -100,8 +104,9 @@ fn invariant_12_the_names_that_are_refused_before_any_call() {
     }
 }
 
+/// Row invariant 12.
 #[test]
-fn invariant_12_the_twenty_devices_and_free_stems_are_accepted() {
+fn the_twenty_devices_and_free_stems_are_accepted() {
     let longest = format!("{}1", "t".repeat(30));
     let stems = ["vm3", "t3", "T_a.p3", "tap3.7", "a1b2", "lo0", longest.as_str()];
     for name in (0..20).map(|ppa| format!("tap{ppa}")).chain(stems.map(str::to_owned)) {
@@ -110,8 +115,9 @@ fn invariant_12_the_twenty_devices_and_free_stems_are_accepted() {
     }
 }
 
+/// Rows hazard 1 and B32.
 #[test]
-fn hazard_01_b32_the_ppa_is_all_the_trailing_digits() {
+fn the_ppa_is_all_the_trailing_digits() {
     let machine = Machine::boot();
     // With the last digit alone, these would be the devices of tap2 and tap0, or fail with them in use.
     let _two = attach(named("tap2"));
@@ -123,8 +129,9 @@ fn hazard_01_b32_the_ppa_is_all_the_trailing_digits() {
     assert_nothing_wrong(&machine);
 }
 
+/// Rows hazard 2 and B33.
 #[test]
-fn hazard_02_b33_without_a_name_the_driver_chooses_and_the_name_is_completed() {
+fn without_a_name_the_driver_chooses_and_the_name_is_completed() {
     let machine = Machine::boot();
     let _zero = attach(named("tap0"));
     let tap = attach(impatient().any());
@@ -136,16 +143,18 @@ fn hazard_02_b33_without_a_name_the_driver_chooses_and_the_name_is_completed() {
     assert_nothing_wrong(&machine);
 }
 
+/// Rows hazard 4 and B33.
 #[test]
-fn hazard_04_b33_no_name_is_no_null_name() {
+fn no_name_is_no_null_name() {
     let machine = Machine::boot();
     let tap = attach(crate::Config::new());
     assert_eq!(tap.name().unwrap().as_str(), Some("tap0"));
     assert!(calls(&machine, "SIOCSLIFNAME").iter().all(|record| record.subject.as_deref() == Some("tap0")));
 }
 
+/// Row hazard 5.
 #[test]
-fn hazard_05_a_name_is_never_cut() {
+fn a_name_is_never_cut() {
     let machine = Machine::boot();
     // The kernel would keep the first 31 bytes, which are a legal name of PPA 1.
     let cut = format!("{}11", "t".repeat(30));

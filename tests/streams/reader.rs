@@ -79,8 +79,9 @@ fn idle_wakeups(backend: &Backend) -> u64 {
     backend.statistics().receive.wakeups - before
 }
 
+/// Row F20.
 #[test]
-fn f20_frames_queued_on_the_stream_reach_the_guest() {
+fn frames_queued_on_the_stream_reach_the_guest() {
     let machine = Machine::boot();
     let running = run(&machine);
     for _ in 0..50 {
@@ -92,8 +93,9 @@ fn f20_frames_queued_on_the_stream_reach_the_guest() {
     assert_nothing_wrong(&machine);
 }
 
+/// Rows hazard 32 and invariant 11.
 #[test]
-fn hazard_32_invariant_11_a_hang_up_ends_the_reader_at_once() {
+fn a_hang_up_ends_the_reader_at_once() {
     let machine = Machine::boot();
     let running = run(&machine);
     wait_until("the first poll", || machine.calls() > 0);
@@ -104,8 +106,9 @@ fn hazard_32_invariant_11_a_hang_up_ends_the_reader_at_once() {
     assert_eq!(running.guest.gone.load(Ordering::SeqCst), 1);
 }
 
+/// Rows hazard 32 and invariant 11.
 #[test]
-fn hazard_32_invariant_11_a_stream_error_ends_the_reader_at_once() {
+fn a_stream_error_ends_the_reader_at_once() {
     let machine = Machine::boot();
     let running = run(&machine);
     machine.kernel(|kernel| kernel.set_stream_error(running.control, Some(Errno::ENOSR))).unwrap();
@@ -114,8 +117,9 @@ fn hazard_32_invariant_11_a_stream_error_ends_the_reader_at_once() {
     running.threads.stop().unwrap();
 }
 
+/// Rows hazard 32 and invariant 11.
 #[test]
-fn hazard_32_invariant_11_events_that_a_read_denies_end_the_reader() {
+fn events_that_a_read_denies_end_the_reader() {
     for event in [0x8, 0x10, 0x20] {
         let machine = Machine::boot();
         machine.plan_fault(streams_model::Fault {
@@ -154,8 +158,9 @@ fn a_message_that_no_read_takes_does_not_take_the_processor() {
     running.threads.stop().unwrap();
 }
 
+/// Row hazard 33.
 #[test]
-fn hazard_33_wake_ups_are_drained() {
+fn wake_ups_are_drained() {
     let machine = Machine::boot();
     let running = run(&machine);
     for _ in 0..20 {
@@ -167,8 +172,9 @@ fn hazard_33_wake_ups_are_drained() {
     running.threads.stop().unwrap();
 }
 
+/// Row hazard 36.
 #[test]
-fn hazard_36_the_reader_is_joined_before_the_stream_closes() {
+fn the_reader_is_joined_before_the_stream_closes() {
     let machine = Machine::boot();
     let before = machine.snapshot();
     let Running { backend, threads, control, .. } = run(&machine);
@@ -183,8 +189,9 @@ fn hazard_36_the_reader_is_joined_before_the_stream_closes() {
     assert_nothing_wrong(&machine);
 }
 
+/// Row hazard 37.
 #[test]
-fn hazard_37_a_frame_lost_to_an_interrupted_wait_is_counted() {
+fn a_frame_lost_to_an_interrupted_wait_is_counted() {
     for stops in [false, true] {
         let machine = Machine::boot();
         let running = run(&machine);

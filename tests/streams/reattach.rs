@@ -49,8 +49,9 @@ fn the_same_numbers_serve_the_new_interface() {
     }
 }
 
+/// Row hazard 35.
 #[test]
-fn hazard_35_the_old_interface_goes_before_its_control_stream() {
+fn the_old_interface_goes_before_its_control_stream() {
     let machine = Machine::boot();
     let backend = backend(everything("tap3"));
     backend.tap().set_up(false).unwrap();

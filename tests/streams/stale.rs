@@ -71,8 +71,9 @@ fn a_living_owner_s_interface_is_not_touched() {
     assert_eq!(calls(&machine, "I_PUNLINK").len(), 1, "{}", trace_text(&machine));
 }
 
+/// Row hazard 11.
 #[test]
-fn hazard_11_no_id_but_one_above_0_is_ever_unlinked() {
+fn no_id_but_one_above_0_is_ever_unlinked() {
     for id in [0, -1, i32::MIN] {
         let machine = Machine::boot();
         machine.kernel(|kernel| kernel.plumb_elsewhere("tap3"));
@@ -98,8 +99,9 @@ fn store_mux_ids(name: &str, ip: i32, arp: i32) {
     assert_eq!(stored, 0);
 }
 
+/// Row hazard 11.
 #[test]
-fn hazard_11_a_stored_arp_id_of_minus_1_is_refused_and_0_is_none() {
+fn a_stored_arp_id_of_minus_1_is_refused_and_0_is_none() {
     let machine = Machine::boot();
     let (ip, _) = machine.kernel(|kernel| kernel.plumb_elsewhere("tap3"));
     store_mux_ids("tap3", ip, -1);

@@ -193,8 +193,9 @@ mod tests {
         inherit_standard_streams_only: |_| {},
     };
 
+    /// Row hazard 20.
     #[test]
-    fn hazard_20_an_argument_arrives_byte_by_byte() {
+    fn an_argument_arrives_byte_by_byte() {
         let arguments: [&[u8]; 5] = [b"a b", b"a'b\"c;d", b"$(id) `id` $HOME", b"*\n?", b"\xff\xfe"];
         for argument in arguments {
             let argument = Some(OsStr::from_bytes(argument));
@@ -211,8 +212,9 @@ mod tests {
         }
     }
 
+    /// Row hazard 21.
     #[test]
-    fn hazard_21_an_argument_beyond_4096_bytes_is_not_cut() {
+    fn an_argument_beyond_4096_bytes_is_not_cut() {
         let argument = "x".repeat(100_000);
         let call = Call {
             program: Path::new("/usr/bin/printf"),

@@ -23,7 +23,7 @@ pub(crate) fn run() -> std::process::ExitCode {
         proof::attach_only_runs_both_programs_in_every_cycle,
         refusal::an_ordinary_user_is_told_what_to_do,
         refusal::a_wrong_option_is_one_sentence,
-        stay::b20_ctrl_c_detaches_cleanly,
-        stay::b17_a_removed_interface_ends_the_guest,
+        stay::ctrl_c_detaches_cleanly,
+        stay::a_removed_interface_ends_the_guest,
     ])
 }

@@ -52,7 +52,8 @@ fn is_there(name: &str) -> bool {
     Command::new("ip").args(["link", "show", name]).output().unwrap().status.success()
 }
 
-pub(crate) fn b20_ctrl_c_detaches_cleanly() {
+/// Row B20.
+pub(crate) fn ctrl_c_detaches_cleanly() {
     for signal in [Signal::SIGINT, Signal::SIGTERM] {
         let programs = Programs::new("ctrl-c");
         let terminate = programs.recorder("terminate", "");
@@ -76,7 +77,8 @@ pub(crate) fn b20_ctrl_c_detaches_cleanly() {
     }
 }
 
-pub(crate) fn b17_a_removed_interface_ends_the_guest() {
+/// Row B17.
+pub(crate) fn a_removed_interface_ends_the_guest() {
     let guest = Guest::start(&mut command(&["--name", "vm2", "--stay"]));
     assert!(Command::new("ip").args(["link", "del", "vm2"]).status().unwrap().success());
     let output = guest.end();

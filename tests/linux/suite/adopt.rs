@@ -24,7 +24,8 @@ fn flags(fd: impl AsFd) -> (i32, i32) {
     (status, fcntl(fd.as_fd(), FcntlArg::F_GETFD).unwrap())
 }
 
-pub(crate) fn b27_packet_info_is_found_out_in_every_mode() {
+/// Row B27.
+pub(crate) fn packet_info_is_found_out_in_every_mode() {
     let modes = [(0, 0), (HEADER, 10), (HEADER, 12), (HEADER, 65535), (MULTI_QUEUE, 0)];
     for (number, mode) in modes.into_iter().enumerate() {
         // Names of their own: a further queue would silently get the mode of one that is still closing.
@@ -55,7 +56,8 @@ fn packet_info_is_found_out(name: &str, (mode, header_len): (i32, i32), up: bool
     }
 }
 
-pub(crate) fn b27_the_check_of_packet_info_sends_no_frame() {
+/// Row B27.
+pub(crate) fn the_check_of_packet_info_sends_no_frame() {
     let fd = raw_tap::tap("pi0", TAP | BARE);
     ip("link set pi0 up");
     let tap = Tap::from_fd(fd).unwrap();
@@ -66,7 +68,8 @@ pub(crate) fn b27_the_check_of_packet_info_sends_no_frame() {
     drop(tap);
 }
 
-pub(crate) fn b27_a_filter_of_somebody_else_stays() {
+/// Row B27.
+pub(crate) fn a_filter_of_somebody_else_stays() {
     for (extra, found) in [(BARE, None), (0, Some("packet-info"))] {
         let fd = raw_tap::tap("pi0", TAP | extra);
         raw_tap::attach_filter(&fd, false).unwrap();
@@ -86,7 +89,8 @@ pub(crate) fn b27_a_filter_of_somebody_else_stays() {
     }
 }
 
-pub(crate) fn b27_every_other_kind_is_named() {
+/// Row B27.
+pub(crate) fn every_other_kind_is_named() {
     let tun = refusal(raw_tap::tap("tun7", TUN | BARE));
     assert!(tun.found.contains("TUN") && tun.found.contains("tun7"), "{tun}");
 
@@ -108,7 +112,8 @@ pub(crate) fn b27_every_other_kind_is_named() {
     assert!(zero.found.contains("/dev/zero"), "{zero}");
 }
 
-pub(crate) fn b27_a_kernel_that_does_not_answer_is_not_trusted() {
+/// Row B27.
+pub(crate) fn a_kernel_that_does_not_answer_is_not_trusted() {
     let adopt = |name: &str, call, request, errno| {
         let fd = raw_tap::tap(name, TAP | BARE);
         seccomp::with_refused(call, request, errno, || refusal(fd))
@@ -122,7 +127,8 @@ pub(crate) fn b27_a_kernel_that_does_not_answer_is_not_trusted() {
     assert!(removed.found.contains("macvtap"), "{removed}");
 }
 
-pub(crate) fn b27_a_refusal_at_a_late_step_gives_the_header_back() {
+/// Row B27.
+pub(crate) fn a_refusal_at_a_late_step_gives_the_header_back() {
     let fd = raw_tap::tap("late0", TAP | BARE | HEADER);
     raw_tap::int(&fd, libc::TUNSETVNETHDRSZ, 20).unwrap();
     let number = Some(libc::TUNSETSNDBUF);
@@ -132,7 +138,8 @@ pub(crate) fn b27_a_refusal_at_a_late_step_gives_the_header_back() {
     assert_eq!(raw_tap::int(&refused.fd, libc::TUNGETVNETHDRSZ, 0).unwrap(), 20);
 }
 
-pub(crate) fn b26_flags_are_kept_and_two_are_added() {
+/// Row B26.
+pub(crate) fn flags_are_kept_and_two_are_added() {
     let fd = raw_tap::tap("flag0", TAP | BARE);
     fcntl(&fd, FcntlArg::F_SETFL(OFlag::O_APPEND)).unwrap();
     fcntl(&fd, FcntlArg::F_SETFD(FdFlag::empty())).unwrap();
@@ -143,7 +150,8 @@ pub(crate) fn b26_flags_are_kept_and_two_are_added() {
     assert_eq!(descriptor, FdFlag::FD_CLOEXEC.bits());
 }
 
-pub(crate) fn f31_a_tap_is_adopted_and_given_out_again() {
+/// Row F31.
+pub(crate) fn a_tap_is_adopted_and_given_out_again() {
     let fd = raw_tap::tap("mine0", TAP | BARE);
     let number = fd.as_raw_fd();
     let tap = Config::new().inherited(fd).mtu(1400).up().attach().unwrap();
@@ -158,7 +166,8 @@ pub(crate) fn f31_a_tap_is_adopted_and_given_out_again() {
     assert!(read.is_ok() || read.unwrap_err().kind() == std::io::ErrorKind::WouldBlock);
 }
 
-pub(crate) fn f32_the_descriptor_is_closed_once_and_only_by_its_owner() {
+/// Row F32.
+pub(crate) fn the_descriptor_is_closed_once_and_only_by_its_owner() {
     let fd = raw_tap::tap("own0", TAP | BARE);
     let copy = dup(&fd).unwrap();
     drop(Tap::from_fd(fd).unwrap());

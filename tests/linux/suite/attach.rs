@@ -21,7 +21,8 @@ pub(crate) fn by_name_settings_are_applied_and_read_back() {
     assert!(!tap.is_up().unwrap());
 }
 
-pub(crate) fn b30_the_descriptor_is_non_blocking_and_close_on_exec() {
+/// Row B30.
+pub(crate) fn the_descriptor_is_non_blocking_and_close_on_exec() {
     for tap in Config::new().name("flag0").attach_queues(2).unwrap() {
         let status = OFlag::from_bits_retain(fcntl(&tap, FcntlArg::F_GETFL).unwrap());
         assert!(status.contains(OFlag::O_NONBLOCK | OFlag::O_RDWR), "{status:?}");

@@ -42,7 +42,8 @@ const UNDOING: &[(libc::Ioctl, &str)] = &[
     (libc::TUNSETCARRIER, "TUNSETCARRIER"),
 ];
 
-pub(crate) fn b30_nothing_is_left_by_any_request_that_fails() {
+/// Row B30.
+pub(crate) fn nothing_is_left_by_any_request_that_fails() {
     process::run("failing-attaches", "");
 }
 
@@ -72,14 +73,16 @@ fn assert_fails(queues: u16, number: libc::Ioctl, step: &str) {
     assert_eq!(found, (step, "all0", Some(libc::ENOMEM)));
 }
 
-pub(crate) fn b29_an_error_bears_the_name_that_the_kernel_chose() {
+/// Row B29.
+pub(crate) fn an_error_bears_the_name_that_the_kernel_chose() {
     let attach = || Config::new().name("vm%d").offload(Offload::ALL).attach();
     let number = Some(libc::TUNSETOFFLOAD);
     let error = seccomp::with_refused(libc::SYS_ioctl, number, libc::ENOMEM, attach).unwrap_err();
     assert!(matches!(&error, AttachError::Request { object, .. } if object == "vm0"), "{error}");
 }
 
-pub(crate) fn b30_nothing_is_left_when_descriptors_run_out() {
+/// Row B30.
+pub(crate) fn nothing_is_left_when_descriptors_run_out() {
     process::run("scarce-descriptors", "");
 }
 
@@ -103,7 +106,8 @@ pub(crate) fn scarce_descriptors() {
     assert_eq!(open_descriptors(), before);
 }
 
-pub(crate) fn b30_three_hundred_attaches_leave_nothing() {
+/// Row B30.
+pub(crate) fn three_hundred_attaches_leave_nothing() {
     process::run("many-attaches", "");
 }
 

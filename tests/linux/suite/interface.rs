@@ -19,7 +19,8 @@ pub(crate) fn up_and_down_change_no_other_flag() {
     assert!(down.contains("NOARP") && down.contains("PROMISC") && !down.contains(",UP"), "{down}");
 }
 
-pub(crate) fn b29_a_renamed_interface_is_followed() {
+/// Row B29.
+pub(crate) fn a_renamed_interface_is_followed() {
     let tap = Config::new().name("first0").attach().unwrap();
     ip("link set first0 name second0");
     let _other = raw_tap::tap("first0", TAP | BARE);

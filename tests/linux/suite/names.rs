@@ -6,7 +6,8 @@ use tap_plumb::{AttachError, Config};
 
 use super::raw_tap::{self, BARE, TAP};
 
-pub(crate) fn b30_the_rule_for_names_is_the_kernels() {
+/// Row B30.
+pub(crate) fn the_rule_for_names_is_the_kernels() {
     let mut runner =
         TestRunner::new(ProptestConfig { cases: 400, failure_persistence: None, ..Default::default() });
     // Few letters and many troublemakers, so that most names are near an edge of the rule.
@@ -26,7 +27,8 @@ pub(crate) fn b30_the_rule_for_names_is_the_kernels() {
         .unwrap();
 }
 
-pub(crate) fn b30_names_the_kernel_keeps_for_itself() {
+/// Row B30.
+pub(crate) fn names_the_kernel_keeps_for_itself() {
     for name in [".", "..", "all", "default", "lo", "a23456789012345", "a234567890123456", "%d", "x%d%d"] {
         compare(name);
     }

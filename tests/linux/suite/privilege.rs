@@ -7,7 +7,8 @@ use super::host::ip;
 use super::process;
 use super::raw_tap::{self, BARE, TAP};
 
-pub(crate) fn f41_an_unprivileged_process_is_told_what_it_lacks() {
+/// Row F41.
+pub(crate) fn an_unprivileged_process_is_told_what_it_lacks() {
     // By number: this process is root in its own eyes, whoever it is outside.
     ip("tuntap add open0 mode tap user 0");
     ip("link set open0 mtu 1400 up");

@@ -16,7 +16,8 @@ fn wrong_kind(error: &AttachError) -> (&'static str, &'static str) {
     (found, remedy)
 }
 
-pub(crate) fn f41_what_is_no_tap_is_named() {
+/// Row F41.
+pub(crate) fn what_is_no_tap_is_named() {
     ip("tuntap add tun0 mode tun");
     ip("link add bridge0 type bridge");
     ip("tuntap add one0 mode tap");
@@ -31,7 +32,8 @@ pub(crate) fn f41_what_is_no_tap_is_named() {
     assert!(wrong_kind(&error).1.contains("multi_queue"));
 }
 
-pub(crate) fn f41_the_node_cannot_be_opened() {
+/// Row F41.
+pub(crate) fn the_node_cannot_be_opened() {
     let remedies = [
         (libc::EACCES, "chmod 0666"),
         (libc::EPERM, "DeviceAllow"),
@@ -67,7 +69,8 @@ pub(crate) fn a_node_on_a_nodev_mount_is_told_apart_from_a_closed_one() {
     assert!(remedy.contains("nodev") && !remedy.contains("0666"), "{error}");
 }
 
-pub(crate) fn f41_there_is_no_node() {
+/// Row F41.
+pub(crate) fn there_is_no_node() {
     unshare(CloneFlags::CLONE_NEWNS).unwrap();
     let none = None::<&str>;
     mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).unwrap();

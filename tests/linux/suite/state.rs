@@ -69,7 +69,8 @@ pub(crate) fn an_inherited_taps_carrier_and_send_buffer_are_set() {
 }
 
 /// The kernel answers 0 bytes to each write, as it would not: nothing was taken, and no second frame is made of the rest.
-pub(crate) fn b08_short_write_is_an_error_and_no_second_frame() {
+/// Row B8.
+pub(crate) fn short_write_is_an_error_and_no_second_frame() {
     let backend = Backend::new(Config::new().name("tap0").up().attach().unwrap());
     let result = seccomp::with_refused(libc::SYS_write, None, 0, || {
         backend.begin_transmit().unwrap().send(&Frame::new(&[IoSlice::new(&[7; 60])]))

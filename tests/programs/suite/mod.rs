@@ -12,16 +12,16 @@ use namespace::tests;
 
 pub(crate) fn run() -> std::process::ExitCode {
     namespace::run(tests![
-        names::f36_a_setup_program_makes_the_interface_and_a_terminate_program_removes_it,
-        names::f37_the_interface_gets_the_printed_name,
-        names::b29_a_terminate_program_is_told_the_name_the_kernel_chose,
-        names::b29_programs_are_told_the_name_of_an_inherited_descriptor,
-        owed::hazard_26_terminate_runs_exactly_when_it_is_owed,
-        owed::f38_terminate_finds_the_interface_gone,
-        owed::f38_terminate_runs_once_after_the_last_queue,
-        owed::f38_queues_dropped_at_once_owe_one_run,
-        owed::f38_programs_being_started_do_not_keep_an_interface_alive,
-        owed::b40_a_failing_terminate_program_is_an_error_of_detach,
-        owed::hazard_24_neither_program_leaves_a_zombie,
+        names::a_setup_program_makes_the_interface_and_a_terminate_program_removes_it,
+        names::the_interface_gets_the_printed_name,
+        names::a_terminate_program_is_told_the_name_the_kernel_chose,
+        names::programs_are_told_the_name_of_an_inherited_descriptor,
+        owed::terminate_runs_exactly_when_it_is_owed,
+        owed::terminate_finds_the_interface_gone,
+        owed::terminate_runs_once_after_the_last_queue,
+        owed::queues_dropped_at_once_owe_one_run,
+        owed::programs_being_started_do_not_keep_an_interface_alive,
+        owed::a_failing_terminate_program_is_an_error_of_detach,
+        owed::neither_program_leaves_a_zombie,
     ])
 }

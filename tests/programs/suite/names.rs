@@ -6,7 +6,8 @@ use tap_plumb::Config;
 
 use super::programs::Programs;
 
-pub(crate) fn f36_a_setup_program_makes_the_interface_and_a_terminate_program_removes_it() {
+/// Row F36.
+pub(crate) fn a_setup_program_makes_the_interface_and_a_terminate_program_removes_it() {
     let programs = Programs::new("makes");
     let setup =
         programs.recorder("setup", "ip tuntap add dev \"$1\" mode tap && ip link set \"$1\" up mtu 1400");
@@ -20,7 +21,8 @@ pub(crate) fn f36_a_setup_program_makes_the_interface_and_a_terminate_program_re
     assert!(Config::new().name("vm5").must_exist().attach().is_err(), "the interface is left");
 }
 
-pub(crate) fn f37_the_interface_gets_the_printed_name() {
+/// Row F37.
+pub(crate) fn the_interface_gets_the_printed_name() {
     let programs = Programs::new("printed");
     let setup = programs.recorder("setup", "echo ' vm7\r'; echo more");
     let config = Config::new().setup_program(setup).terminate_program(programs.recorder("terminate", ""));
@@ -30,7 +32,8 @@ pub(crate) fn f37_the_interface_gets_the_printed_name() {
     assert_eq!(programs.calls(), ["setup:0:", "terminate:1:vm7"]);
 }
 
-pub(crate) fn b29_a_terminate_program_is_told_the_name_the_kernel_chose() {
+/// Row B29.
+pub(crate) fn a_terminate_program_is_told_the_name_the_kernel_chose() {
     let programs = Programs::new("chosen");
     let terminate = programs.recorder("terminate", "");
     drop(Config::new().terminate_program(&terminate).attach().unwrap());
@@ -38,7 +41,8 @@ pub(crate) fn b29_a_terminate_program_is_told_the_name_the_kernel_chose() {
     assert_eq!(programs.calls(), ["terminate:1:tap0", "terminate:1:vm0"]);
 }
 
-pub(crate) fn b29_programs_are_told_the_name_of_an_inherited_descriptor() {
+/// Row B29.
+pub(crate) fn programs_are_told_the_name_of_an_inherited_descriptor() {
     let programs = Programs::new("inherited");
     let fd: OwnedFd = Config::new().name("vm3").attach().unwrap().into_fd().unwrap();
     let config = Config::new().inherited(fd).setup_program(programs.recorder("setup", "echo other"));

@@ -20,7 +20,8 @@ type Attach = (&'static str, fn() -> Config, bool);
 /// A way to end an attach, by name.
 type End = (&'static str, fn(Tap));
 
-pub(crate) fn hazard_26_terminate_runs_exactly_when_it_is_owed() {
+/// Row hazard 26.
+pub(crate) fn terminate_runs_exactly_when_it_is_owed() {
     let setups = [None, Some("exit 0"), Some("exit 1")];
     // Refused at once; claimed and then refused an MTU; attached.
     let attaches: [Attach; 3] = [
@@ -64,7 +65,8 @@ fn terminated(setup: Option<&str>, mut config: Config, finish: fn(Tap)) -> usize
     calls.len()
 }
 
-pub(crate) fn f38_terminate_finds_the_interface_gone() {
+/// Row F38.
+pub(crate) fn terminate_finds_the_interface_gone() {
     for finish in [drop::<Tap>, detach] {
         let programs = Programs::new("gone");
         let config = Config::new().name("vm2").up().terminate_program(programs.recorder("terminate", LOOK));
@@ -73,7 +75,8 @@ pub(crate) fn f38_terminate_finds_the_interface_gone() {
     }
 }
 
-pub(crate) fn f38_terminate_runs_once_after_the_last_queue() {
+/// Row F38.
+pub(crate) fn terminate_runs_once_after_the_last_queue() {
     let programs = Programs::new("queues");
     let config = Config::new().name("vm4").terminate_program(programs.recorder("terminate", LOOK));
     let mut queues = config.attach_queues(3).unwrap();
@@ -85,7 +88,8 @@ pub(crate) fn f38_terminate_runs_once_after_the_last_queue() {
     assert_eq!(programs.text("seen"), "gone\n");
 }
 
-pub(crate) fn f38_queues_dropped_at_once_owe_one_run() {
+/// Row F38.
+pub(crate) fn queues_dropped_at_once_owe_one_run() {
     for round in 0..20 {
         let programs = Programs::new("at once");
         let config = Config::new().name("vm6").terminate_program(programs.recorder("terminate", LOOK));
@@ -100,7 +104,8 @@ pub(crate) fn f38_queues_dropped_at_once_owe_one_run() {
     }
 }
 
-pub(crate) fn f38_programs_being_started_do_not_keep_an_interface_alive() {
+/// Row F38.
+pub(crate) fn programs_being_started_do_not_keep_an_interface_alive() {
     let programs = Programs::new("beside");
     // `/proc/net/dev` is read without the lock under which interfaces are removed, so it shows the moment as it is.
     let look = programs.script("terminate", "! grep -q \"$1:\" /proc/net/dev");
@@ -119,7 +124,8 @@ fn detach_alone(name: &str, round: usize, setup: &Path, look: &Path) {
     assert!(detached.is_ok(), "{name} is still there in round {round}: {detached:?}");
 }
 
-pub(crate) fn b40_a_failing_terminate_program_is_an_error_of_detach() {
+/// Row B40.
+pub(crate) fn a_failing_terminate_program_is_an_error_of_detach() {
     let programs = Programs::new("fails");
     let tap = Config::new().terminate_program(programs.recorder("terminate", "exit 5")).attach().unwrap();
     match tap.detach() {
@@ -133,7 +139,8 @@ pub(crate) fn b40_a_failing_terminate_program_is_an_error_of_detach() {
     drop(Config::new().terminate_program(programs.script("again", "exit 5")).attach().unwrap());
 }
 
-pub(crate) fn hazard_24_neither_program_leaves_a_zombie() {
+/// Row hazard 24.
+pub(crate) fn neither_program_leaves_a_zombie() {
     let programs = Programs::new("zombies");
     let config = Config::new().name("vm8").setup_program(programs.recorder("setup", ""));
     drop(config.terminate_program(programs.recorder("terminate", "")).attach().unwrap());

@@ -26,7 +26,8 @@ fn ours(backend: &Backend) -> [[u64; 2]; 2] {
     ]
 }
 
-pub(crate) fn x11_what_is_counted_is_what_the_kernel_counts() {
+/// Row X11.
+pub(crate) fn what_is_counted_is_what_the_kernel_counts() {
     for offload in [Offload::NONE, Offload::HEADER_12] {
         let backend = host::backend(Config::new().offload(offload).mtu(9000));
         let socket = PacketSocket::new("tap0");

@@ -9,7 +9,8 @@ use tap_plumb::{Config, Frame, LinkState, Threads, TransmitError};
 use super::device::Device;
 use super::host::{self, PacketSocket, ip, wait_for_carrier, wait_until};
 
-pub(crate) fn s2_b23_carrier_follows_the_guests_link_and_frames_stop() {
+/// Rows S2 and B23.
+pub(crate) fn carrier_follows_the_guests_link_and_frames_stop() {
     let backend = host::backend(Config::new());
     let device = Arc::new(Device::default());
     let threads = Threads::spawn(Arc::clone(&backend), Arc::clone(&device) as _).unwrap();
@@ -44,7 +45,8 @@ pub(crate) fn an_interface_that_is_bound_again_shows_the_guests_link() {
     }
 }
 
-pub(crate) fn b06_interface_down_parks_transmission_until_it_is_up() {
+/// Row B6.
+pub(crate) fn interface_down_parks_transmission_until_it_is_up() {
     let backend = host::backend(Config::new());
     let device = Arc::new(Device::default());
     let _threads = Threads::spawn(Arc::clone(&backend), Arc::clone(&device) as _).unwrap();
@@ -66,7 +68,8 @@ pub(crate) fn b06_interface_down_parks_transmission_until_it_is_up() {
     host::assert_adds_up(&backend);
 }
 
-pub(crate) fn s6_rename_and_another_namespace_do_not_disturb_traffic() {
+/// Row S6.
+pub(crate) fn rename_and_another_namespace_do_not_disturb_traffic() {
     let backend = host::backend(Config::new());
     let device = Arc::new(Device::default());
     let _threads = Threads::spawn(Arc::clone(&backend), Arc::clone(&device) as _).unwrap();

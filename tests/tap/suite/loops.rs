@@ -53,7 +53,8 @@ fn many() -> Vec<Arc<Backend>> {
     (0..64).map(|number| Arc::new(Backend::new(attach(number)))).collect()
 }
 
-pub(crate) fn f27_sixty_four_taps_on_one_thread() {
+/// Row F27.
+pub(crate) fn sixty_four_taps_on_one_thread() {
     let backends = many();
     let hosts: Vec<_> = (0..64).map(|number| PacketSocket::new(&format!("tap{number}"))).collect();
     for _ in 0..10 {

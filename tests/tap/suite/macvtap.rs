@@ -42,7 +42,8 @@ fn number_in_own_sys(name: &str, index: &str) -> std::io::Result<String> {
     fs::read_to_string(Path::new("/sys/class/net").join(name).join("macvtap").join(format!("tap{index}/dev")))
 }
 
-pub(crate) fn x12_the_end_of_a_macvtap_is_found() {
+/// Row X12.
+pub(crate) fn the_end_of_a_macvtap_is_found() {
     host::quiet();
     ip("link add below0 type veth peer name peer0");
     for name in ["below0", "peer0"] {

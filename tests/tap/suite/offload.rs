@@ -49,7 +49,8 @@ fn send(sender: &Backend) {
     session.send(&Frame::new(&[IoSlice::new(&frame[..100]), IoSlice::new(&frame[100..])]).gso(GSO)).unwrap();
 }
 
-pub(crate) fn b03_b16_oversized_frame_crosses_the_host_whole() {
+/// Rows B3 and B16.
+pub(crate) fn oversized_frame_crosses_the_host_whole() {
     let (sender, receiver) = guests(Offload::ALL);
     send(&sender);
     assert_eq!(sender.statistics().transmit.segments_sent, 1, "one write");
@@ -60,13 +61,15 @@ pub(crate) fn b03_b16_oversized_frame_crosses_the_host_whole() {
     assert_eq!(buffer[54..received.len], oversized()[54..]);
 }
 
-pub(crate) fn b03_host_cuts_for_a_receiver_that_cannot() {
+/// Row B3.
+pub(crate) fn host_cuts_for_a_receiver_that_cannot() {
     let (sender, receiver) = guests(Offload::NONE);
     send(&sender);
     assert_segments(&sender, &receiver);
 }
 
-pub(crate) fn b03_software_and_host_give_the_same_segments() {
+/// Row B3.
+pub(crate) fn software_and_host_give_the_same_segments() {
     let (sender, receiver) = guests(Offload::NONE);
     sender.use_host_offload(false);
     send(&sender);
@@ -115,7 +118,8 @@ impl Frontend for Guest {
     }
 }
 
-pub(crate) fn b16_guest_gets_oversized_frames_whole_or_as_segments() {
+/// Row B16.
+pub(crate) fn guest_gets_oversized_frames_whole_or_as_segments() {
     let (sender, receiver) = guests(Offload::ALL);
     for takes_oversized in [true, false] {
         let guest = Arc::new(Guest { takes_oversized, frames: Mutex::default() });
@@ -135,7 +139,8 @@ pub(crate) fn b16_guest_gets_oversized_frames_whole_or_as_segments() {
     host::assert_adds_up(&receiver);
 }
 
-pub(crate) fn b16_header_passes_through_untouched_when_asked_for() {
+/// Row B16.
+pub(crate) fn header_passes_through_untouched_when_asked_for() {
     let (sender, receiver) = guests(Offload::ALL);
     send(&sender);
     let mut memory = vec![0; 70_000];

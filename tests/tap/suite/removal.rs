@@ -17,7 +17,8 @@ fn send(backend: &Backend, mark: u64) -> Result<(), TransmitError> {
     session.send(&Frame::new(&[IoSlice::new(&frame)]))
 }
 
-pub(crate) fn f21_f22_s6_b17_removal_is_one_event_without_spinning() {
+/// Rows F21, F22, S6, B17.
+pub(crate) fn removal_is_one_event_without_spinning() {
     let backend = host::backend(Config::new());
     let device = Arc::new(Device::default());
     let threads = Threads::spawn(Arc::clone(&backend), Arc::clone(&device) as _).unwrap();
@@ -32,7 +33,8 @@ pub(crate) fn f21_f22_s6_b17_removal_is_one_event_without_spinning() {
     host::assert_adds_up(&backend);
 }
 
-pub(crate) fn s6_reattach_binds_the_same_descriptor_and_counters_survive() {
+/// Row S6.
+pub(crate) fn reattach_binds_the_same_descriptor_and_counters_survive() {
     let backend = host::backend(Config::new());
     let device = Arc::new(Device::default());
     let threads = Threads::spawn(Arc::clone(&backend), Arc::clone(&device) as _).unwrap();
@@ -56,7 +58,8 @@ pub(crate) fn s6_reattach_binds_the_same_descriptor_and_counters_survive() {
     host::assert_adds_up(&backend);
 }
 
-pub(crate) fn s6_reattach_under_traffic_both_ways() {
+/// Row S6.
+pub(crate) fn reattach_under_traffic_both_ways() {
     let backend = host::backend(Config::new());
     let device = Arc::new(Device::default());
     let threads = Threads::spawn(Arc::clone(&backend), Arc::clone(&device) as _).unwrap();
@@ -86,7 +89,8 @@ pub(crate) fn s6_reattach_under_traffic_both_ways() {
     host::assert_adds_up(&backend);
 }
 
-pub(crate) fn s6_in_a_loop_of_your_own_removal_is_an_outcome() {
+/// Row S6.
+pub(crate) fn in_a_loop_of_your_own_removal_is_an_outcome() {
     let backend = host::backend(Config::new());
     ip("link del tap0");
     let mut buffer = vec![0; backend.receive_buffer_len()];

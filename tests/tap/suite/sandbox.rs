@@ -73,7 +73,8 @@ fn pair(offload: Offload) -> (Backend, UnixDatagram) {
     (Backend::new(Config::new().inherited(ours.into()).offload(offload).attach().unwrap()), host)
 }
 
-pub(crate) fn x14_read_readv_write_and_writev_are_all_calls_whatever_the_outcome() {
+/// Row X14.
+pub(crate) fn read_readv_write_and_writev_are_all_calls_whatever_the_outcome() {
     host::quiet();
     for (at, offload) in [Offload::NONE, Offload::HEADER_12, Offload::ALL].into_iter().enumerate() {
         let name = format!("sand{at}");
@@ -157,7 +158,8 @@ fn over_sockets() {
     }
 }
 
-pub(crate) fn x14_a_host_without_buffers_costs_no_other_call() {
+/// Row X14.
+pub(crate) fn a_host_without_buffers_costs_no_other_call() {
     let backend = Arc::new(attach("sand0", Offload::HEADER_12));
     let bytes = host::frame(60, 1);
     with_refused(libc::SYS_writev, None, libc::ENOBUFS, || {

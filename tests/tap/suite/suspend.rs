@@ -9,7 +9,8 @@ use tap_plumb::{Config, LinkState, Resume, Threads};
 use super::device::Device;
 use super::host::{self, PacketSocket, wait_until};
 
-pub(crate) fn s1_b24_queued_frames_are_dropped_on_resume_and_counted() {
+/// Rows S1 and B24.
+pub(crate) fn queued_frames_are_dropped_on_resume_and_counted() {
     let backend = host::backend(Config::new());
     let device = Arc::new(Device::default());
     let threads = Threads::spawn(Arc::clone(&backend), Arc::clone(&device) as _).unwrap();
@@ -34,7 +35,8 @@ pub(crate) fn s1_b24_queued_frames_are_dropped_on_resume_and_counted() {
     host::assert_adds_up(&backend);
 }
 
-pub(crate) fn s5_migration_announces_the_guest() {
+/// Row S5.
+pub(crate) fn migration_announces_the_guest() {
     let backend = host::backend(Config::new().guest_address([2, 0, 0, 0, 0, 7]));
     let device = Arc::new(Device::default());
     let threads = Threads::spawn(Arc::clone(&backend), Arc::clone(&device) as _).unwrap();
@@ -48,7 +50,8 @@ pub(crate) fn s5_migration_announces_the_guest() {
     assert_eq!(device.flaps.load(Ordering::SeqCst), 0);
 }
 
-pub(crate) fn s3_every_call_is_legal_in_every_state() {
+/// Row S3.
+pub(crate) fn every_call_is_legal_in_every_state() {
     type Act = fn(&Threads, &tap_plumb::Backend);
     let states: [(&str, Act); 3] = [
         ("running", |_, _| {}),
@@ -89,7 +92,8 @@ pub(crate) fn s3_every_call_is_legal_in_every_state() {
     host::assert_adds_up(&backend);
 }
 
-pub(crate) fn s4_reset_drops_the_pending_frame_and_keeps_running() {
+/// Row S4.
+pub(crate) fn reset_drops_the_pending_frame_and_keeps_running() {
     let backend = host::backend(Config::new());
     let device = Arc::new(Device::default());
     device.set_buffers(false);

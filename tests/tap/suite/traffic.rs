@@ -54,7 +54,8 @@ impl Frames {
     }
 }
 
-pub(crate) fn f06_f20_a_million_frames_each_way_arrive_equal_and_in_order() {
+/// Rows F6 and F20.
+pub(crate) fn a_million_frames_each_way_arrive_equal_and_in_order() {
     let backend = host::backend(Config::new());
     let host = PacketSocket::new("tap0");
     let mut frames = Frames::new(0x5eed);
@@ -86,7 +87,8 @@ pub(crate) fn f06_f20_a_million_frames_each_way_arrive_equal_and_in_order() {
     host::assert_adds_up(&backend);
 }
 
-pub(crate) fn s2_frames_that_were_not_read_in_time_are_in_the_hosts_own_count() {
+/// Row S2.
+pub(crate) fn frames_that_were_not_read_in_time_are_in_the_hosts_own_count() {
     let backend = host::backend(Config::new());
     let host = PacketSocket::new("tap0");
     for number in 0..1500 {
@@ -96,7 +98,8 @@ pub(crate) fn s2_frames_that_were_not_read_in_time_are_in_the_hosts_own_count() 
     assert_eq!(backend.statistics().dropped_by_host, Some(500));
 }
 
-pub(crate) fn b13_s8_frame_of_a_raised_mtu_is_not_cut_to_the_old_buffer() {
+/// Rows B13 and S8.
+pub(crate) fn frame_of_a_raised_mtu_is_not_cut_to_the_old_buffer() {
     let backend = host::backend(Config::new());
     let host = PacketSocket::new("tap0");
     let mut buffer = vec![0; backend.receive_buffer_len()];

@@ -1,0 +1,104 @@
+//! Frames of a neighbour whose checksum its host has left to a device.
+
+use streams_model::Offload;
+
+use crate::bench::assert_nothing_wrong;
+use crate::datalink_bench::*;
+
+/// A datagram of UDP over IPv4 to this address, with a right checksum.
+fn datagram(to: [u8; 6], payload: &[u8]) -> Vec<u8> {
+    let mut bytes = frame(to, OTHER, IPV4, 42, 0);
+    let total = (28 + payload.len()) as u16;
+    bytes[14..34].copy_from_slice(&[0x45, 0, 0, 0, 0, 1, 0, 0, 64, 17, 0, 0, 10, 0, 0, 2, 224, 0, 0, 81]);
+    bytes[16..18].copy_from_slice(&total.to_be_bytes());
+    bytes[34..42].copy_from_slice(&[0x14, 0xe9, 0x14, 0xe9, 0, 0, 0, 0]);
+    bytes[38..40].copy_from_slice(&(total - 20).to_be_bytes());
+    bytes.extend_from_slice(payload);
+    let pseudo = pseudo(&bytes);
+    let checksum = !fold(sum(&bytes[34..]) + u32::from(pseudo));
+    bytes[40..42].copy_from_slice(&checksum.to_be_bytes());
+    bytes
+}
+
+/// A sum by the plainest way there is.
+fn sum(bytes: &[u8]) -> u32 {
+    bytes.chunks(2).map(|word| u32::from(word[0]) << 8 | word.get(1).copied().map_or(0, u32::from)).sum()
+}
+
+fn fold(mut sum: u32) -> u16 {
+    while sum > 0xffff {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    sum as u16
+}
+
+fn pseudo(datagram: &[u8]) -> u16 {
+    fold(sum(&datagram[26..34]) + 17 + sum(&datagram[38..40]))
+}
+
+fn unfinished(datagram: &[u8]) -> Vec<u8> {
+    let mut bytes = datagram.to_vec();
+    bytes[40..42].copy_from_slice(&pseudo(datagram).to_be_bytes());
+    bytes
+}
+
+/// Row link 20.
+#[test]
+fn a_neighbours_unfinished_checksum_is_finished_in_a_group_frame() {
+    let machine = with_neighbour();
+    let offloads = streams_model::Offloads { partial_checksum: true, ..Default::default() };
+    admin(&machine, |kernel| kernel.set_offloads("net0", offloads));
+    let backend = backend();
+    for to in [EVERYBODY, GROUP] {
+        for payload in [&b"mDNS from a neighbour"[..], b"x", b""] {
+            let right = datagram(to, payload);
+            let left = Offload { partial: Some((20, 26, 28 + payload.len())), ..Offload::default() };
+            admin(&machine, |kernel| kernel.link_sends_with("vnic1", &unfinished(&right), left));
+            assert_eq!(receive(&backend).unwrap(), right, "{payload:?} to {to:x?}");
+            // Scattered, so that the field lies across two slices.
+            admin(&machine, |kernel| kernel.link_sends_with("vnic1", &unfinished(&right), left));
+            let (mut first, mut second, mut third) = ([0; 41], [0; 1], [0; 1600]);
+            let mut slices = [&mut first[..], &mut second, &mut third].map(std::io::IoSliceMut::new);
+            let len = backend.receive(&mut slices).unwrap().unwrap().len;
+            let got = [&first[..], &second, &third].concat();
+            assert_eq!(got[..len], right, "{payload:?} to {to:x?}, scattered");
+        }
+    }
+    assert_nothing_wrong(&machine);
+}
+
+/// Row link 20.
+#[test]
+fn what_is_right_damaged_or_to_one_station_is_left_alone() {
+    let machine = with_neighbour();
+    let backend = backend();
+    let right = datagram(GROUP, b"whole");
+    let mut damaged = right.clone();
+    damaged[41] ^= 0x10;
+    let mut cut = unfinished(&right);
+    cut[16..18].copy_from_slice(&2000_u16.to_be_bytes());
+    let mut fragment = unfinished(&right);
+    fragment[20] |= 0x20;
+    let unicast = unfinished(&datagram(OWN, b"whole"));
+    // By way of a router, whose address the checksum does not cover.
+    let mut routed = right.clone();
+    routed[14] += 2;
+    routed[17] += 8;
+    routed.splice(34..34, [131, 7, 4, 192, 0, 2, 9, 0]);
+    for sent in [right, damaged, cut, fragment, unicast, routed] {
+        neighbour(&machine, &sent);
+        assert_eq!(receive(&backend).unwrap(), sent);
+    }
+    // One whose right checksum happens to be the pseudo header's sum: the ports are chosen so.
+    let mut chance = datagram(GROUP, b"ab");
+    let wanted = pseudo(&chance);
+    chance[40..42].copy_from_slice(&[0, 0]);
+    chance[34..36].copy_from_slice(&[0, 0]);
+    let rest = fold(sum(&chance[34..]) + u32::from(wanted));
+    let port = fold(u32::from(!wanted) + u32::from(!rest));
+    chance[34..36].copy_from_slice(&port.to_be_bytes());
+    chance[40..42].copy_from_slice(&wanted.to_be_bytes());
+    assert_eq!(fold(sum(&chance[34..]) + u32::from(wanted)), 0xffff, "the test's own sum");
+    neighbour(&machine, &chance);
+    assert_eq!(receive(&backend).unwrap(), chance);
+}
