@@ -1,7 +1,7 @@
 //! Wakes a thread out of poll.
 
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
@@ -15,6 +15,9 @@ pub(super) struct Wake {
 impl Wake {
     pub fn new() -> io::Result<Self> {
         let (reader, writer) = io::pipe()?;
+        // A copy is above the standard streams, whose numbers a process without those may have given away.
+        let reader = if reader.as_raw_fd() > 2 { reader } else { reader.try_clone()? };
+        let writer = if writer.as_raw_fd() > 2 { writer } else { writer.try_clone()? };
         set_nonblocking(&reader)?;
         set_nonblocking(&writer)?;
         Ok(Self { reader, writer })

@@ -149,6 +149,7 @@ pub(crate) fn run() -> std::process::ExitCode {
         removal::the_same_descriptor_is_bound_again,
         starting::threads_that_cannot_be_had_leave_nothing,
         starting::a_pipe_that_cannot_be_had_leaves_nothing,
+        starting::the_pipes_of_threads_leave_the_numbers_of_the_standard_streams_alone,
         state::a_spoilt_tap_gets_header_and_offloads_as_asked,
         state::an_inherited_taps_carrier_and_send_buffer_are_set,
         state::short_write_is_an_error_and_no_second_frame,

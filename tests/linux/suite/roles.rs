@@ -27,6 +27,7 @@ pub(crate) const ROLES: &[Role] = &[
     ("many-attaches", |_| descriptors::many_attaches()),
     ("scarce-threads", |_| starting::scarce_threads()),
     ("scarce-pipes", |_| starting::scarce_pipes()),
+    ("threads-without-streams", |_| starting::threads_without_streams()),
 ];
 
 /// Holds a TAP until standard input closes.

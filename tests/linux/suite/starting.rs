@@ -118,3 +118,21 @@ pub(crate) fn scarce_pipes() {
     backend.discard_queued();
     Threads::spawn(Arc::clone(&backend), Arc::new(Untouched)).unwrap().stop().unwrap();
 }
+
+/// Row L12.
+pub(crate) fn the_pipes_of_threads_leave_the_numbers_of_the_standard_streams_alone() {
+    process::run("threads-without-streams", "");
+}
+
+/// Without standard streams, whose numbers are the lowest free ones.
+pub(crate) fn threads_without_streams() {
+    let (backend, _host) = backend();
+    backend.discard_queued();
+    (0..3).for_each(|number| nix::unistd::close(number).unwrap());
+    let threads = Threads::spawn(Arc::clone(&backend), Arc::new(Untouched)).unwrap();
+    // Nothing can be printed: the status says it.
+    if (0..3).any(|number| fs::symlink_metadata(format!("/proc/self/fd/{number}")).is_ok()) {
+        std::process::exit(17);
+    }
+    threads.stop().unwrap();
+}
