@@ -14,8 +14,19 @@ use super::super::sys::Interface;
 use super::Kind;
 use crate::attach::{AdoptError, Config};
 
-/// Finds out what `fd` is and makes it keep the promises of a TAP.
+/// Finds out what `fd` is and makes it keep the promises of a TAP. One of them is a number above the standard streams, since
+/// what somebody prints must not go out as a frame. What is refused keeps its number.
 pub(super) fn adopt(fd: OwnedFd, config: &Config) -> Result<Interface, AdoptError> {
+    if fd.as_raw_fd() > 2 {
+        return prepare(fd, config);
+    }
+    match fd.try_clone() {
+        Ok(copy) => prepare(copy, config).map_err(|refused| AdoptError { fd, ..refused }),
+        Err(error) => Err(Refusal::failed("a number above 2", error).give_back(fd)),
+    }
+}
+
+fn prepare(fd: OwnedFd, config: &Config) -> Result<Interface, AdoptError> {
     let kind = match kind_of(fd.as_fd()) {
         Ok(kind) => kind,
         Err(refusal) => return Err(refusal.give_back(fd)),

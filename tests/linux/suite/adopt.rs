@@ -232,3 +232,23 @@ pub(crate) fn the_limit_of_a_socket_is_its_send_buffers() {
     assert_eq!(theirs.recv(&mut vec![0; 9000]).unwrap(), limit);
     assert!(send(limit + 1).is_err());
 }
+
+/// Row L12.
+pub(crate) fn an_adopted_descriptor_moves_above_the_standard_streams() {
+    super::process::run("adopt-without-streams", "");
+}
+
+/// Without standard streams, so that the TAP itself is descriptor 0. Nothing can be printed: the status says what is wrong.
+pub(crate) fn adopt_without_streams() {
+    (0..3).for_each(|number| nix::unistd::close(number).unwrap());
+    let fd = raw_tap::tap("low0", TAP | BARE);
+    let number = fd.as_raw_fd();
+    let tap = Tap::from_fd(fd).unwrap();
+    if number != 0 || tap.as_raw_fd() < 3 || std::fs::symlink_metadata("/proc/self/fd/0").is_ok() {
+        std::process::exit(17);
+    }
+    // What is refused comes back as it was.
+    if refusal(raw_tap::tap("tun7", TUN | BARE)).fd.as_raw_fd() != 0 {
+        std::process::exit(18);
+    }
+}

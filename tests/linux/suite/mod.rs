@@ -63,6 +63,7 @@ pub(crate) fn run() -> std::process::ExitCode {
         adopt::the_descriptor_is_closed_once_and_only_by_its_owner,
         adopt::the_limit_of_a_socket_is_its_send_buffers,
         adopt::headers_of_an_inherited_tap,
+        adopt::an_adopted_descriptor_moves_above_the_standard_streams,
         attach::a_socket_pair_is_a_tap_without_a_name,
         attach::the_descriptor_is_non_blocking_and_close_on_exec,
         attach::by_name_settings_are_applied_and_read_back,

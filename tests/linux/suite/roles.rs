@@ -7,7 +7,7 @@ use nix::sched::{CloneFlags, unshare};
 use super::facts::errno;
 use super::process::Role;
 use super::raw_tap::{self, BARE, TAP};
-use super::{descriptors, jail, jail_traffic, privilege, refusals, starting};
+use super::{adopt, descriptors, jail, jail_traffic, privilege, refusals, starting};
 
 pub(crate) const ROLES: &[Role] = &[
     ("hold", hold),
@@ -27,6 +27,7 @@ pub(crate) const ROLES: &[Role] = &[
     ("many-attaches", |_| descriptors::many_attaches()),
     ("scarce-threads", |_| starting::scarce_threads()),
     ("scarce-pipes", |_| starting::scarce_pipes()),
+    ("adopt-without-streams", |_| adopt::adopt_without_streams()),
     ("threads-without-streams", |_| starting::threads_without_streams()),
 ];
 
