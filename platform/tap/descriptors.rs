@@ -4,6 +4,7 @@
 //! nature.
 #![expect(unsafe_code, reason = "asks the kernel about numbers, and runs a closure between fork and exec")]
 
+use std::ffi::c_int;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
@@ -27,7 +28,9 @@ pub(super) fn inherit_standard_streams_only(command: &mut Command) {
         return;
     }
     let mark = move || {
-        inheritable.iter().copied().for_each(set_close_on_exec);
+        inheritable.iter().for_each(|number| set_flags(*number, libc::FD_CLOEXEC));
+        // In a process without standard streams std may have opened one under its own number, close-on-exec.
+        (0..=2).for_each(|number| set_flags(number, 0));
         Ok(())
     };
     // SAFETY: the closure only reads a vector it owns, and between fork and exec it makes nothing but fcntl calls,
@@ -54,9 +57,9 @@ fn is_inheritable(number: RawFd) -> bool {
     flags & libc::FD_CLOEXEC == 0
 }
 
-fn set_close_on_exec(number: RawFd) {
+fn set_flags(number: RawFd, flags: c_int) {
     // SAFETY: F_SETFD takes integers only; one that was closed meanwhile is answered with EBADF, which is no failure here.
-    unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) };
+    unsafe { libc::fcntl(number, libc::F_SETFD, flags) };
 }
 
 /// Duplicates the descriptor `number`, close-on-exec and above the standard streams. The original stays its owner's.

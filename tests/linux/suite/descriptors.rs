@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, AsRawFd};
 
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tap_plumb::{AttachError, Config, Offload};
 
@@ -135,5 +136,28 @@ pub(crate) fn without_streams() {
     // Nothing can be printed: the status says it.
     if numbers.len() != 3 || numbers.iter().any(|number| *number < 3) {
         std::process::exit(17);
+    }
+}
+
+/// Row L12.
+pub(crate) fn a_program_has_standard_streams_also_where_its_parent_has_none() {
+    let script = std::env::temp_dir().join(format!("tap-plumb-streams-{}", std::process::id()));
+    let write = "printf '#!/bin/sh\ncat && echo x && echo y >&2\n' > \"$1\" && chmod 755 \"$1\"";
+    let status = std::process::Command::new("sh").args(["-c", write, "sh"]).arg(&script).status().unwrap();
+    assert!(status.success());
+    process::run("program-without-streams", script.to_str().unwrap());
+    std::fs::remove_file(script).unwrap();
+}
+
+pub(crate) fn program_without_streams(script: &str) {
+    let file = std::fs::File::open("/").unwrap();
+    (0..3).for_each(|number| nix::unistd::close(number).unwrap());
+    // With a descriptor that programs would inherit, they are started another way.
+    for flags in [FdFlag::FD_CLOEXEC, FdFlag::empty()] {
+        fcntl(&file, FcntlArg::F_SETFD(flags)).unwrap();
+        // Nothing can be printed: the status says it.
+        if Config::new().name("prog0").setup_program(script).attach().is_err() {
+            std::process::exit(17);
+        }
     }
 }

@@ -83,6 +83,7 @@ pub(crate) fn run() -> std::process::ExitCode {
         descriptors::nothing_is_left_when_descriptors_run_out,
         descriptors::three_hundred_attaches_leave_nothing,
         descriptors::no_descriptor_takes_the_number_of_a_standard_stream,
+        descriptors::a_program_has_standard_streams_also_where_its_parent_has_none,
         dropped::what_did_not_fit_in_the_queue_is_counted,
         facts_frames::a_blocked_read_ends_when_the_interface_goes,
         facts_frames::a_buffer_shorter_than_the_header_eats_the_frame,

@@ -28,6 +28,7 @@ pub(crate) const ROLES: &[Role] = &[
     ("scarce-threads", |_| starting::scarce_threads()),
     ("scarce-pipes", |_| starting::scarce_pipes()),
     ("adopt-without-streams", |_| adopt::adopt_without_streams()),
+    ("program-without-streams", descriptors::program_without_streams),
     ("threads-without-streams", |_| starting::threads_without_streams()),
 ];
 
