@@ -54,13 +54,23 @@ impl Kind {
             (_, libc::EAGAIN) => ReadFault::Empty,
             (_, libc::EINTR) => ReadFault::Interrupted,
             (Self::Internet, libc::ECONNREFUSED | libc::ENOPROTOOPT | libc::EPROTO) => ReadFault::Interrupted,
+            _ if self.may_be_earlier(errno) => ReadFault::Interrupted,
             (Self::Local { .. }, libc::ECONNREFUSED | libc::ECONNRESET | libc::EPIPE) => ReadFault::Gone,
             (_, libc::ENOTCONN) => ReadFault::Gone,
             _ => ReadFault::Other,
         }
     }
 
-    /// What the errno of a failed write means: the same as of a read, where both can have it.
+    /// Whether the errno of a failed write tells of this datagram or of an earlier one, for which it stands once. The network
+    /// reports both alike. A read has no fate of its own.
+    pub(super) fn may_be_earlier(self, errno: i32) -> bool {
+        const EITHER: [i32; 5] =
+            [libc::EHOSTUNREACH, libc::ENETUNREACH, libc::EHOSTDOWN, libc::EACCES, libc::EMSGSIZE];
+        self == Self::Internet && EITHER.contains(&errno)
+    }
+
+    /// What the errno of a failed write means: the same as of a read, where both can have it. One that
+    /// [`may_be_earlier`](Self::may_be_earlier) comes a second time.
     pub(super) fn write_fault(self, errno: i32) -> WriteFault {
         match (self, errno) {
             (Self::Device, _) => super::super::sys::write_fault(errno),
@@ -68,6 +78,7 @@ impl Kind {
             (_, libc::ENOBUFS | libc::ENOMEM) => WriteFault::NoBufferSpace,
             // Its last word about an end that is closed, on illumos.
             (_, libc::EDESTADDRREQ) => WriteFault::Gone,
+            _ if self.may_be_earlier(errno) => WriteFault::Other,
             _ => match self.read_fault(errno) {
                 ReadFault::Empty => WriteFault::WouldBlock,
                 ReadFault::Interrupted => WriteFault::Interrupted,
@@ -106,8 +117,6 @@ mod tests {
             (libc::ECONNRESET, [ReadFault::Gone, ReadFault::Other]),
             (libc::EPIPE, [ReadFault::Gone, ReadFault::Other]),
             (libc::ENOTCONN, [ReadFault::Gone, ReadFault::Gone]),
-            (libc::EHOSTUNREACH, [ReadFault::Other, ReadFault::Other]),
-            (libc::ENETUNREACH, [ReadFault::Other, ReadFault::Other]),
             (libc::EINVAL, [ReadFault::Other, ReadFault::Other]),
             // What a TAP says, and no socket.
             (libc::EIO, [ReadFault::Other, ReadFault::Other]),
@@ -125,6 +134,18 @@ mod tests {
                 assert_eq!(kind.write_fault(errno), written, "{kind:?}, errno {errno}");
             }
         }
+    }
+
+    #[test]
+    fn what_the_network_says_of_either_datagram_is_final_for_none_but_the_second_time() {
+        for errno in [libc::EHOSTUNREACH, libc::ENETUNREACH, libc::EHOSTDOWN, libc::EACCES, libc::EMSGSIZE] {
+            assert!(Kind::Internet.may_be_earlier(errno) && !LOCAL.may_be_earlier(errno), "errno {errno}");
+            assert_eq!(Kind::Internet.read_fault(errno), ReadFault::Interrupted, "errno {errno}");
+            assert_eq!(LOCAL.read_fault(errno), ReadFault::Other, "errno {errno}");
+            let written = if errno == libc::EMSGSIZE { WriteFault::BadLength } else { WriteFault::Other };
+            assert_eq!(Kind::Internet.write_fault(errno), written, "errno {errno}");
+        }
+        assert!(!Kind::Internet.may_be_earlier(libc::EAGAIN));
     }
 
     #[test]

@@ -290,6 +290,11 @@ impl Tap {
         self.interface.kind().write_fault(errno)
     }
 
+    /// Whether the errno of a failed write may tell of an earlier frame, and pass.
+    pub(crate) fn may_be_earlier(&self, errno: i32) -> bool {
+        self.interface.kind().may_be_earlier(errno)
+    }
+
     /// Whether a read of no bytes is the end, and not an empty frame.
     #[cold]
     pub(crate) fn nothing_is_the_end(&self) -> bool {

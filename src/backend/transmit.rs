@@ -1,7 +1,7 @@
 //! Frames from the guest to the host.
 
 use std::io;
-use std::mem::MaybeUninit;
+use std::mem::{MaybeUninit, replace};
 use std::os::fd::AsFd;
 use std::sync::atomic::Ordering;
 
@@ -173,22 +173,34 @@ impl Backend {
         }
     }
 
-    /// Says what a write came to that did not succeed; makes it again after a signal.
+    /// Makes a write again after a signal, and once after an errno that may have told of an earlier frame.
+    #[cold]
+    pub(super) fn past_interruptions(
+        &self,
+        mut outcome: Result<usize, i32>,
+        slices: &[FrameSlice<'_>],
+    ) -> Result<usize, i32> {
+        let mut earlier = true;
+        while let Err(errno) = outcome
+            && (self.tap.write_fault(errno) == WriteFault::Interrupted
+                || self.tap.may_be_earlier(errno) && replace(&mut earlier, false))
+        {
+            outcome = frame_io::write(self.tap.as_fd(), slices);
+        }
+        outcome
+    }
+
+    /// Says what a write came to that did not succeed, after another try where that can help.
     #[cold]
     pub(super) fn write_again(
         &self,
-        mut outcome: Result<usize, i32>,
+        outcome: Result<usize, i32>,
         slices: &[FrameSlice<'_>],
         len: usize,
         sent: u32,
         generation: Generation,
     ) -> Result<(), TransmitError> {
-        while let Err(errno) = outcome
-            && self.tap.write_fault(errno) == WriteFault::Interrupted
-        {
-            outcome = frame_io::write(self.tap.as_fd(), slices);
-        }
-        match outcome {
+        match self.past_interruptions(outcome, slices) {
             Ok(written) if written == self.vnet_len + len => {
                 self.counters.transmit.segments_sent.one_unshared();
                 Ok(())

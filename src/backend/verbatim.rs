@@ -7,7 +7,7 @@ use super::Backend;
 use super::error::TransmitError;
 use super::generation::Generation;
 use crate::memory::{FrameMemory, FrameSlice};
-use crate::platform::{WriteFault, frame_io};
+use crate::platform::frame_io;
 
 impl Backend {
     /// Writes exactly these slices as one frame, by one system call, and gives the bytes written. Where the TAP has a virtio-net
@@ -62,12 +62,7 @@ impl Backend {
         len: usize,
         generation: Generation,
     ) -> Result<usize, TransmitError> {
-        let mut outcome = Err(errno);
-        while let Err(errno) = outcome
-            && self.tap.write_fault(errno) == WriteFault::Interrupted
-        {
-            outcome = frame_io::write(self.tap.as_fd(), slices);
-        }
+        let outcome = self.past_interruptions(Err(errno), slices);
         outcome.map_err(|errno| self.write_failed(errno, len, 0, generation))
     }
 

@@ -16,6 +16,7 @@ mod seccomp;
 mod counters;
 mod edges;
 mod host;
+mod icmp;
 mod idle;
 mod link;
 mod loops;
@@ -46,6 +47,7 @@ pub(crate) fn run() -> std::process::ExitCode {
         sandbox::read_readv_write_and_writev_are_all_calls_whatever_the_outcome,
         sandbox::a_host_without_buffers_costs_no_other_call,
         counters::what_is_counted_is_what_the_kernel_counts,
+        icmp::what_icmp_says_of_an_earlier_datagram_costs_no_later_one,
         macvtap::the_end_of_a_macvtap_is_found,
         suspend::queued_frames_are_dropped_on_resume_and_counted,
         suspend::migration_announces_the_guest,
