@@ -74,6 +74,8 @@ impl<'a> TransmitThread<'a> {
         match result {
             Ok(0) => true,
             Ok(_) if events.contains(PollFlags::POLLOUT) => true,
+            // The next frame takes the error away, or finds it final.
+            Ok(_) if !events.is_empty() && backend.tap().errors_pass() => true,
             Ok(_) => {
                 self.note_removal(events, generation);
                 false

@@ -1,17 +1,22 @@
 //! A UDP socket as a TAP: what the network says of a datagram that it did not carry.
 
 use std::io::{IoSlice, IoSliceMut};
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use nix::sys::socket::{
-    AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrStorage, sendto, socket,
+    AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrStorage, sendto, setsockopt, socket,
+    sockopt::SndBuf,
 };
-use tap_plumb::{Backend, Frame, Tap, TransmitError, internet_checksum};
+use tap_plumb::{
+    Backend, Config, Frame, LinkState, ReceiveError, Tap, Threads, TransmitError, internet_checksum,
+};
 
-use super::host::{self, ip};
+use super::device::Device;
+use super::host::{self, ip, wait_until};
 
 /// Destination unreachable: the code, and for "fragmentation needed" the MTU.
 const OF_IPV4: [(u8, u8); 8] = [(2, 0), (3, 0), (4, 100), (7, 0), (9, 0), (10, 0), (13, 0), (6, 0)];
@@ -86,4 +91,35 @@ pub(crate) fn what_icmp_says_of_an_earlier_datagram_costs_no_later_one() {
         assert_eq!((all.transmit.io_error, all.receive.io_error), (0, 0), "{case}");
         host::assert_adds_up(&backend);
     }
+}
+
+/// Row X9.
+pub(crate) fn what_icmp_says_while_a_frame_waits_is_no_end() {
+    ip("link set lo up");
+    let _below = Config::new().name("below0").up().attach().unwrap();
+    ip("addr add 10.9.0.1/24 dev below0");
+    let ours = UdpSocket::bind("10.9.0.1:7000").unwrap();
+    ours.connect("10.9.0.2:7001").unwrap();
+    setsockopt(&ours, SndBuf, &4096).unwrap();
+    let backend = Arc::new(Backend::new(Tap::from_fd(ours.into()).unwrap()));
+    let device = Arc::new(Device::default());
+    let threads = Threads::spawn(Arc::clone(&backend), Arc::clone(&device) as _).unwrap();
+    // Nobody tells the neighbour's address, so that the frames stay in the send buffer.
+    let frame = host::frame(1000, 1);
+    let full = (0..100).find_map(|_| send(&backend, &frame).err());
+    assert!(matches!(full, Some(TransmitError::WouldBlock { .. })), "{full:?}");
+    // The receive thread would take the answer before the other one can see it.
+    backend.set_link_state(LinkState::Down);
+    std::thread::sleep(Duration::from_millis(50));
+    let (own, peer) = (
+        SocketAddr::from((Ipv4Addr::new(10, 9, 0, 1), 7000)),
+        SocketAddr::from((Ipv4Addr::new(10, 9, 0, 2), 7001)),
+    );
+    refuse(own, peer, (3, 0));
+    wait_until("a frame that may be sent again", || device.pending.load(Ordering::SeqCst) > 0);
+    assert_eq!(device.gone.load(Ordering::SeqCst), 0);
+    backend.set_link_state(LinkState::Up);
+    let received = backend.receive(&mut [IoSliceMut::new(&mut [0; 100])]);
+    assert!(!matches!(received, Err(ReceiveError::Gone)), "{received:?}");
+    threads.stop().unwrap();
 }

@@ -48,6 +48,7 @@ pub(crate) fn run() -> std::process::ExitCode {
         sandbox::a_host_without_buffers_costs_no_other_call,
         counters::what_is_counted_is_what_the_kernel_counts,
         icmp::what_icmp_says_of_an_earlier_datagram_costs_no_later_one,
+        icmp::what_icmp_says_while_a_frame_waits_is_no_end,
         macvtap::the_end_of_a_macvtap_is_found,
         suspend::queued_frames_are_dropped_on_resume_and_counted,
         suspend::migration_announces_the_guest,
