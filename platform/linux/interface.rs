@@ -230,11 +230,11 @@ impl AsFd for Interface {
     }
 }
 
-/// The longest datagram that a socket takes, in bytes. A UDP packet has room for so much, or the send buffer beside
-/// the kernel's own 32 bytes (unix(7)).
+/// The longest datagram that a socket takes, in bytes. An IPv6 packet has room for so much, of IPv4 the kernel tells less. Else
+/// it is the send buffer beside the kernel's own 32 bytes (unix(7)).
 fn longest_datagram(fd: BorrowedFd<'_>, kind: Kind) -> usize {
     match kind {
-        Kind::Internet => 65535 - 20 - 8,
+        Kind::Internet => 65535 - 8,
         _ => getsockopt(&fd, SndBuf).map_or(usize::MAX, |buffer| buffer.saturating_sub(32)),
     }
 }

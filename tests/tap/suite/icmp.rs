@@ -1,4 +1,4 @@
-//! A UDP socket as a TAP: what the network says of a datagram that it did not carry.
+//! A UDP socket as a TAP: what the network says of a datagram that it did not carry, and how long one may be.
 
 use std::io::{IoSlice, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
@@ -122,4 +122,21 @@ pub(crate) fn what_icmp_says_while_a_frame_waits_is_no_end() {
     let received = backend.receive(&mut [IoSliceMut::new(&mut [0; 100])]);
     assert!(!matches!(received, Err(ReceiveError::Gone)), "{received:?}");
     threads.stop().unwrap();
+}
+
+/// Row X10.
+pub(crate) fn a_datagram_of_ipv6_may_be_longer_than_one_of_ipv4() {
+    ip("link set lo up");
+    for (address, most) in [("127.0.0.1", 65_535 - 20 - 8), ("::1", 65_535 - 8)] {
+        let (backend, _, peer) = udp(address);
+        send(&backend, &vec![7; most]).unwrap();
+        assert_eq!(peer.recv(&mut vec![0; 70_000]).unwrap(), most);
+        let error = send(&backend, &vec![7; most + 1]).unwrap_err();
+        match error {
+            TransmitError::Oversize { limit, .. } => assert_eq!(limit, most),
+            TransmitError::LengthRefused { .. } => {}
+            other => panic!("{other}"),
+        }
+        assert_eq!(backend.statistics().transmit.oversize, 1);
+    }
 }

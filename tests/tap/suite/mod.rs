@@ -49,6 +49,7 @@ pub(crate) fn run() -> std::process::ExitCode {
         counters::what_is_counted_is_what_the_kernel_counts,
         icmp::what_icmp_says_of_an_earlier_datagram_costs_no_later_one,
         icmp::what_icmp_says_while_a_frame_waits_is_no_end,
+        icmp::a_datagram_of_ipv6_may_be_longer_than_one_of_ipv4,
         macvtap::the_end_of_a_macvtap_is_found,
         suspend::queued_frames_are_dropped_on_resume_and_counted,
         suspend::migration_announces_the_guest,
