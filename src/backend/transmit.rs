@@ -230,7 +230,8 @@ impl Backend {
         }
     }
 
-    /// Goes on in software where the host refused what its header asked for, which nothing had foretold.
+    /// Goes on in software where the host refused what its header asked for, which nothing had foretold. So it does where the
+    /// frame is too long for the host, of which its segments may not be.
     #[cold]
     fn reconsider(
         &self,
@@ -243,6 +244,11 @@ impl Backend {
         match written {
             Err(TransmitError::Io { source, .. }) if platform::is_refusal(&source) => {
                 self.note_refusal(asked, &source);
+                self.send_in_software(memory, request, 0, generation)
+            }
+            Err(TransmitError::Oversize { .. } | TransmitError::LengthRefused { .. })
+                if request.segments.is_some() =>
+            {
                 self.send_in_software(memory, request, 0, generation)
             }
             other => other,

@@ -1,9 +1,12 @@
 //! What the host refuses that a header asks for is done in software.
 
 use std::os::fd::AsFd;
+use std::os::unix::net::UnixDatagram;
 use std::sync::{Mutex, Once};
 
-use tap_plumb::{Backend, GsoKind, Offload, TransmitError};
+use nix::sys::socket::setsockopt;
+use nix::sys::socket::sockopt::SndBuf;
+use tap_plumb::{Backend, Config, GsoKind, Offload, TransmitError};
 
 use crate::sample::{FORMS, Sample, assert_adds_up, backend, drain};
 use crate::trapped::{Call, with_answers};
@@ -112,6 +115,43 @@ fn tcp_segments_below_eight_bytes_are_cut_here() {
                 assert_eq!(writes.len() == 1, by_host, "{kind:?} {size} {form:?}");
                 assert!(by_host || writes == sample.segments(12), "{kind:?} {size} {form:?}");
             }
+        }
+    }
+}
+
+/// Rows X4 and X10.
+#[test]
+fn a_frame_too_long_for_the_host_goes_out_in_segments_that_are_not() {
+    for kind in [GsoKind::Tcp4, GsoKind::Tcp6, GsoKind::Udp4Datagrams] {
+        for form in FORMS {
+            let (ours, host) = UnixDatagram::pair().unwrap();
+            host.set_nonblocking(true).unwrap();
+            setsockopt(&ours, SndBuf, &4096).unwrap();
+            let tap = Config::new().inherited(ours.into()).offload(Offload::HEADER_12).attach().unwrap();
+            let backend = Backend::new(tap);
+            let sample = Sample::new(kind, 9000, 1000);
+            let expected = sample.segments(12);
+            let mut sent = None;
+            // So small a buffer is full after a few segments.
+            let mut received = Vec::new();
+            while let Err(error) = sample.send(&mut backend.begin_transmit().unwrap(), form, sent) {
+                let TransmitError::WouldBlock { sent: so_far } = error else {
+                    panic!("{kind:?} {form:?}: {error}")
+                };
+                received.extend(drain(&host));
+                sent = Some(so_far);
+            }
+            received.extend(drain(&host));
+            assert!(received == expected, "{kind:?} {form:?}");
+            // The same where the limit is found out later.
+            let (backend, host) = self::backend(Offload::HEADER_12);
+            let refuses = |call: &Call| (call.bytes.len() > 4000).then_some(libc::EMSGSIZE);
+            let (result, _) = with_answers(&backend.as_fd(), refuses, || {
+                sample.send(&mut backend.begin_transmit().unwrap(), form, None)
+            });
+            result.unwrap();
+            assert!(drain(&host) == expected, "{kind:?} {form:?}, found out later");
+            assert_adds_up(&backend.statistics().transmit);
         }
     }
 }
