@@ -95,7 +95,7 @@ impl Kind {
     }
 }
 
-/// Tells whether the host refused what the header before a frame asks for, and not the frame.
+/// Tells whether the host refused the header before a frame, and not the frame: what it asks for, or room too small for it.
 pub(crate) fn is_refusal(error: &std::io::Error) -> bool {
     error.raw_os_error() == Some(libc::EINVAL)
 }

@@ -75,3 +75,23 @@ fn truncated(backend: &Backend, socket: &PacketSocket) {
     let ([ours, _], [kernel, _]) = (ours(backend), kernel());
     assert_eq!((ours[0], ours[1] + 1414), (kernel[0], kernel[1]));
 }
+
+/// Row X11. The kernel answers EINVAL to room that its header does not fit, and drops the frame.
+pub(crate) fn a_frame_whose_header_finds_no_room_is_counted_as_cut() {
+    for offload in [Offload::HEADER_10, Offload::HEADER_12] {
+        let backend = host::backend(Config::new().offload(offload));
+        let socket = PacketSocket::new("tap0");
+        for len in 0..=offload.header_len {
+            socket.send(&host::frame(60, 1));
+            let mut room = vec![0; len];
+            let mut slices = [IoSliceMut::new(&mut room)];
+            let cut = backend.receive_with_header(&mut slices[..len.min(1)]);
+            assert!(matches!(cut, Err(ReceiveError::Truncated { room: 0 })), "{len}: {cut:?}");
+            let all = backend.statistics().receive;
+            let taken = 1 + len as u64;
+            assert_eq!((all.frames_received, all.truncated, all.io_error), (taken, taken, 0), "{len}");
+        }
+        assert_eq!(backend.discard_queued(), 0, "each call took one");
+        host::assert_adds_up(&backend);
+    }
+}

@@ -47,6 +47,7 @@ pub(crate) fn run() -> std::process::ExitCode {
         sandbox::read_readv_write_and_writev_are_all_calls_whatever_the_outcome,
         sandbox::a_host_without_buffers_costs_no_other_call,
         counters::what_is_counted_is_what_the_kernel_counts,
+        counters::a_frame_whose_header_finds_no_room_is_counted_as_cut,
         icmp::what_icmp_says_of_an_earlier_datagram_costs_no_later_one,
         icmp::what_icmp_says_while_a_frame_waits_is_no_end,
         icmp::a_datagram_of_ipv6_may_be_longer_than_one_of_ipv4,
