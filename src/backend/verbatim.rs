@@ -20,7 +20,8 @@ impl Backend {
     ///
     /// # Errors
     /// [`TransmitError::LinkDown`] while the guest's link is down, [`TransmitError::Gone`], and what the kernel answers; a header
-    /// that it refuses is [`TransmitError::Io`] with `EINVAL`.
+    /// that it refuses is [`TransmitError::Io`] with `EINVAL`. [`TransmitError::TooManySlices`], and [`TransmitError::Runt`] for
+    /// no bytes at all.
     #[inline(always)]
     pub fn send_verbatim(&self, slices: &[IoSlice<'_>]) -> Result<usize, TransmitError> {
         self.write_verbatim(FrameMemory::borrowed(slices))
@@ -49,21 +50,28 @@ impl Backend {
         // Nothing was taken off the front, so that it is there as it is.
         let slices = memory.whole().unwrap_or_default();
         match frame_io::write(self.tap.as_fd(), slices) {
-            Ok(written) => Ok(written),
-            Err(errno) => self.verbatim_again(errno, slices, frame.len(), generation),
+            Ok(written) if written > 0 => Ok(written),
+            outcome => self.verbatim_again(outcome, slices, frame.len(), generation),
         }
     }
 
     #[cold]
     fn verbatim_again(
         &self,
-        errno: i32,
+        outcome: Result<usize, i32>,
         slices: &[FrameSlice<'_>],
         len: usize,
         generation: Generation,
     ) -> Result<usize, TransmitError> {
-        let outcome = self.past_interruptions(Err(errno), slices);
-        outcome.map_err(|errno| self.write_failed(errno, len, 0, generation))
+        if slices.len() > self.most_slices {
+            return Err(TransmitError::TooManySlices { slices: slices.len(), limit: self.most_slices });
+        }
+        match self.past_interruptions(outcome, slices) {
+            // No bytes are no frame, though the kernel takes them.
+            Ok(0) => Err(TransmitError::Runt { len: 0, limit: self.limits.shortest }),
+            Ok(written) => Ok(written),
+            Err(errno) => Err(self.write_failed(errno, len, 0, generation)),
+        }
     }
 
     #[cold]

@@ -288,3 +288,20 @@ fn an_ipv4_header_checksum_is_completed_on_the_way() {
     assert_eq!(tap_plumb::internet_checksum(&sent[14..34]), 0);
     assert_eq!((&sent[..24], &sent[26..]), (&frame[..24], &frame[26..]));
 }
+
+#[test]
+fn a_verbatim_frame_in_too_many_slices_or_of_no_bytes_is_not_sent() {
+    let (backend, _host) = pair::backend();
+    let most = pair::most_slices();
+    let bytes = [7];
+    let many = vec![IoSlice::new(&bytes); most + 1];
+    let error = backend.send_verbatim(&many).unwrap_err();
+    let TransmitError::TooManySlices { slices, limit } = error else { panic!("{error}") };
+    assert_eq!((slices, limit), (most + 1, most));
+    for nothing in [&[][..], &[IoSlice::new(&[]), IoSlice::new(&[])]] {
+        assert!(backend.send_verbatim(nothing).is_err());
+    }
+    let all = backend.statistics().transmit;
+    assert_eq!((all.frames_sent, all.too_many_slices), (0, 1));
+    pair::assert_adds_up(&backend);
+}
