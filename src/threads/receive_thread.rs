@@ -23,6 +23,10 @@ const ERROR_PAUSE: u16 = 100;
 /// How long, in milliseconds, an interface that ends silently is left unasked while nothing comes.
 const ASK_PAUSE: u16 = 1000;
 
+/// How often in a row poll may tell of a frame that another reader takes first. A socket that somebody has shut down for
+/// reading tells of one for ever.
+const MOST_MISLED: u32 = 16;
+
 /// Counts a frame whose thread ends by a panic of the frontend.
 struct LostToPanic<'a>(&'a Counter);
 
@@ -41,12 +45,14 @@ pub(super) struct ReceiveThread<'a> {
     gone_told: bool,
     /// The last read failed with something unexpected.
     failed: bool,
+    /// How often in a row poll told of a frame and there was none.
+    misled: u32,
 }
 
 impl<'a> ReceiveThread<'a> {
     pub fn new(shared: &'a Shared) -> Self {
         // Zeroed pages cost nothing until a frame that long comes.
-        Self { shared, buffer: vec![0; LARGEST_FRAME + 1], gone_told: false, failed: false }
+        Self { shared, buffer: vec![0; LARGEST_FRAME + 1], gone_told: false, failed: false, misled: 0 }
     }
 
     pub fn run(mut self) {
@@ -72,9 +78,12 @@ impl<'a> ReceiveThread<'a> {
             return;
         }
         let found_nothing = self.drain();
+        self.misled = if found_nothing { self.misled.saturating_add(1) } else { 0 };
         let broken = PollFlags::POLLERR | PollFlags::POLLHUP | PollFlags::POLLNVAL;
         if found_nothing && events.intersects(broken) {
             self.denied(generation);
+        } else if self.misled > MOST_MISLED {
+            self.failed = true;
         }
         self.tell_gone();
     }

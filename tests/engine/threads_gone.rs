@@ -9,7 +9,9 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, send as send_packet, socketpair};
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, Shutdown, SockFlag, SockType, send as send_packet, shutdown, socketpair,
+};
 use tap_plumb::{
     Backend, Checksum, Frame, Frontend, LinkState, ReceiveError, Refused, Resume, Tap, Threads, Wait,
 };
@@ -136,4 +138,27 @@ fn what_is_queued_before_the_end_is_delivered_whatever_else_draws_attention() {
     threads.stop().unwrap();
     flapper.threads.lock().unwrap().take();
     pair::assert_adds_up(&backend);
+}
+
+/// Row T1.
+#[test]
+fn a_socket_that_is_shut_down_for_reading_wakes_nobody_all_the_time() {
+    let udp = || {
+        let ours = UdpSocket::bind("127.0.0.1:0").unwrap();
+        ours.connect(ours.local_addr().unwrap()).unwrap();
+        OwnedFd::from(ours)
+    };
+    for ours in [OwnedFd::from(UnixDatagram::pair().unwrap().0), udp()] {
+        let copy = ours.try_clone().unwrap();
+        let backend = Arc::new(Backend::new(Tap::from_fd(ours).unwrap()));
+        let device = Arc::new(Device::default());
+        let threads = Threads::spawn(Arc::clone(&backend), Arc::clone(&device) as _).unwrap();
+        shutdown(copy.as_raw_fd(), Shutdown::Read).unwrap();
+        std::thread::sleep(Duration::from_millis(200));
+        let before = backend.statistics().receive.wakeups;
+        std::thread::sleep(Duration::from_millis(500));
+        let wakeups = backend.statistics().receive.wakeups - before;
+        assert!(wakeups < 20, "{wakeups} wake-ups in 500 ms");
+        threads.stop().unwrap();
+    }
 }
