@@ -12,7 +12,7 @@ use super::interface::Interface;
 use super::ioctl::{self, Request};
 use super::netdev::NetDevice;
 use super::rtnetlink::Rtnetlink;
-use super::{adopt, name};
+use super::{adopt, name, remedy};
 use crate::attach::{AttachError, Config};
 
 /// Checks the rule for names; a template names nothing that exists.
@@ -72,7 +72,10 @@ fn refused(path: String, source: io::Error) -> AttachError {
             "nobody made the node, as udev does on the host and nobody in a container: `mknod` it with the number in \
              /sys/class/net/NAME/tapN/dev"
         }
-        Some(libc::EACCES) => "let this user read and write the node (`chmod`, its group, or a udev rule)",
+        Some(libc::EACCES) => remedy::of_closed(
+            &path,
+            "let this user read and write the node (`chmod`, its group, or a udev rule). Where its mode lets it already, a policy forbids it: SELinux, AppArmor or Landlock",
+        ),
         Some(libc::EPERM) => {
             "the device cgroup, or another policy, forbids the node: allow it (DeviceAllow=)"
         }

@@ -23,7 +23,10 @@ pub(super) fn of_open(source: &io::Error) -> &'static str {
             "load the driver (`modprobe tun`), or make the node: `mknod /dev/net/tun c 10 200`; a container needs `--device /dev/net/tun`"
         }
         Some(libc::ENODEV | libc::ENXIO) => "the kernel has no driver behind the node: `modprobe tun`",
-        Some(libc::EACCES) => of_closed_node(),
+        Some(libc::EACCES) => of_closed(
+            NODE,
+            "let this user read and write the node (`chmod 0666 /dev/net/tun`, or its group; a udev rule makes it last). Where its mode lets it already, a policy forbids it: SELinux, AppArmor or Landlock",
+        ),
         // The node's mode gives EACCES; EPERM comes from what stands above it.
         Some(libc::EPERM) => {
             "the device cgroup, or another policy, forbids it: `--device /dev/net/tun` for a container, `DeviceAllow=/dev/net/tun rw` for a unit of systemd"
@@ -35,17 +38,14 @@ pub(super) fn of_open(source: &io::Error) -> &'static str {
     }
 }
 
-fn of_closed_node() -> &'static str {
-    match statvfs(NODE) {
+/// A node that may not be opened; `closed` is said where nothing else explains it.
+pub(super) fn of_closed(node: &str, closed: &'static str) -> &'static str {
+    match statvfs(node) {
         Ok(system) if system.flags().contains(FsFlags::ST_NODEV) => {
             "its file system is mounted `nodev`, where no node works: mount it with `dev`, or bring the node in by a bind mount"
         }
-        Err(Errno::EACCES) => {
-            "let this user search the directories above the node (`chmod a+x /dev /dev/net`)"
-        }
-        _ => {
-            "let this user read and write the node (`chmod 0666 /dev/net/tun`, or its group; a udev rule makes it last)"
-        }
+        Err(Errno::EACCES) => "let this user search the directories above the node (`chmod a+x`)",
+        _ => closed,
     }
 }
 

@@ -103,3 +103,19 @@ pub(crate) fn a_macvtap_is_opened_by_its_name() {
     assert!(matches!(error, AttachError::Mismatch { .. }), "{error}");
     assert!(fs::exists("/sys/class/net/mv0").unwrap());
 }
+
+/// Row L8.
+pub(crate) fn the_node_of_a_macvtap_on_a_nodev_mount_is_told_apart_from_a_closed_one() {
+    if !macvtaps() {
+        return;
+    }
+    empty_dev();
+    make_node("mv0");
+    let none = None::<&str>;
+    let restrict = MsFlags::MS_REMOUNT | MsFlags::MS_BIND | MsFlags::MS_NODEV;
+    mount(none, "/dev", none, restrict, none).unwrap();
+    let error = Config::new().datalink("mv0").attach().unwrap_err();
+    let AttachError::Open { remedy, source, .. } = &error else { panic!("{error}") };
+    assert_eq!(source.raw_os_error(), Some(libc::EACCES));
+    assert!(remedy.contains("nodev") && !remedy.contains("chmod"), "{error}");
+}

@@ -150,3 +150,10 @@ pub(crate) fn unprivileged_claim() {
     assert!(remedy_of(Config::new().name("their0"), libc::EPERM).contains("not made for this user"));
     assert!(remedy_of(Config::new().name("new0"), libc::EPERM).contains("or a persistent TAP"));
 }
+
+/// Row L8. A filter of system calls is such a policy, and so are Landlock and SELinux.
+pub(crate) fn a_policy_that_closes_an_open_node_is_thought_of() {
+    let open = || Config::new().attach().unwrap_err();
+    let error = seccomp::with_refused(libc::SYS_openat, None, libc::EACCES, open);
+    assert!(error.to_string().contains("a policy forbids it"), "{error}");
+}
