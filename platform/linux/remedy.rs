@@ -78,7 +78,9 @@ pub(crate) fn of_setting(setting: Setting, source: &io::Error) -> &'static str {
         (_, Some(libc::EMFILE)) => DESCRIPTORS,
         (_, Some(libc::ENFILE)) => SYSTEM_DESCRIPTORS,
         (_, Some(libc::ENOMEM | libc::ENOBUFS)) => MEMORY,
-        (Setting::Mtu, Some(libc::EINVAL)) => "a TAP takes an MTU of 68 to 65521 bytes",
+        (Setting::Mtu, Some(libc::EINVAL)) => {
+            "a TAP takes an MTU of 68 to 65521 bytes, a macvtap no more than the NIC below it"
+        }
         (Setting::QueueLength, Some(libc::EINVAL | libc::ERANGE)) => {
             "the kernel takes no such length: 32767 frames are always few enough"
         }

@@ -119,3 +119,15 @@ pub(crate) fn the_node_of_a_macvtap_on_a_nodev_mount_is_told_apart_from_a_closed
     assert_eq!(source.raw_os_error(), Some(libc::EACCES));
     assert!(remedy.contains("nodev") && !remedy.contains("chmod"), "{error}");
 }
+
+/// Row L9.
+pub(crate) fn an_mtu_above_the_nics_has_a_remedy_that_is_true_of_a_macvtap() {
+    if !macvtaps() {
+        return;
+    }
+    empty_dev();
+    make_node("mv0");
+    let error = Config::new().datalink("mv0").mtu(9000).attach().unwrap_err();
+    assert_eq!(error.raw_os_error(), Some(libc::EINVAL));
+    assert!(error.to_string().contains("no more than the NIC below it"), "{error}");
+}

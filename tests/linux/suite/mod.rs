@@ -79,6 +79,7 @@ pub(crate) fn run() -> std::process::ExitCode {
         datalink::a_macvtap_is_opened_by_its_name,
         datalink::what_is_no_macvtap_is_named,
         datalink::the_node_of_a_macvtap_on_a_nodev_mount_is_told_apart_from_a_closed_one,
+        datalink::an_mtu_above_the_nics_has_a_remedy_that_is_true_of_a_macvtap,
         descriptors::an_error_bears_the_name_that_the_kernel_chose,
         descriptors::nothing_is_left_by_any_request_that_fails,
         descriptors::nothing_is_left_when_descriptors_run_out,
