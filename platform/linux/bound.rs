@@ -68,11 +68,15 @@ pub(super) fn is_removed(fd: BorrowedFd<'_>) -> bool {
 /// Bytes of an Ethernet header, below which the kernel refuses a frame.
 const ETHERNET_HEADER: usize = 14;
 
-/// Makes the kernel use this queue, or not (`TUNSETQUEUE`). A detached queue loses the frames it holds.
-pub(super) fn set_queue_enabled(fd: BorrowedFd<'_>, enabled: bool) -> io::Result<()> {
-    if Bound::of(fd)?.has(DETACHED) != enabled {
+/// Makes the kernel use this queue, or not (`TUNSETQUEUE`). A detached queue loses the frames it holds. A macvtap
+/// does not tell which it is (`tells`), and refuses what is so already.
+pub(super) fn set_queue_enabled(fd: BorrowedFd<'_>, enabled: bool, tells: bool) -> io::Result<()> {
+    if Bound::of(fd)?.has(DETACHED) != enabled && tells {
         return Ok(());
     }
     let flag = if enabled { ATTACHED } else { DETACHED };
-    ioctl::SET_QUEUE.call(fd, Request::EMPTY.with_flags(flag)).map(drop)
+    match ioctl::SET_QUEUE.call(fd, Request::EMPTY.with_flags(flag)) {
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) && !tells => Ok(()),
+        result => result.map(drop),
+    }
 }

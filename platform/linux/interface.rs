@@ -155,7 +155,7 @@ impl Interface {
     }
 
     pub(crate) fn set_queue_enabled(&self, enabled: bool) -> io::Result<()> {
-        bound::set_queue_enabled(self.as_fd(), enabled)
+        bound::set_queue_enabled(self.as_fd(), enabled, !self.limits.ends_silently)
     }
 
     pub(crate) fn set_carrier(&self, carrier: bool) -> io::Result<()> {

@@ -11,6 +11,7 @@ use tap_plumb::{AttachError, Backend, Config, Frame, Offload};
 
 use super::host::{ip, try_ip, wait_until};
 use super::raw_tap::{self, BARE, TAP};
+use super::traffic::{GUEST, Host};
 
 pub(crate) fn what_is_no_macvtap_is_named() {
     let refused = |name: &str| Config::new().datalink(name).attach().unwrap_err();
@@ -130,4 +131,21 @@ pub(crate) fn an_mtu_above_the_nics_has_a_remedy_that_is_true_of_a_macvtap() {
     let error = Config::new().datalink("mv0").mtu(9000).attach().unwrap_err();
     assert_eq!(error.raw_os_error(), Some(libc::EINVAL));
     assert!(error.to_string().contains("no more than the NIC below it"), "{error}");
+}
+
+pub(crate) fn a_queue_of_a_macvtap_is_detached_and_attached_at_run_time() {
+    if !macvtaps() {
+        return;
+    }
+    let host = Host::on("veth1");
+    empty_dev();
+    make_node("mv0");
+    let backend = Backend::new(Config::new().datalink("mv0").hardware_address(GUEST).attach().unwrap());
+    for enabled in [true, false, false, true, true, false, true] {
+        backend.tap().set_queue_enabled(enabled).unwrap();
+        backend.discard_queued();
+        host.send(&[7; 46]);
+        let received = backend.discard_queued();
+        assert_eq!(received > 0, enabled, "{received} frames");
+    }
 }

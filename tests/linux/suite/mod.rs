@@ -77,6 +77,7 @@ pub(crate) fn run() -> std::process::ExitCode {
         creation::must_exist_makes_nothing,
         creation::must_exist_needs_the_name_of_one_interface,
         datalink::a_macvtap_is_opened_by_its_name,
+        datalink::a_queue_of_a_macvtap_is_detached_and_attached_at_run_time,
         datalink::what_is_no_macvtap_is_named,
         datalink::the_node_of_a_macvtap_on_a_nodev_mount_is_told_apart_from_a_closed_one,
         datalink::an_mtu_above_the_nics_has_a_remedy_that_is_true_of_a_macvtap,
