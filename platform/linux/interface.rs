@@ -68,6 +68,7 @@ impl Interface {
     pub(crate) fn reattach(&self, config: &Config) -> Result<(bool, Offload), AttachError> {
         let granted = tun::bind_again(self.as_fd(), config, self.multi_queue)?;
         settings::apply(self, config)?;
+        config.persistent.map_or(Ok(()), |owner| self.persist(owner))?;
         Ok((false, granted))
     }
 

@@ -152,6 +152,7 @@ pub(crate) fn run() -> std::process::ExitCode {
         removal::a_reattach_does_not_take_one_interface_for_another,
         removal::a_socket_cannot_be_bound_again,
         removal::several_queues_come_back_as_one_interface,
+        removal::an_interface_that_is_bound_again_outlives_its_descriptors_where_that_is_asked_for,
         removal::the_same_descriptor_is_bound_again,
         starting::threads_that_cannot_be_had_leave_nothing,
         starting::a_pipe_that_cannot_be_had_leaves_nothing,

@@ -87,3 +87,14 @@ pub(crate) fn a_socket_cannot_be_bound_again() {
     let error = backend.reattach(&Config::new()).unwrap_err();
     assert!(matches!(error, AttachError::Unsupported { .. }), "{error}");
 }
+
+pub(crate) fn an_interface_that_is_bound_again_outlives_its_descriptors_where_that_is_asked_for() {
+    let config = || Config::new().name("again0").persistent(Some(1234), None);
+    let backend = Backend::new(config().attach().unwrap());
+    ip("link del again0");
+    backend.reattach(&config()).unwrap();
+    drop(backend);
+    let shown = ip("-d link show again0");
+    assert!(shown.contains("persist on") && shown.contains("user 1234"), "{shown}");
+    ip("link del again0");
+}
