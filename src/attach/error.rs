@@ -100,8 +100,8 @@ pub enum AttachError {
     /// The inherited descriptor is not a TAP this crate can drive.
     #[error(transparent)]
     Adopt(#[from] AdoptError),
-    /// This operating system, or this build of it, has no such thing.
-    #[error("{what} is not supported on this operating system")]
+    /// This operating system, this build of it, or an interface of this kind has no such thing.
+    #[error("{what} is not supported here")]
     Unsupported {
         /// The thing asked for.
         what: &'static str,

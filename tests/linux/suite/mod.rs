@@ -134,6 +134,7 @@ pub(crate) fn run() -> std::process::ExitCode {
         offload::what_cannot_be_had_is_left_out_and_said,
         privilege::an_unprivileged_process_is_told_what_it_lacks,
         queues::a_further_queue_of_another_mode_is_refused,
+        queues::what_one_interface_lacks_is_not_said_of_the_system,
         queues::a_queue_is_detached_and_attached_at_run_time,
         queues::all_queues_are_of_one_interface_which_goes_with_the_last,
         queues::several_inherited_descriptors_are_queues_of_one_interface,

@@ -81,3 +81,10 @@ pub(crate) fn several_inherited_descriptors_are_queues_of_one_interface() {
     let AttachError::Adopt(error) = error else { panic!("{error}") };
     assert_eq!(error.fd.as_raw_fd(), number);
 }
+
+/// Row L10.
+pub(crate) fn what_one_interface_lacks_is_not_said_of_the_system() {
+    let error = Config::new().name("one0").attach().unwrap().add_queues(1).unwrap_err();
+    assert!(matches!(error, AttachError::Unsupported { .. }), "{error}");
+    assert!(!error.to_string().contains("operating system"), "{error}");
+}
