@@ -43,6 +43,8 @@ pub(super) fn attach(
 /// Opens one more queue of the interface that `first` is bound to, whose state is that of the interface.
 pub(super) fn add_queue(first: BorrowedFd<'_>, state: State) -> Result<Interface, AttachError> {
     let bound = Bound::of(first).map_err(|source| refused("TUNGETIFF", b"the descriptor", source))?;
+    // A name means another interface where the first one is not, or none.
+    NetDevice::of(first).map_err(|source| refused("TUNGETDEVNETNS", bound.name.as_bytes(), source))?;
     let config = Config::new().offload(state.granted);
     let queue = Plan::new(None, &config, true)?.join(first, bound.name.as_bytes())?;
     Ok(Interface::new(queue, state, true, false))

@@ -135,6 +135,7 @@ pub(crate) fn run() -> std::process::ExitCode {
         privilege::an_unprivileged_process_is_told_what_it_lacks,
         queues::a_further_queue_of_another_mode_is_refused,
         queues::what_one_interface_lacks_is_not_said_of_the_system,
+        queues::a_queue_of_an_interface_that_is_elsewhere_is_no_interface_here,
         queues::a_queue_is_detached_and_attached_at_run_time,
         queues::all_queues_are_of_one_interface_which_goes_with_the_last,
         queues::several_inherited_descriptors_are_queues_of_one_interface,

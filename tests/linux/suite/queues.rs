@@ -88,3 +88,18 @@ pub(crate) fn what_one_interface_lacks_is_not_said_of_the_system() {
     assert!(matches!(error, AttachError::Unsupported { .. }), "{error}");
     assert!(!error.to_string().contains("operating system"), "{error}");
 }
+
+pub(crate) fn a_queue_of_an_interface_that_is_elsewhere_is_no_interface_here() {
+    let queues = Config::new().name("away0").attach_queues(2).unwrap();
+    let mut child = std::process::Command::new("unshare").args(["-n", "sleep", "20"]).spawn().unwrap();
+    super::host::wait_until("the other namespace", || {
+        let of = |process: &str| std::fs::read_link(format!("/proc/{process}/ns/net")).ok();
+        of(&child.id().to_string()) != of("thread-self")
+    });
+    ip(&format!("link set away0 netns {}", child.id()));
+    let added = queues[0].add_queues(1);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(added.is_err(), "{added:?}");
+    assert!(!exists("away0"));
+}
