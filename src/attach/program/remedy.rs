@@ -40,6 +40,9 @@ fn of_missing(path: &Path) -> String {
         Some(line) if line.ends_with('\r') => {
             "its first line ends in a carriage return: give the file line ends of Unix (dos2unix)".into()
         }
+        Some(line) if line.split_whitespace().next().is_some_and(|name| Path::new(name).exists()) => {
+            format!("its interpreter {:?} is there, but what it needs in turn is not", line.trim())
+        }
         Some(line) => format!("its interpreter {:?} does not exist", line.trim()),
         None => "the loader that it names does not exist: it was made for another system".into(),
     }
@@ -97,6 +100,10 @@ mod tests {
             (link, "a link to a file"),
             (make("crlf", "#!/bin/sh\r\nexit 0\r\n", 0o755), "carriage return"),
             (make("odd", "#! /no/such/shell -x\n", 0o755), "\"/no/such/shell -x\" does not exist"),
+            (
+                make("outer", &format!("#!{}\n", folder.join("odd").display()), 0o755),
+                "is there, but what it needs in turn",
+            ),
             (make("closed", "#!/bin/sh\n", 0o644), "chmod +x"),
             (folder.clone(), "it is a directory"),
             (make("within", "", 0o755).join("it"), "no directory"),
