@@ -214,3 +214,32 @@ fn a_header_of_another_length_is_refused_for_every_descriptor() {
         assert!(matches!(attached, Err(AttachError::BadOption { .. })), "{len}: {attached:?}");
     }
 }
+
+/// Row L4.
+#[test]
+fn each_descriptor_that_is_given_counts_and_a_second_source_is_an_error() {
+    let end = || OwnedFd::from(UnixDatagram::pair().unwrap().0);
+    let refused = |config: Config| {
+        let error = config.attach().unwrap_err();
+        assert!(matches!(error, AttachError::BadOption { .. }), "{error}");
+        error.to_string()
+    };
+    let two = refused(Config::new().inherited(end()).inherited(end()));
+    assert!(two.contains("1 asked for, and 2 inherited"), "{two}");
+    let three = refused(Config::new().inherited_queues(vec![end(), end()]).inherited(end()));
+    assert!(three.contains("3 inherited"), "{three}");
+    for config in [
+        Config::new().name("tap1").name("tap2"),
+        Config::new().name("tap1").inherited(end()),
+        Config::new().inherited(end()).name("tap1"),
+        Config::new().name("tap1").any(),
+        Config::new().datalink("tap1").name("tap1"),
+        Config::new().must_exist().create_exclusive().name("tap1"),
+        Config::new().create_exclusive().must_exist().name("tap1"),
+    ] {
+        let text = refused(config);
+        assert!(text.contains("something else was asked for before"), "{text}");
+    }
+    let (ours, _theirs) = UnixDatagram::pair().unwrap();
+    Config::new().any().inherited(ours.into()).attach().unwrap();
+}

@@ -32,6 +32,10 @@ impl Setting {
 
 /// Checks the settings that can be wrong whatever the system says.
 pub(super) fn check(config: &Config) -> Result<(), AttachError> {
+    if let Some(option) = config.contradiction {
+        let reason = "something else was asked for before".to_owned();
+        return Err(AttachError::BadOption { option: option.to_owned(), reason });
+    }
     check_offload(config.offload)?;
     let bad = |reason| AttachError::BadOption { option: "address".to_owned(), reason };
     for (place, &(address, prefix)) in config.addresses.iter().enumerate() {

@@ -51,7 +51,8 @@ impl DatalinkOptions {
     pub(crate) const BUFFERS: RangeInclusive<u32> = 16 * 1024..=64 * 1024 * 1024;
 }
 
-/// Describes the TAP to attach. Nothing is asked of the system before [`attach`](Self::attach).
+/// Describes the TAP to attach. Nothing is asked of the system before [`attach`](Self::attach). It is an error to give
+/// two sources, such as two names.
 ///
 /// ```no_run
 /// use std::net::Ipv4Addr;
@@ -66,6 +67,8 @@ impl DatalinkOptions {
 pub struct Config {
     pub(crate) source: Source,
     pub(crate) creation: Creation,
+    /// The option that asks for something else than an earlier one did.
+    pub(crate) contradiction: Option<&'static str>,
     pub(crate) setup_program: Option<PathBuf>,
     pub(crate) terminate_program: Option<PathBuf>,
     pub(crate) program_timeout: Duration,
@@ -99,6 +102,7 @@ impl Config {
         Self {
             source: Source::Any,
             creation: Creation::Either,
+            contradiction: None,
             setup_program: None,
             terminate_program: None,
             program_timeout: Duration::from_secs(30),
@@ -124,21 +128,18 @@ impl Config {
     ///
     /// Linux: 1 to 15 bytes, no `/`, `:`, white space, NUL, and no other `%`; not `.` or `..`. illumos and Solaris: a letter,
     /// then letters, digits, `.` or `_`, ending in the PPA. That is 0 to 19 without a leading zero; at most 31 bytes.
-    pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.source = Source::Name(name.into());
-        self
+    pub fn name(self, name: impl Into<String>) -> Self {
+        self.with_source("name", Source::Name(name.into()))
     }
 
     /// Lets the kernel choose the name; with a setup program, the first line of its output.
-    pub fn any(mut self) -> Self {
-        self.source = Source::Any;
-        self
+    pub fn any(self) -> Self {
+        self.with_source("any", Source::Any)
     }
 
-    /// Adopts a descriptor that somebody else opened. See [`Tap::from_fd`](crate::Tap::from_fd).
-    pub fn inherited(mut self, fd: OwnedFd) -> Self {
-        self.source = Source::Inherited(vec![fd]);
-        self
+    /// Adopts a descriptor that somebody else opened. See [`Tap::from_fd`](crate::Tap::from_fd). A further call adds a queue.
+    pub fn inherited(self, fd: OwnedFd) -> Self {
+        self.inherited_queues(vec![fd])
     }
 
     /// Adopts the queues of one interface that somebody else opened, a descriptor for each (QEMU's `fds=`). They come out of
@@ -155,8 +156,13 @@ impl Config {
     /// # Ok(()) }
     /// ```
     pub fn inherited_queues(mut self, fds: Vec<OwnedFd>) -> Self {
-        self.source = Source::Inherited(fds);
-        self
+        match &mut self.source {
+            Source::Inherited(all) => {
+                all.extend(fds);
+                self
+            }
+            _ => self.with_source("inherited", Source::Inherited(fds)),
+        }
     }
 
     /// Takes an existing data link, which the administrator has made for this guest alone, instead of a TAP.
@@ -177,9 +183,8 @@ impl Config {
     /// println!("the guest's address is {:x?}", tap.hardware_address()?);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn datalink(mut self, name: impl Into<String>) -> Self {
-        self.source = Source::Datalink(name.into());
-        self
+    pub fn datalink(self, name: impl Into<String>) -> Self {
+        self.with_source("datalink", Source::Datalink(name.into()))
     }
 
     /// illumos and Solaris: keeps this many bytes of frames from a [`datalink`](Self::datalink) while the guest does not
@@ -201,16 +206,14 @@ impl Config {
 
     /// Fails when there is no interface of that name yet. illumos and Solaris: always
     /// [`AttachError::Unsupported`](crate::AttachError::Unsupported), since a device there lives only as long as its owner's descriptor.
-    pub fn must_exist(mut self) -> Self {
-        self.creation = Creation::MustExist;
-        self
+    pub fn must_exist(self) -> Self {
+        self.with_creation("must_exist", Creation::MustExist)
     }
 
     /// Fails when there is an interface of that name already. illumos and Solaris: that is so in any case, but it excludes
     /// [`replace_stale`](Self::replace_stale).
-    pub fn create_exclusive(mut self) -> Self {
-        self.creation = Creation::Exclusive;
-        self
+    pub fn create_exclusive(self) -> Self {
+        self.with_creation("create_exclusive", Creation::Exclusive)
     }
 
     /// Runs `program` before the device is opened. It is `program NAME`, or without an argument when the name is to come
@@ -363,6 +366,26 @@ impl Config {
     /// `/proc`, which a sandbox may forbid.
     pub fn name_holder(mut self, on: bool) -> Self {
         self.name_holder = on;
+        self
+    }
+
+    fn with_source(mut self, option: &'static str, source: Source) -> Self {
+        let agrees = match (&self.source, &source) {
+            (Source::Any, _) => true,
+            (Source::Name(old), Source::Name(new)) | (Source::Datalink(old), Source::Datalink(new)) => {
+                old == new
+            }
+            _ => false,
+        };
+        self.contradiction = self.contradiction.or((!agrees).then_some(option));
+        self.source = source;
+        self
+    }
+
+    fn with_creation(mut self, option: &'static str, creation: Creation) -> Self {
+        let agrees = self.creation == Creation::Either || self.creation == creation;
+        self.contradiction = self.contradiction.or((!agrees).then_some(option));
+        self.creation = creation;
         self
     }
 }
