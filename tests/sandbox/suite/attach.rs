@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use tap_plumb::{AttachError, Config, Offload, Tap};
+use nix::sched::{CloneFlags, unshare};
+use tap_plumb::{AttachError, Backend, Config, Offload, Tap};
 
 use super::frames::backend;
 use super::host::ip;
@@ -39,6 +40,17 @@ macro_rules! attaches {
     };
 }
 
+/// A scenario of a process without any right over the network, for which a TAP has been made ready.
+macro_rules! ready_made {
+    ($name:literal, $row:ident, $config:expr) => {
+        Scenario {
+            name: $name,
+            rows: &[MEMORY, ATTACH, FOUND, $row],
+            play: |sandbox| ready_made(sandbox, $config),
+        }
+    };
+}
+
 pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "attach", rows: &[MEMORY, ATTACH], play: |sandbox| attach(sandbox, Config::new(), 1) },
     Scenario { name: "queues", rows: &[MEMORY, ATTACH], play: |sandbox| attach(sandbox, Config::new(), 2) },
@@ -51,6 +63,10 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "with-length", rows: &[MEMORY, ATTACH, LENGTH], play: with_length },
     attaches!("with-addresses", ADDRESS, addresses()),
     attaches!("with-up", UP, Config::new().up()),
+    ready_made!("ordinary-with-mtu", MTU, Config::new().mtu(1400)),
+    ready_made!("ordinary-with-length", LENGTH, Config::new().queue_length(1000)),
+    ready_made!("ordinary-with-address", ADDRESS, Config::new().address([10, 9, 0, 1].into(), 24)),
+    ready_made!("ordinary-with-up", UP, Config::new().up()),
     attaches!("with-owner", PERSISTENT, Config::new().persistent(Some(0), Some(0))),
     attaches!("with-heirs", INHERITABLE, Config::new().inheritable()),
     Scenario { name: "busy", rows: &[MEMORY, ATTACH, BUSY], play: |sandbox| busy(sandbox, "this process") },
@@ -71,6 +87,14 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
 fn attach(sandbox: &Sandbox, config: Config, queues: u16) {
     let taps = sandbox.within(|| config.name("vm0").attach_queues(queues)).unwrap();
     assert_eq!(taps.len(), usize::from(queues));
+}
+
+fn ready_made(sandbox: &Sandbox, config: Config) {
+    ip("tuntap add vm0 mode tap user 0");
+    ip("addr add 10.9.0.1/24 dev vm0");
+    ip("link set vm0 mtu 1400 up");
+    unshare(CloneFlags::CLONE_NEWUSER).unwrap();
+    attach(sandbox, config, 1);
 }
 
 fn header(sandbox: &Sandbox) {
@@ -156,6 +180,12 @@ fn reattach(sandbox: &Sandbox) {
         ip("link del tap0");
         let config = Config::new().name("tap0").offload(offload);
         assert!(!sandbox.within(|| backend.reattach(&config)).unwrap());
+    }
+    let config = || Config::new().name("many0");
+    let queues: Vec<_> = config().attach_queues(2).unwrap().into_iter().map(Backend::new).collect();
+    ip("link del many0");
+    for queue in &queues {
+        assert!(!sandbox.within(|| queue.reattach(&config())).unwrap());
     }
 }
 

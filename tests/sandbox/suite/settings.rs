@@ -1,6 +1,7 @@
 //! What is asked of a TAP in service, and told it.
 
-use tap_plumb::{Config, LinkState, Offload};
+use nix::sched::{CloneFlags, unshare};
+use tap_plumb::{Backend, Config, LinkState, Offload};
 
 use super::frames::backend;
 use super::host::{PacketSocket, frame};
@@ -25,6 +26,13 @@ const SET_HEADER: &str = "set_header_len";
 const INDEX: &str = "index";
 const ADDRESSES: &str = "addresses";
 
+/// A scenario of a process without any right over the network.
+macro_rules! ordinary {
+    ($name:literal, $row:ident, $ask:expr) => {
+        Scenario { name: $name, rows: &[MEMORY, $row], play: |sandbox| ordinary(sandbox, $ask) }
+    };
+}
+
 pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "memory", rows: &[MEMORY], play: memory },
     Scenario { name: "duplicate", rows: &[DUPLICATE], play: duplicate },
@@ -43,7 +51,25 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "set-header", rows: &[SET_HEADER], play: set_header },
     Scenario { name: "index", rows: &[INDEX], play: index },
     Scenario { name: "addresses", rows: &[MEMORY, ADDRESSES], play: addresses },
+    ordinary!("ordinary-statistics", STATISTICS, |backend| {
+        assert_eq!(backend.statistics().dropped_by_host, Some(0));
+    }),
+    ordinary!("ordinary-mtu", MTU, |backend| assert_eq!(backend.tap().mtu().unwrap(), 1500)),
+    ordinary!("ordinary-index", INDEX, |backend| assert!(backend.tap().index().is_ok())),
+    ordinary!("ordinary-addresses", ADDRESSES, |backend| assert!(backend.tap().addresses().is_ok())),
+    ordinary!("ordinary-up", UP, |backend| assert!(backend.tap().is_up().unwrap())),
+    ordinary!("ordinary-set-up", SET_UP, |backend| assert!(backend.tap().set_up(false).is_err())),
+    ordinary!("ordinary-set-mtu", SET_MTU, |backend| assert!(backend.tap().set_mtu(1400).is_err())),
+    ordinary!("ordinary-set-address", SET_ADDRESS, |backend| {
+        assert!(backend.tap().set_address([10, 9, 0, 1].into(), 24).is_err());
+    }),
 ];
+
+fn ordinary(sandbox: &Sandbox, ask: fn(&Backend)) {
+    let backend = backend(Config::new());
+    unshare(CloneFlags::CLONE_NEWUSER).unwrap();
+    sandbox.within(|| ask(&backend));
+}
 
 fn memory(sandbox: &Sandbox) {
     assert_eq!(sandbox.within(|| vec![1_u8; 1 << 20].len()), 1 << 20);
@@ -82,7 +108,7 @@ fn mtu(sandbox: &Sandbox) {
     sandbox.within(|| backend.refresh_mtu());
     assert_eq!(sandbox.within(|| backend.tap().mtu()).unwrap(), 1500);
     let tap = Config::new().name("other0").attach().unwrap();
-    assert!(sandbox.within(|| tap_plumb::Backend::new(tap)).receive_buffer_len() < 1600);
+    assert!(sandbox.within(|| Backend::new(tap)).receive_buffer_len() < 1600);
 }
 
 fn name(sandbox: &Sandbox) {
