@@ -37,7 +37,8 @@ impl<B: Deref<Target = Backend>> Session<B> {
         self.backend.send(frame.memory(), &frame.request(), 0)
     }
 
-    /// Sends what is left of an oversized frame of which the host took `sent` segments before.
+    /// Sends what is left of an oversized frame of which the host took `sent` segments before. With 0 it is
+    /// [`send`](Self::send), so that one call will do for a frame that may have been refused before.
     ///
     /// # Errors
     /// As [`send`](Self::send), where `sent` in the error counts from the frame's start; [`TransmitError::BadResume`] when

@@ -113,3 +113,19 @@ fn a_frame_without_segments_behind_those_sent_cannot_go_on() {
         assert_adds_up(&all);
     }
 }
+
+/// Row X7.
+#[test]
+fn to_resume_a_frame_behind_no_segment_is_to_send_it() {
+    for (offload, form) in [Offload::NONE, Offload::ALL].into_iter().flat_map(|o| FORMS.map(|f| (o, f))) {
+        let (backend, host) = backend(offload);
+        let oversized = Sample::new(GsoKind::Tcp4, 300, 100);
+        for sample in [Sample::whole(), Sample::partial(), oversized] {
+            let [sent, resumed] = [None, Some(0)].map(|from| {
+                sample.send(&mut backend.begin_transmit().unwrap(), form, from).unwrap();
+                drain(&host)
+            });
+            assert!(!sent.is_empty() && sent == resumed, "{offload:?} {form:?}");
+        }
+    }
+}
