@@ -1,5 +1,6 @@
 //! The attach, step by step; re-attach and detach.
 
+use std::fs::File;
 use std::time::Duration;
 
 use nix::sched::{CloneFlags, unshare};
@@ -9,9 +10,9 @@ use super::frames::backend;
 use super::host::ip;
 use super::sandbox::Sandbox;
 use super::scenarios::Scenario;
+use super::settings::{self, DUPLICATE, MEMORY, NAME};
 
-const MEMORY: &str = "memory and locks, as any program of Rust";
-const ATTACH: &str = "Config::attach, for each queue";
+const ATTACH: &str = "Config::attach and Config::attach_queues, for each queue";
 const HEADER: &str = "… with Config::offload";
 const FOUND: &str = "… of an interface that was there";
 const KEPT: &str = "… of an interface that was there, with Config::keep_state";
@@ -29,7 +30,7 @@ const ADD: &str = "add_queues";
 const INHERITED: &str = "Config::inherited, Tap::from_fd, for a TAP";
 const INHERITED_KEPT: &str = "Config::inherited for a TAP, with Config::keep_state";
 const SOCKET: &str = "Config::inherited, Tap::from_fd, for a socket";
-const MTU_ASKED: &str = "Backend::new, refresh_mtu, mtu";
+const FOREIGN: &str = "Config::inherited, Tap::from_fd, for another device, which is refused";
 const REATTACH: &str = "reattach, beside the MTU and what its configuration asks for";
 const DETACH: &str = "detach, or a drop";
 
@@ -79,8 +80,11 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "inherited", rows: &[MEMORY, INHERITED], play: inherited },
     Scenario { name: "inherited-kept", rows: &[MEMORY, INHERITED_KEPT], play: inherited_kept },
     Scenario { name: "socket", rows: &[MEMORY, SOCKET], play: socket },
-    Scenario { name: "reattach", rows: &[MEMORY, MTU_ASKED, REATTACH], play: reattach },
+    Scenario { name: "reattach", rows: &[MEMORY, settings::MTU, REATTACH], play: reattach },
     Scenario { name: "detach", rows: &[MEMORY, DETACH], play: detach },
+    Scenario { name: "detach-told", rows: &[MEMORY, NAME, DETACH], play: detach_told },
+    Scenario { name: "attach-without-streams", rows: &[MEMORY, DUPLICATE, DETACH, ATTACH], play: streamless },
+    Scenario { name: "foreign", rows: &[MEMORY, FOREIGN], play: foreign },
 ];
 
 /// What is attached outlives the step.
@@ -196,4 +200,38 @@ fn detach(sandbox: &Sandbox) {
     }
     let tap = Config::new().name("vm0").attach().unwrap();
     sandbox.within(|| drop(tap));
+}
+
+fn foreign(sandbox: &Sandbox) {
+    let null = File::options().read(true).write(true).open("/dev/null").unwrap();
+    let refused = sandbox.within(|| Tap::from_fd(null.into())).unwrap_err();
+    assert!(refused.found.contains("/dev/null"), "{refused}");
+}
+
+/// The line in the log bears the name.
+fn detach_told(sandbox: &Sandbox) {
+    log::set_logger(&Formatter).unwrap();
+    log::set_max_level(log::LevelFilter::Info);
+    let tap = Config::new().name("vm0").attach().unwrap();
+    sandbox.within(|| tap.detach()).unwrap();
+}
+
+/// Makes the text of each line, and throws it away.
+struct Formatter;
+
+impl log::Log for Formatter {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        assert!(record.args().to_string().contains("vm0"));
+    }
+
+    fn flush(&self) {}
+}
+
+fn streamless(sandbox: &Sandbox) {
+    (0..3).for_each(|number| nix::unistd::close(number).unwrap());
+    attach(sandbox, Config::new(), 2);
 }

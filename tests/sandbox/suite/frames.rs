@@ -19,7 +19,8 @@ use super::scenarios::Scenario;
 
 pub(crate) const ROW: &str =
     "receive in all forms, discard_queued, and send, resume and send_verbatim in all forms";
-const FREE: &str = "begin_transmit, the end of a session, as_fd, offload, receive_buffer_len, measure_time, use_host_offload";
+const FREE: &str = "begin_transmit, begin_transmit_owned, the end of a session, as_fd, as_raw_fd, tap, into_tap, into_fd, created, \
+    offload, receive_buffer_len, measure_time, use_host_offload, set_promiscuous, link_events";
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "received", rows: &[ROW], play: received },
@@ -185,6 +186,9 @@ fn free(sandbox: &Sandbox) {
         drop(backend.begin_transmit().unwrap());
         backend.measure_time(true);
         backend.use_host_offload(true);
+        backend.set_promiscuous(true);
+        drop(Arc::clone(&backend).begin_transmit_owned().unwrap());
+        assert!(backend.link_events().is_none() && backend.tap().created());
         (backend.as_fd().as_raw_fd(), backend.tap().offload(), backend.receive_buffer_len())
     });
     // What a warning on the way of a frame says of the backend.
@@ -194,4 +198,6 @@ fn free(sandbox: &Sandbox) {
     let frame = host::frame(60, 0);
     // The clock is read without a system call, where the kernel lets it be.
     assert!(backend.begin_transmit().unwrap().send(&Frame::new(&[IoSlice::new(&frame)])).is_ok());
+    let backend = Arc::into_inner(backend).unwrap();
+    assert!(sandbox.within(|| backend.into_tap().into_fd()).is_ok());
 }

@@ -30,6 +30,7 @@ pub(crate) fn run() -> std::process::ExitCode {
     process::play(scenarios::ROLES);
     namespace::run(tests![
         scenarios::the_table_has_a_row_for_each_scenario_and_the_other_way_round,
+        scenarios::every_method_stands_in_the_table,
         scenarios::a_call_that_is_not_in_the_row_kills,
         scenarios::frames_are_moved_by_four_calls,
         scenarios::every_step_makes_the_calls_of_its_rows_and_its_own_row_has_no_other,

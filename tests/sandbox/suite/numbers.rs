@@ -38,6 +38,8 @@ const CALLS: &[(&str, c_long)] = calls! {
 const OLDER: &[(&str, c_long)] = &[
     #[cfg(target_arch = "x86_64")]
     ("readlink", libc::SYS_readlink),
+    #[cfg(target_arch = "x86_64")]
+    ("open", libc::SYS_open),
 ];
 
 macro_rules! requests {

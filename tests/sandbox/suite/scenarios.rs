@@ -67,6 +67,33 @@ pub(crate) fn the_table_has_a_row_for_each_scenario_and_the_other_way_round() {
     assert_eq!(rows, played);
 }
 
+pub(crate) fn every_method_stands_in_the_table() {
+    // It lies beside the package, and not in it.
+    let listing = concat!(env!("CARGO_MANIFEST_DIR"), "/ci/api/public-api.txt");
+    let Ok(listing) = std::fs::read_to_string(listing) else { return };
+    let titles = table::rows().into_keys().collect::<Vec<_>>().join(" ");
+    let is_word = |letter: char| letter.is_alphanumeric() || letter == '_';
+    let words: BTreeSet<&str> = titles.split(|letter| !is_word(letter)).collect();
+    let methods: BTreeSet<&str> = listing.lines().filter_map(method).filter(|name| !is_form(name)).collect();
+    assert!(methods.len() > 30, "{methods:?}");
+    let missing: Vec<_> = methods.difference(&words).collect();
+    assert!(missing.is_empty(), "in no row: {missing:?}");
+}
+
+/// The name in a line of the listing that is about a method of what a hypervisor's threads have in their hands.
+fn method(line: &str) -> Option<&str> {
+    let (path, _) = line.split_once("fn tap_plumb::")?.1.split_once('(')?;
+    let (of, name) = path.rsplit_once("::")?;
+    let named = matches!(of, "Backend" | "Tap" | "Session<B>") && !matches!(name, "fmt" | "drop");
+    named.then_some(name)
+}
+
+/// Those that the row of the frames means by "all forms".
+fn is_form(name: &str) -> bool {
+    let form = name.split('_').next().unwrap_or_default();
+    matches!(form, "receive" | "send" | "resume") && name != "receive_buffer_len"
+}
+
 /// The sandbox itself can fail a test.
 pub(crate) fn a_call_that_is_not_in_the_row_kills() {
     let mut command = Command::new(std::env::current_exe().unwrap());

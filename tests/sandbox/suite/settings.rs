@@ -1,5 +1,7 @@
 //! What is asked of a TAP in service, and told it.
 
+use std::io::Write;
+
 use nix::sched::{CloneFlags, unshare};
 use tap_plumb::{Backend, Config, LinkState, Offload};
 
@@ -9,12 +11,12 @@ use super::sandbox::Sandbox;
 use super::scenarios::Scenario;
 
 pub(crate) const OFFLOAD: &str = "Backend::set_offload, Tap::set_offload";
-const MEMORY: &str = "memory and locks, as any program of Rust";
-const DUPLICATE: &str = "duplicate_fd";
+pub(crate) const MEMORY: &str = "memory and locks, as any program of Rust; allocate, on_transmit_ready";
+pub(crate) const DUPLICATE: &str = "duplicate_fd";
 const LINK: &str = "set_link_state, set_carrier";
 const STATISTICS: &str = "statistics";
-const MTU: &str = "Backend::new, refresh_mtu, mtu";
-const NAME: &str = "name, check_gone";
+pub(crate) const MTU: &str = "Backend::new, refresh_mtu, take_link_events, mtu";
+pub(crate) const NAME: &str = "name, check_gone, Debug of a Tap";
 const MAC: &str = "hardware_address";
 const SET_MAC: &str = "set_hardware_address";
 const UP: &str = "is_up";
@@ -73,6 +75,9 @@ fn ordinary(sandbox: &Sandbox, ask: fn(&Backend)) {
 
 fn memory(sandbox: &Sandbox) {
     assert_eq!(sandbox.within(|| vec![1_u8; 1 << 20].len()), 1 << 20);
+    let backend = backend(Config::new());
+    sandbox.within(|| backend.on_transmit_ready(|| ()));
+    assert!(sandbox.within(|| backend.begin_transmit().unwrap().allocate(1514)).is_ok());
 }
 
 fn duplicate(sandbox: &Sandbox) {
@@ -106,6 +111,7 @@ fn statistics(sandbox: &Sandbox) {
 fn mtu(sandbox: &Sandbox) {
     let backend = backend(Config::new());
     sandbox.within(|| backend.refresh_mtu());
+    assert_eq!(sandbox.within(|| backend.take_link_events()).unwrap(), None);
     assert_eq!(sandbox.within(|| backend.tap().mtu()).unwrap(), 1500);
     let tap = Config::new().name("other0").attach().unwrap();
     assert!(sandbox.within(|| Backend::new(tap)).receive_buffer_len() < 1600);
@@ -115,6 +121,10 @@ fn name(sandbox: &Sandbox) {
     let backend = backend(Config::new());
     assert_eq!(sandbox.within(|| backend.tap().name()).unwrap().as_str(), Some("tap0"));
     assert!(!sandbox.within(|| backend.check_gone()));
+    let mut shown = [0; 32];
+    // As much of it as there is room for.
+    let _ = sandbox.within(|| write!(&mut shown[..], "{:?}", backend.tap()));
+    assert!(shown.starts_with(b"Tap { name: \"tap0\", fd: "), "{}", shown.escape_ascii());
 }
 
 fn set_header(sandbox: &Sandbox) {
