@@ -38,6 +38,12 @@ pub(crate) fn open_descriptors() -> usize {
     fs::read_dir("/proc/self/fd").unwrap().count() - 1
 }
 
+/// Whether this process has the rights of the machine's root, and not those over a user namespace of its own alone.
+pub(crate) fn is_root_of_the_machine() -> bool {
+    let map = fs::read_to_string("/proc/self/uid_map").unwrap();
+    nix::unistd::geteuid().is_root() && map.split_whitespace().eq(["0", "0", "4294967295"])
+}
+
 /// Waits until `condition` holds; a test that would wait for ever fails after five seconds.
 pub(crate) fn wait_until(what: &str, condition: impl Fn() -> bool) {
     let start = Instant::now();

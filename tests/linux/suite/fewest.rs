@@ -6,7 +6,7 @@ use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::unistd::dup;
 use tap_plumb::{AttachError, Config, Offload, Tap};
 
-use super::host::{exists, ip};
+use super::host::{exists, ip, is_root_of_the_machine};
 use super::offload::all;
 use super::raw_tap::{self, BARE, HEADER, MULTI_QUEUE, TAP};
 use super::seccomp;
@@ -154,9 +154,15 @@ pub(crate) fn a_child_inherits_what_it_is_to() {
 }
 
 pub(crate) fn a_persistent_tap_is_somebodys() {
-    drop(Config::new().name("stay0").persistent(Some(1234), Some(5678)).queue_length(77).attach().unwrap());
+    // In a user namespace there are no others, and nobody may set the length.
+    let (user, group, length, shown_as) =
+        if is_root_of_the_machine() { (1234, 5678, 77, ["1234", "5678"]) } else { (0, 0, 1000, ["root"; 2]) };
+    let config = Config::new().name("stay0").persistent(Some(user), Some(group));
+    drop(config.queue_length(length).attach().unwrap());
     let shown = ip("-d link show dev stay0");
-    for words in ["persist on", "user 1234", "group 5678", "qlen 77"] {
+    let [user, group] = shown_as;
+    for words in ["persist on", &format!("user {user}"), &format!("group {group}"), &format!("qlen {length}")]
+    {
         assert!(shown.contains(words), "{words}: {shown}");
     }
     ip("link del stay0");

@@ -10,10 +10,10 @@ use std::time::Duration;
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::prctl::set_dumpable;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use nix::unistd::{Gid, Uid, getuid, setgroups, setresgid, setresuid};
+use nix::unistd::{Gid, Uid, setgroups, setresgid, setresuid};
 use tap_plumb::{Backend, Checksum, Frontend, Refused, Tap, Threads, ThreadsError, Wait};
 
-use super::host::{open_descriptors, wait_until};
+use super::host::{is_root_of_the_machine, open_descriptors, wait_until};
 use super::process;
 
 /// A user that no process of this machine belongs to: the limit counts the processes of a user.
@@ -72,7 +72,7 @@ fn limit_threads(limit: u64) {
 
 /// The superuser is exempt from the limit. Another user's threads are counted apart in a user namespace of its own.
 fn become_a_lone_user() {
-    if getuid().is_root() {
+    if is_root_of_the_machine() {
         let id = NOBODY_ELSE + std::process::id();
         setgroups(&[]).unwrap();
         setresgid(Gid::from_raw(id), Gid::from_raw(id), Gid::from_raw(id)).unwrap();

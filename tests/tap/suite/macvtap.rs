@@ -57,7 +57,9 @@ pub(crate) fn the_end_of_a_macvtap_is_found() {
     let (own, driven) = match backends {
         Ok(backends) => backends,
         Err(reason) => {
-            assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "{reason}");
+            let needed =
+                host::is_root_of_the_machine() && std::env::var_os("CI").is_some_and(|ci| ci == "true");
+            assert!(!needed, "{reason}");
             return eprintln!("x12 skipped: {reason}");
         }
     };
