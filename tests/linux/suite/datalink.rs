@@ -2,14 +2,11 @@
 
 use std::fs;
 use std::io::{IoSlice, IoSliceMut};
-use std::path::PathBuf;
 
-use nix::mount::{MsFlags, mount};
-use nix::sched::{CloneFlags, unshare};
-use nix::sys::stat::{Mode, SFlag, major, makedev, minor, mknod};
 use tap_plumb::{AttachError, Backend, Config, Frame, Offload};
 
-use super::host::{ip, is_root_of_the_machine, try_ip, wait_until};
+use super::host::wait_until;
+use super::macvtaps::{empty_dev, macvtaps, make_node};
 use super::raw_tap::{self, BARE, TAP};
 use super::traffic::{GUEST, Host};
 
@@ -38,49 +35,8 @@ pub(crate) fn what_is_no_macvtap_is_named() {
     }
 }
 
-/// Makes two macvtaps, where the kernel has any; where it has none the test shows nothing, which CI does not accept.
-fn macvtaps() -> bool {
-    ip("link add veth0 type veth peer name veth1");
-    ip("link set veth0 up");
-    ip("link set veth1 up");
-    for name in ["mv0", "mv1"] {
-        if let Err(error) = try_ip(&format!("link add link veth0 name {name} type macvtap mode bridge")) {
-            assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "no macvtap: {error}");
-            eprintln!("skipped: this kernel makes no macvtap: {}", error.trim());
-            return false;
-        }
-        ip(&format!("link set {name} up"));
-    }
-    true
-}
-
-/// Nobody makes nodes in a fresh `/dev` of this thread's own.
-fn empty_dev() {
-    unshare(CloneFlags::CLONE_NEWNS).unwrap();
-    let none = None::<&str>;
-    mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).unwrap();
-    mount(Some("none"), "/dev", Some("tmpfs"), MsFlags::empty(), none).unwrap();
-    mount(Some("none"), "/sys", Some("sysfs"), MsFlags::empty(), none).unwrap();
-}
-
-/// Makes the node as the error says, by the number that the kernel tells.
-fn make_node(name: &str) -> PathBuf {
-    let index = fs::read_to_string(format!("/sys/class/net/{name}/ifindex")).unwrap();
-    let tap = format!("tap{}", index.trim());
-    let number = fs::read_to_string(format!("/sys/class/net/{name}/{tap}/dev")).unwrap();
-    let (first, second) = number.trim().split_once(':').unwrap();
-    let device = makedev(first.parse().unwrap(), second.parse().unwrap());
-    assert_eq!((major(device), minor(device)), (first.parse().unwrap(), second.parse().unwrap()));
-    let node = PathBuf::from("/dev").join(tap);
-    mknod(&node, SFlag::S_IFCHR, Mode::from_bits_truncate(0o600), device).unwrap();
-    node
-}
-
 pub(crate) fn a_macvtap_is_opened_by_its_name() {
-    if !is_root_of_the_machine() {
-        return eprintln!("skipped: only root makes nodes");
-    }
-    if !macvtaps() {
+    if !macvtaps(&["mv0", "mv1"]) {
         return;
     }
     empty_dev();

@@ -2,6 +2,8 @@
 
 #[path = "../../support/host.rs"]
 mod host;
+#[path = "../../support/macvtaps.rs"]
+mod macvtaps;
 #[path = "../../support/namespace.rs"]
 mod namespace;
 #[path = "../../support/process.rs"]

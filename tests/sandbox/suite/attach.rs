@@ -8,6 +8,7 @@ use tap_plumb::{AttachError, Backend, Config, Offload, Tap};
 
 use super::frames::backend;
 use super::host::ip;
+use super::macvtaps::{empty_dev, macvtaps, make_node};
 use super::sandbox::Sandbox;
 use super::scenarios::Scenario;
 use super::settings::{self, DUPLICATE, MEMORY, NAME};
@@ -31,6 +32,7 @@ const INHERITED: &str = "Config::inherited, Tap::from_fd, for a TAP";
 const INHERITED_KEPT: &str = "Config::inherited for a TAP, with Config::keep_state";
 const SOCKET: &str = "Config::inherited, Tap::from_fd, for a socket";
 const FOREIGN: &str = "Config::inherited, Tap::from_fd, for another device, which is refused";
+pub(crate) const MACVTAP: &str = "Config::datalink, for a macvtap";
 const REATTACH: &str = "reattach, beside the MTU and what its configuration asks for";
 const DETACH: &str = "detach, or a drop";
 
@@ -84,6 +86,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "detach", rows: &[MEMORY, DETACH], play: detach },
     Scenario { name: "detach-told", rows: &[MEMORY, NAME, DETACH], play: detach_told },
     Scenario { name: "attach-without-streams", rows: &[MEMORY, DUPLICATE, DETACH, ATTACH], play: streamless },
+    Scenario { name: "macvtap", rows: &[MEMORY, MACVTAP], play: macvtap },
     Scenario { name: "foreign", rows: &[MEMORY, FOREIGN], play: foreign },
 ];
 
@@ -206,6 +209,16 @@ fn foreign(sandbox: &Sandbox) {
     let null = File::options().read(true).write(true).open("/dev/null").unwrap();
     let refused = sandbox.within(|| Tap::from_fd(null.into())).unwrap_err();
     assert!(refused.found.contains("/dev/null"), "{refused}");
+}
+
+fn macvtap(sandbox: &Sandbox) {
+    assert!(macvtaps(&["mv0"]));
+    empty_dev();
+    make_node("mv0");
+    for offload in [Offload::NONE, Offload::ALL] {
+        let config = Config::new().datalink("mv0").offload(offload);
+        assert!(sandbox.within(|| config.attach()).is_ok());
+    }
 }
 
 /// The line in the log bears the name.

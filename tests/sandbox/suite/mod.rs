@@ -6,6 +6,8 @@ mod host;
 #[expect(dead_code, reason = "a part of it is for other tests")]
 #[path = "../../support/host.rs"]
 mod host_side;
+#[path = "../../support/macvtaps.rs"]
+mod macvtaps;
 #[path = "../../support/namespace.rs"]
 mod namespace;
 #[expect(dead_code, reason = "processes are started by the tracer")]

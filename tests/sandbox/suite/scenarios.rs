@@ -8,6 +8,7 @@ use nix::sched::{CloneFlags, unshare};
 use nix::sys::ptrace;
 use nix::sys::signal::{Signal, raise};
 
+use super::macvtaps::macvtaps;
 use super::process::Role;
 use super::sandbox::Sandbox;
 use super::table::{self, Row};
@@ -41,6 +42,12 @@ pub(crate) const ROLES: &[Role] = &[
 
 fn all() -> Vec<Scenario> {
     [frames::SCENARIOS, settings::SCENARIOS, attach::SCENARIOS].into_iter().flatten().map(copy).collect()
+}
+
+/// Those that can be played here: not every kernel has macvtaps, and only root makes nodes for them.
+fn playable() -> Vec<Scenario> {
+    let has_macvtaps = macvtaps(&["mv0"]);
+    all().into_iter().filter(|scenario| has_macvtaps || own(scenario) != attach::MACVTAP).collect()
 }
 
 fn copy(scenario: &Scenario) -> Scenario {
@@ -112,7 +119,7 @@ pub(crate) fn every_step_makes_the_calls_of_its_rows_and_its_own_row_has_no_othe
     let rows = table::rows();
     let mut used = BTreeMap::<&str, BTreeSet<String>>::new();
     let mut wrong = Vec::new();
-    for scenario in all() {
+    for scenario in playable() {
         let calls = tracer::trace(scenario.name);
         let allowed = allowed(&scenario, &rows);
         wrong.extend(
@@ -130,5 +137,5 @@ pub(crate) fn every_step_makes_the_calls_of_its_rows_and_its_own_row_has_no_othe
 }
 
 pub(crate) fn every_step_lives_in_the_sandbox_of_its_rows() {
-    all().iter().for_each(|scenario| tracer::confine(scenario.name));
+    playable().iter().for_each(|scenario| tracer::confine(scenario.name));
 }

@@ -10,8 +10,7 @@ use std::sync::Arc;
 
 use tap_plumb::{Backend, Config};
 
-use super::host_side::try_ip;
-pub(crate) use super::host_side::{ip, is_root_of_the_machine, wait_for_carrier, wait_until};
+pub(crate) use super::host_side::{ip, is_root_of_the_machine, try_ip, wait_for_carrier, wait_until};
 
 /// A backend on `tap0`, up and silent.
 pub(crate) fn backend(config: Config) -> Arc<Backend> {
