@@ -3,11 +3,13 @@
 use std::io;
 use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::sys::socket::getsockopt;
 use nix::sys::socket::sockopt::SndBuf;
 
 use super::super::tap::{FrameLimits, HostCan, Kind, settings};
+use super::netdev::NetDevice;
 use super::state::{Cause, Failure, State};
 use super::{adopt, bound, datalink, netdev, state, tun};
 use crate::attach::{AdoptError, AttachError, Config, DetachError, InterfaceName, Owner};
@@ -29,12 +31,23 @@ pub(crate) struct Interface {
     multi_queue: bool,
     /// The attach made it.
     created: bool,
+    /// The attach has bound it by its name a moment ago, and is at its settings.
+    just_bound: AtomicBool,
 }
 
 impl Interface {
     pub(super) fn new(fd: OwnedFd, state: State, multi_queue: bool, created: bool) -> Self {
         let State { granted: offload, host_can } = state;
-        Self { fd, kind: Kind::Device, offload, host_can, limits: LIMITS, multi_queue, created }
+        Self {
+            fd,
+            kind: Kind::Device,
+            offload,
+            host_can,
+            limits: LIMITS,
+            multi_queue,
+            created,
+            just_bound: AtomicBool::new(false),
+        }
     }
 
     /// Makes a queue of an interface whose end neither read, write nor poll tells.
@@ -44,7 +57,11 @@ impl Interface {
 
     pub(crate) fn attach(name: Option<&str>, config: &Config, queues: u16) -> Result<Vec<Self>, AttachError> {
         let queues = tun::attach(name, config, queues)?;
-        queues.first().map_or(Ok(()), |first| settings::apply(first, config))?;
+        if let Some(first) = queues.first() {
+            first.just_bound.store(true, Ordering::Relaxed);
+            settings::apply(first, config)?;
+            first.just_bound.store(false, Ordering::Relaxed);
+        }
         Ok(queues)
     }
 
@@ -62,7 +79,16 @@ impl Interface {
         let mut limits = FrameLimits::OF_SOCKET;
         let longest = longest_datagram(fd.as_fd(), kind).saturating_sub(offload.header_len);
         limits.longest = limits.longest.min(longest);
-        Self { fd, kind, offload, host_can, limits, multi_queue: false, created: false }
+        Self {
+            fd,
+            kind,
+            offload,
+            host_can,
+            limits,
+            multi_queue: false,
+            created: false,
+            just_bound: AtomicBool::new(false),
+        }
     }
 
     pub(crate) fn reattach(&self, config: &Config) -> Result<(bool, Offload), AttachError> {
@@ -163,6 +189,21 @@ impl Interface {
         state::set_carrier(self.as_fd(), carrier)
     }
 
+    /// The interface by its name, to be asked.
+    fn asked(&self) -> io::Result<NetDevice> {
+        self.found(NetDevice::of)
+    }
+
+    /// The interface by its name, to be changed.
+    fn changed(&self) -> io::Result<NetDevice> {
+        self.found(NetDevice::surely_of)
+    }
+
+    fn found(&self, find: impl FnOnce(BorrowedFd<'_>) -> io::Result<NetDevice>) -> io::Result<NetDevice> {
+        let just_bound = self.just_bound.load(Ordering::Relaxed);
+        if just_bound { NetDevice::just_bound(self.as_fd()) } else { find(self.as_fd()) }
+    }
+
     pub(crate) fn name(&self) -> io::Result<InterfaceName> {
         netdev::name(self.as_fd())
     }
@@ -172,27 +213,27 @@ impl Interface {
     }
 
     pub(crate) fn index(&self) -> io::Result<u32> {
-        netdev::index(self.as_fd())
+        self.asked()?.index()
     }
 
     pub(crate) fn addresses(&self) -> io::Result<Vec<(IpAddr, u8)>> {
-        netdev::addresses(self.as_fd())
+        netdev::addresses(&self.asked()?)
     }
 
     pub(crate) fn queue_length(&self) -> io::Result<u32> {
-        netdev::queue_length(self.as_fd())
+        netdev::queue_length(&self.asked()?)
     }
 
     pub(crate) fn set_queue_length(&self, frames: u32) -> io::Result<()> {
-        netdev::set_queue_length(self.as_fd(), frames)
+        netdev::set_queue_length(&self.changed()?, frames)
     }
 
     pub(crate) fn mtu(&self) -> io::Result<u32> {
-        netdev::mtu(self.as_fd())
+        netdev::mtu(&self.asked()?)
     }
 
     pub(crate) fn set_mtu(&self, mtu: u32) -> io::Result<()> {
-        netdev::set_mtu(self.as_fd(), mtu)
+        netdev::set_mtu(&self.changed()?, mtu)
     }
 
     pub(crate) fn hardware_address(&self) -> io::Result<[u8; 6]> {
@@ -204,15 +245,15 @@ impl Interface {
     }
 
     pub(crate) fn is_up(&self) -> io::Result<bool> {
-        netdev::is_up(self.as_fd())
+        netdev::is_up(&self.asked()?)
     }
 
     pub(crate) fn set_up(&self, up: bool) -> io::Result<()> {
-        netdev::set_up(self.as_fd(), up)
+        netdev::set_up(&self.changed()?, up)
     }
 
     pub(crate) fn set_address(&self, address: IpAddr, prefix: u8) -> io::Result<()> {
-        netdev::set_address(self.as_fd(), address, prefix)
+        netdev::set_address(&self.changed()?, address, prefix)
     }
 
     pub(crate) fn is_removed(&self) -> bool {
@@ -220,7 +261,7 @@ impl Interface {
     }
 
     pub(crate) fn dropped_by_host(&self) -> Option<u64> {
-        netdev::dropped_by_host(self.as_fd())
+        netdev::dropped_by_host(&self.asked().ok()?)
     }
 }
 

@@ -1,7 +1,8 @@
 //! What is asked of the interface itself. Its name is read from the descriptor each time, because it can be renamed.
 //!
 //! A descriptor keeps working when its interface is moved to another network namespace. A request by name would then
-//! reach nobody, or an unrelated interface of the same name.
+//! reach nobody, or an unrelated interface of the same name. An answer is believed where the hardware addresses are equal. What
+//! changes something asks for the namespaces, too, where that may be asked.
 
 use std::io;
 use std::net::IpAddr;
@@ -24,14 +25,14 @@ pub(super) fn name(fd: BorrowedFd<'_>) -> io::Result<InterfaceName> {
     Bound::of(fd).map(|bound| bound.name)
 }
 
-pub(super) fn mtu(fd: BorrowedFd<'_>) -> io::Result<u32> {
-    let mtu = NetDevice::of(fd)?.ask(ioctl::GET_MTU)?.int();
+pub(super) fn mtu(device: &NetDevice) -> io::Result<u32> {
+    let mtu = device.ask(ioctl::GET_MTU)?.int();
     u32::try_from(mtu).map_err(|_| io::ErrorKind::InvalidData.into())
 }
 
-pub(super) fn set_mtu(fd: BorrowedFd<'_>, mtu: u32) -> io::Result<()> {
+pub(super) fn set_mtu(device: &NetDevice, mtu: u32) -> io::Result<()> {
     let mtu = i32::try_from(mtu).map_err(|_| io::Error::from_raw_os_error(libc::EINVAL))?;
-    NetDevice::of(fd)?.tell(ioctl::SET_MTU, |request| request.with_int(mtu))
+    device.tell(ioctl::SET_MTU, |request| request.with_int(mtu))
 }
 
 /// The descriptor itself takes this request, without privilege and from any network namespace.
@@ -43,36 +44,30 @@ pub(super) fn set_hardware_address(fd: BorrowedFd<'_>, address: [u8; 6]) -> io::
     ioctl::SET_MAC.call(fd, Request::EMPTY.with_mac(address)).map(drop)
 }
 
-pub(super) fn is_up(fd: BorrowedFd<'_>) -> io::Result<bool> {
-    NetDevice::of(fd)?.ask(ioctl::GET_FLAGS).map(|request| request.flags() & UP != 0)
+pub(super) fn is_up(device: &NetDevice) -> io::Result<bool> {
+    device.ask(ioctl::GET_FLAGS).map(|request| request.flags() & UP != 0)
 }
 
-pub(super) fn set_up(fd: BorrowedFd<'_>, up: bool) -> io::Result<()> {
-    let device = NetDevice::of(fd)?;
+pub(super) fn set_up(device: &NetDevice, up: bool) -> io::Result<()> {
     let flags = device.ask(ioctl::GET_FLAGS)?.flags();
     let wanted = if up { flags | UP } else { flags & !UP };
     device.tell(ioctl::SET_FLAGS, |request| request.with_flags(wanted))
 }
 
-/// The interface's number.
-pub(super) fn index(fd: BorrowedFd<'_>) -> io::Result<u32> {
-    NetDevice::of(fd)?.index()
-}
-
 /// Frames that the kernel keeps for a reader.
-pub(super) fn queue_length(fd: BorrowedFd<'_>) -> io::Result<u32> {
-    let frames = NetDevice::of(fd)?.ask(ioctl::GET_QUEUE_LENGTH)?.int();
+pub(super) fn queue_length(device: &NetDevice) -> io::Result<u32> {
+    let frames = device.ask(ioctl::GET_QUEUE_LENGTH)?.int();
     u32::try_from(frames).map_err(|_| io::ErrorKind::InvalidData.into())
 }
 
-pub(super) fn set_queue_length(fd: BorrowedFd<'_>, frames: u32) -> io::Result<()> {
+pub(super) fn set_queue_length(device: &NetDevice, frames: u32) -> io::Result<()> {
     let frames = i32::try_from(frames).map_err(|_| io::Error::from_raw_os_error(libc::EINVAL))?;
-    NetDevice::of(fd)?.tell(ioctl::SET_QUEUE_LENGTH, |request| request.with_int(frames))
+    device.tell(ioctl::SET_QUEUE_LENGTH, |request| request.with_int(frames))
 }
 
 /// Adds an address, unless the interface has it; one that it has with another prefix gets the prefix asked for.
-pub(super) fn set_address(fd: BorrowedFd<'_>, address: IpAddr, prefix: u8) -> io::Result<()> {
-    let index = index(fd)?;
+pub(super) fn set_address(device: &NetDevice, address: IpAddr, prefix: u8) -> io::Result<()> {
+    let index = device.index()?;
     let netlink = Rtnetlink::open()?;
     let before = netlink.addresses(index)?;
     // Where there is another end, the prefix is that end's.
@@ -115,9 +110,8 @@ fn replace_ipv4(
 }
 
 /// The addresses of both families, with their prefix lengths in bits.
-pub(super) fn addresses(fd: BorrowedFd<'_>) -> io::Result<Vec<(IpAddr, u8)>> {
-    let index = index(fd)?;
-    let addresses = Rtnetlink::open()?.addresses(index)?;
+pub(super) fn addresses(device: &NetDevice) -> io::Result<Vec<(IpAddr, u8)>> {
+    let addresses = Rtnetlink::open()?.addresses(device.index()?)?;
     Ok(addresses.into_iter().map(|one| (one.address, one.prefix)).collect())
 }
 
@@ -128,11 +122,22 @@ pub(super) struct NetDevice {
 }
 
 impl NetDevice {
-    /// The interface behind `fd`. `ENODEV` when it is in another namespace, where its name here may be somebody else's.
+    /// The interface behind `fd`, to be asked. `ENODEV` when it is in another namespace, where its name here may be somebody
+    /// else's.
     pub(super) fn of(fd: BorrowedFd<'_>) -> io::Result<Self> {
-        let name = name(fd)?;
-        let device = Self::named(name.as_bytes())?;
-        if is_here(fd, &device)? { Ok(device) } else { Err(io::Error::from_raw_os_error(libc::ENODEV)) }
+        let device = Self::just_bound(fd)?;
+        if device.has_address_of(fd)? { Ok(device) } else { Err(io::Error::from_raw_os_error(libc::ENODEV)) }
+    }
+
+    /// The same, to be changed.
+    pub(super) fn surely_of(fd: BorrowedFd<'_>) -> io::Result<Self> {
+        let device = Self::just_bound(fd)?;
+        if device.is_here(fd)? { Ok(device) } else { Err(io::Error::from_raw_os_error(libc::ENODEV)) }
+    }
+
+    /// The interface behind `fd`, which this thread has bound by its name a moment ago: it cannot be elsewhere.
+    pub(super) fn just_bound(fd: BorrowedFd<'_>) -> io::Result<Self> {
+        Self::named(name(fd)?.as_bytes())
     }
 
     /// Whatever interface of this name the calling thread's namespace has.
@@ -154,6 +159,25 @@ impl NetDevice {
         call.call(self.socket.as_fd(), change(self.request)).map(drop)
     }
 
+    /// Tells whether this is the interface behind `fd`, whose name it has. Nothing of it needs `/proc`.
+    fn is_here(&self, fd: BorrowedFd<'_>) -> io::Result<bool> {
+        let namespaces = ioctl::device_namespace(fd).and_then(|theirs| {
+            let ours = ioctl::socket_namespace(self.socket.as_fd())?;
+            Ok((fstat(&theirs)?, fstat(&ours)?))
+        });
+        match namespaces {
+            Ok((theirs, ours)) => Ok((theirs.st_dev, theirs.st_ino) == (ours.st_dev, ours.st_ino)),
+            // Without CAP_NET_ADMIN over both namespaces, on a macvtap and before Linux 5.10 nobody tells.
+            Err(_) => self.has_address_of(fd),
+        }
+    }
+
+    /// Tells whether the hardware addresses are equal, which an ordinary user may ask as well.
+    fn has_address_of(&self, fd: BorrowedFd<'_>) -> io::Result<bool> {
+        let behind = ioctl::GET_MAC.call(fd, Request::EMPTY)?;
+        Ok(self.ask(ioctl::GET_MAC).is_ok_and(|named| named.mac() == behind.mac()))
+    }
+
     /// The driver's name, and what it calls its bus.
     pub(super) fn driver(&self) -> io::Result<(String, String)> {
         ioctl::driver(self.socket.as_fd(), self.request)
@@ -165,25 +189,8 @@ fn datagram_socket() -> io::Result<OwnedFd> {
     above_standard_streams(socket)
 }
 
-/// Tells whether `device`, found by the name of the device behind `fd`, is that one. Nothing of it needs `/proc`.
-fn is_here(fd: BorrowedFd<'_>, device: &NetDevice) -> io::Result<bool> {
-    let namespaces = ioctl::device_namespace(fd).and_then(|theirs| {
-        let ours = ioctl::socket_namespace(device.socket.as_fd())?;
-        Ok((fstat(&theirs)?, fstat(&ours)?))
-    });
-    match namespaces {
-        Ok((theirs, ours)) => Ok((theirs.st_dev, theirs.st_ino) == (ours.st_dev, ours.st_ino)),
-        // Without CAP_NET_ADMIN over both namespaces, on a macvtap and before Linux 5.10 nobody tells; then equal hardware
-        // addresses must do.
-        Err(_) => {
-            let behind = ioctl::GET_MAC.call(fd, Request::EMPTY)?;
-            Ok(device.ask(ioctl::GET_MAC).is_ok_and(|named| named.mac() == behind.mac()))
-        }
-    }
-}
-
 /// Frames that found the queue full (`tx_queue_len`), or the interface without a reader.
-pub(super) fn dropped_by_host(fd: BorrowedFd<'_>) -> Option<u64> {
-    let index = index(fd).ok()?;
+pub(super) fn dropped_by_host(device: &NetDevice) -> Option<u64> {
+    let index = device.index().ok()?;
     Rtnetlink::open().and_then(|netlink| netlink.transmit_dropped(index)).ok()?
 }

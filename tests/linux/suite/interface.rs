@@ -47,6 +47,13 @@ pub(crate) fn an_interface_elsewhere_is_not_mistaken_for_a_namesake() {
         assert_eq!(result.unwrap_err().raw_os_error(), Some(libc::ENODEV));
     }
     assert_eq!((namesake.mtu().unwrap(), namesake.is_up().unwrap()), (1500, false));
+    // Whoever changes something looks closer than at the hardware address.
+    let own = namesake.hardware_address().unwrap();
+    namesake.set_hardware_address(tap.hardware_address().unwrap()).unwrap();
+    for result in [tap.set_mtu(1300), tap.set_up(true), tap.set_address([10, 9, 0, 1].into(), 24)] {
+        assert_eq!(result.unwrap_err().raw_os_error(), Some(libc::ENODEV));
+    }
+    namesake.set_hardware_address(own).unwrap();
     // The descriptor itself still reaches it.
     assert_eq!(tap.name().unwrap().as_str(), Some("same0"));
     tap.set_hardware_address([2, 0, 0, 0, 0, 3]).unwrap();

@@ -11,7 +11,7 @@ use super::host::ip;
 use super::macvtaps::{empty_dev, macvtaps, make_node};
 use super::sandbox::Sandbox;
 use super::scenarios::Scenario;
-use super::settings::{self, DUPLICATE, MEMORY, NAME};
+use super::settings::{self, DUPLICATE, MEMORY, NAME, SET_MTU};
 
 const ATTACH: &str = "Config::attach and Config::attach_queues, for each queue";
 const HEADER: &str = "… with Config::offload";
@@ -80,6 +80,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     },
     Scenario { name: "more-queues", rows: &[MEMORY, ADD], play: more_queues },
     Scenario { name: "inherited", rows: &[MEMORY, INHERITED], play: inherited },
+    Scenario { name: "inherited-with-mtu", rows: &[MEMORY, SET_MTU, INHERITED], play: inherited_with_mtu },
     Scenario { name: "inherited-kept", rows: &[MEMORY, INHERITED_KEPT], play: inherited_kept },
     Scenario { name: "socket", rows: &[MEMORY, SOCKET], play: socket },
     Scenario { name: "reattach", rows: &[MEMORY, settings::MTU, REATTACH], play: reattach },
@@ -166,6 +167,11 @@ fn inherited(sandbox: &Sandbox) {
     }
     let fd = Config::new().name("vm0").attach().unwrap().into_fd().unwrap();
     assert!(sandbox.within(|| Tap::from_fd(fd)).is_ok());
+}
+
+fn inherited_with_mtu(sandbox: &Sandbox) {
+    let fd = Config::new().name("vm0").attach().unwrap().into_fd().unwrap();
+    assert!(sandbox.within(|| Config::new().inherited(fd).mtu(1400).attach()).is_ok());
 }
 
 fn inherited_kept(sandbox: &Sandbox) {
