@@ -1,7 +1,6 @@
 //! The attach to an existing data link, and what is left after it.
 
 use std::os::fd::{AsFd, AsRawFd};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use streams_model::{Errno, Machine, Moment, Record, Trouble};
@@ -9,18 +8,7 @@ use streams_model::{Errno, Machine, Moment, Record, Trouble};
 use crate::bench::{assert_nothing_wrong, assert_unchanged, attach, errno_of, refused};
 use crate::calls::quiet_lines;
 use crate::datalink_bench::*;
-use crate::{AttachError, Config, Tap};
-
-const NEW: [u8; 6] = [2, 8, 0x20, 0, 1, 7];
-
-fn put(name: &'static str) -> impl Fn(&Record) -> bool + Send + 'static {
-    move |record| record.is_about("putmsg", name)
-}
-
-fn address_of(machine: &Machine, link: &str) -> [u8; 6] {
-    let states = machine.kernel(|kernel| kernel.datalink_states());
-    states.iter().find(|state| state.name == link).unwrap().address
-}
+use crate::{AttachError, Config};
 
 #[track_caller]
 fn deletable(machine: &Machine) {
@@ -217,86 +205,6 @@ fn a_second_process_may_open_it() {
     drop(first);
     neighbour(&machine, &frame(OWN, OTHER, IPV4, 100, 0));
     assert_eq!(received(&second).len(), 1);
-}
-
-fn with_address(machine: &Machine) -> Tap {
-    let tap = attach(link().hardware_address(NEW).guest_address(NEW));
-    assert_eq!((tap.hardware_address().unwrap(), address_of(machine, "vnic0")), (NEW, NEW));
-    tap
-}
-
-/// Row link 16.
-#[test]
-fn an_address_that_was_set_is_put_back() {
-    let machine = with_neighbour();
-    let before = machine.snapshot();
-    with_address(&machine).detach().unwrap();
-    assert_unchanged(&machine, &before);
-    drop(with_address(&machine));
-    assert_unchanged(&machine, &before);
-    let panicked = catch_unwind(AssertUnwindSafe(|| {
-        let _tap = with_address(&machine);
-        std::panic::resume_unwind(Box::new("the guest's device panics"));
-    }));
-    assert!(panicked.is_err());
-    assert_unchanged(&machine, &before);
-    // Twice, and the first one comes back.
-    let tap = with_address(&machine);
-    tap.set_hardware_address([2, 8, 0x20, 0, 1, 8]).unwrap();
-    drop(tap);
-    assert_unchanged(&machine, &before);
-    // The administrator's word is the last.
-    let tap = with_address(&machine);
-    admin(&machine, |kernel| kernel.set_link_address("vnic0", FOREIGN));
-    drop(tap);
-    assert_eq!(address_of(&machine, "vnic0"), FOREIGN);
-}
-
-/// Row link 16.
-#[test]
-fn a_second_address_that_is_refused_costs_the_first_nothing() {
-    let machine = with_neighbour();
-    let before = machine.snapshot();
-    let tap = with_address(&machine);
-    let protected = Trouble::Refuse { error: 0, unix: Errno::EACCES.0.cast_unsigned() };
-    machine.fail_nth(1, put("DL_SET_PHYS_ADDR_REQ"), protected, Moment::Before);
-    tap.set_hardware_address([2, 8, 0x20, 0, 1, 8]).unwrap_err();
-    assert_eq!(address_of(&machine, "vnic0"), NEW);
-    drop(tap);
-    assert_unchanged(&machine, &before);
-}
-
-/// Row link 16.
-#[test]
-fn an_address_that_cannot_be_told_is_no_secret() {
-    let machine = with_neighbour();
-    let error = refused(&machine, link().hardware_address(OTHER));
-    assert_eq!(errno_of(error), Some(48), "the system's ENOTSUP");
-    let error = refused(&machine, link().guest_address(NEW)).to_string();
-    assert!(error.contains("02:08:20:00:01:00") && error.contains("hardware_address"), "{error}");
-    drop(attach(link().guest_address(OWN)));
-    let protected = Trouble::Refuse { error: 0, unix: Errno::EACCES.0.cast_unsigned() };
-    machine.fail_nth(1, put("DL_SET_PHYS_ADDR_REQ"), protected, Moment::Before);
-    let error = refused(&machine, link().hardware_address(NEW)).to_string();
-    assert!(error.contains("mac-nospoof"), "{error}");
-}
-
-/// Row link 16.
-#[test]
-fn a_detach_that_cannot_put_it_back_says_so() {
-    let machine = with_neighbour();
-    let tap = with_address(&machine);
-    let number = machine.calls();
-    let refuse = Trouble::Errno(Errno::ENOSR);
-    let setting =
-        move |record: &Record| record.number > number && record.is_about("putmsg", "DL_SET_PHYS_ADDR_REQ");
-    machine.plan_fault(streams_model::Fault {
-        when: streams_model::When::Every(Box::new(setting)),
-        trouble: refuse,
-        moment: Moment::Before,
-    });
-    let error = tap.detach().unwrap_err().to_string();
-    assert!(error.contains("DL_SET_PHYS_ADDR_REQ") && error.contains("vnic0"), "{error}");
 }
 
 /// Row link 18.

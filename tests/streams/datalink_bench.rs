@@ -2,13 +2,15 @@
 
 use std::io::{IoSlice, IoSliceMut};
 
-use streams_model::{Kernel, Machine};
+use streams_model::{Kernel, Machine, Record};
 
 use crate::bench::attach;
 use crate::{Backend, Config, Frame, ReceiveError, TransmitError};
 
 pub(crate) const OWN: [u8; 6] = [2, 8, 0x20, 0, 1, 0];
 pub(crate) const OTHER: [u8; 6] = [2, 8, 0x20, 0, 1, 1];
+/// One that nobody has.
+pub(crate) const NEW: [u8; 6] = [2, 8, 0x20, 0, 1, 7];
 pub(crate) const FOREIGN: [u8; 6] = [2, 8, 0x20, 0, 9, 9];
 pub(crate) const EVERYBODY: [u8; 6] = [0xff; 6];
 pub(crate) const GROUP: [u8; 6] = [1, 0, 0x5e, 0, 0, 0x51];
@@ -108,4 +110,14 @@ pub(crate) fn neighbour(machine: &Machine, frame: &[u8]) {
 #[track_caller]
 pub(crate) fn wire(machine: &Machine, frame: &[u8]) {
     admin(machine, |kernel| kernel.wire_brings("net0", frame));
+}
+
+pub(crate) fn address_of(machine: &Machine, link: &str) -> [u8; 6] {
+    let states = machine.kernel(|kernel| kernel.datalink_states());
+    states.iter().find(|state| state.name == link).unwrap().address
+}
+
+/// Picks a request to a link's driver.
+pub(crate) fn put(name: &'static str) -> impl Fn(&Record) -> bool + Send + 'static {
+    move |record| record.is_about("putmsg", name)
 }

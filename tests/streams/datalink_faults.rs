@@ -7,8 +7,6 @@ use crate::bench::{assert_unchanged, errno_of, host, trace_text};
 use crate::datalink_bench::*;
 use crate::{AttachError, Config};
 
-const NEW: [u8; 6] = [2, 8, 0x20, 0, 1, 7];
-
 /// What streamio(4I), dlpi(4P), bufmod(4M), if_tcp(4P), open(2), poll(2), putmsg(2) and getmsg(2) give each call.
 fn errnos(record: &Record) -> &'static [Errno] {
     match record.operation.as_str() {

@@ -48,6 +48,7 @@ mod attach_hazards;
 mod attach_trace;
 mod automatic;
 mod datalink;
+mod datalink_address;
 mod datalink_attach;
 mod datalink_bench;
 mod datalink_faults;

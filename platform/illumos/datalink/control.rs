@@ -30,11 +30,12 @@ pub(super) struct Info {
     pub(super) in_vlan: bool,
 }
 
-/// An address that this process has set.
-#[derive(Clone, Copy, Debug)]
+/// The address before this process set one, and all that it has set since. A request that seems to fail leaves open which of
+/// them is in force.
+#[derive(Clone, Debug)]
 struct Borrowed {
     former: [u8; 6],
-    ours: [u8; 6],
+    ours: Vec<[u8; 6]>,
 }
 
 /// Dropping it puts the address back.
@@ -84,10 +85,13 @@ impl Control {
         if current == address {
             return Ok(());
         }
-        let before = *held;
-        let former = before.map_or(current, |borrowed| borrowed.former);
+        let before = held.take();
+        // An address that is none of ours is the administrator's, set since: that one is to come back.
+        let known = before.clone().filter(|borrowed| borrowed.ours.contains(&current));
+        let mut borrowed = known.unwrap_or(Borrowed { former: current, ours: Vec::new() });
+        borrowed.ours.push(address);
         // Noted first: a request that seems to fail may have been carried out.
-        *held = Some(Borrowed { former, ours: address });
+        *held = Some(borrowed);
         self.write_address(&held, address).inspect_err(|_| {
             // Where it was not, what was noted before still holds: an address of ours, or none.
             if self.read_address(&held).is_ok_and(|now| now == current) {
@@ -101,7 +105,7 @@ impl Control {
         let mut held = self.lock();
         let Some(borrowed) = held.take() else { return Ok(()) };
         match self.read_address(&held) {
-            Ok(current) if current != borrowed.ours => Ok(()),
+            Ok(current) if !borrowed.ours.contains(&current) => Ok(()),
             // A signal or a shortage of a moment must not cost the link its address.
             _ => self
                 .write_address(&held, borrowed.former)
