@@ -13,11 +13,12 @@ use list::{Fact, Kind, facts};
 const TABLE: &str = include_str!("streams-model/data/illumos-abi.txt");
 const ABI: &str = include_str!("../platform/illumos/abi.rs");
 
-/// What the table was printed without; `sys/stropts.h`, by streamio(4I).
-const NOT_PRINTED: [&str; 3] = [
+/// What the table was printed without: of `sys/stropts.h`, by streamio(4I), and of `net/if.h`, by if_tcp(4P).
+const NOT_PRINTED: [&str; 4] = [
     "alignof(struct str_list)",
     "offsetof(struct str_list, sl_nmods)",
     "offsetof(struct str_list, sl_modlist)",
+    "alignof(struct lifconf)",
 ];
 
 /// The value of a line `name value`.

@@ -53,16 +53,19 @@ requests! {
 
 // if_tcp(4P)
 requests! {
+    SIOCLIFREMOVEIF = 0x8078_696e;
     SIOCLIFADDIF = 0xc078_696f;
     SIOCSLIFADDR = 0x8078_6970;
     SIOCSLIFFLAGS = 0x8078_6974;
     SIOCGLIFFLAGS = 0xc078_6975;
     SIOCSLIFMTU = 0x8078_6979;
     SIOCGLIFMTU = 0xc078_697a;
+    SIOCGLIFNETMASK = 0xc078_697d;
     SIOCSLIFNETMASK = 0x8078_697e;
     SIOCSLIFNAME = 0xc078_6981;
     SIOCGLIFMUXID = 0xc078_6983;
     SIOCSLIFMUXID = 0x8078_6984;
+    SIOCGLIFCONF = 0xc010_69a5;
 }
 
 /// `_IOW` of `sys/ioccom.h` for a `lifreq`: the direction, the size cut to eight bits, the group and the number.
@@ -76,12 +79,14 @@ const fn returns_lifreq(number: u8) -> u32 {
 }
 
 const _: () = {
+    assert!(SIOCLIFREMOVEIF.code == takes_lifreq(110));
     assert!(SIOCLIFADDIF.code == returns_lifreq(111));
     assert!(SIOCSLIFADDR.code == takes_lifreq(112));
     assert!(SIOCSLIFFLAGS.code == takes_lifreq(116));
     assert!(SIOCGLIFFLAGS.code == returns_lifreq(117));
     assert!(SIOCSLIFMTU.code == takes_lifreq(121));
     assert!(SIOCGLIFMTU.code == returns_lifreq(122));
+    assert!(SIOCGLIFNETMASK.code == returns_lifreq(125));
     assert!(SIOCSLIFNETMASK.code == takes_lifreq(126));
     assert!(SIOCSLIFNAME.code == returns_lifreq(129));
     assert!(SIOCGLIFMUXID.code == returns_lifreq(131));
@@ -173,6 +178,23 @@ const _: () = {
     assert!(size_of::<LifReq>() == 376 && align_of::<LifReq>() == 8);
     assert!(offset_of!(LifReq, lifr_name) == 0 && offset_of!(LifReq, lifr_ppa) == 32);
     assert!(offset_of!(LifReq, lifr_type) == 36 && offset_of!(LifReq, lifr_lifru) == 40);
+};
+
+/// `struct lifconf` of if_tcp(4P).
+#[repr(C)]
+#[derive(Debug)]
+pub(crate) struct LifConf {
+    pub(crate) lifc_family: u16,
+    pub(crate) lifc_flags: c_int,
+    /// Bytes at `lifc_buf`; the kernel puts the number it filled here.
+    pub(crate) lifc_len: c_int,
+    pub(crate) lifc_buf: *mut LifReq,
+}
+
+const _: () = {
+    assert!(size_of::<LifConf>() == 24 && align_of::<LifConf>() == 8);
+    assert!(offset_of!(LifConf, lifc_family) == 0 && offset_of!(LifConf, lifc_flags) == 4);
+    assert!(offset_of!(LifConf, lifc_len) == 8 && offset_of!(LifConf, lifc_buf) == 16);
 };
 
 /// Where members of the union `lifr_lifru` lie, in bytes from its beginning.

@@ -258,13 +258,7 @@ impl Interface {
             return errno_alone(plumbing.set_address(address, prefix));
         }
         let family = if address.is_ipv4() { Family::V4 } else { Family::V6 };
-        self.ask_foreign(&held, family, |interface| {
-            if IpInterface::takes(address) {
-                interface.set_address(address, prefix)
-            } else {
-                interface.add_address(address, prefix).map(drop)
-            }
-        })
+        self.ask_foreign(&held, family, |interface| interface.give_address(address, prefix).map(drop))
     }
 
     fn tap_name(&self, held: &Held) -> io::Result<TapName> {

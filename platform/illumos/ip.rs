@@ -3,14 +3,20 @@
 use std::ffi::c_int;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use log::warn;
+
 use super::abi::{
     AF_INET, AF_INET6, IFF_UP, LIFR_ADDR, LIFR_ARP_MUXID, LIFR_FLAGS, LIFR_IP_MUXID, LIFR_MTU, LifReq,
-    Request, SIN_ADDR, SIN6_ADDR, SIOCGLIFFLAGS, SIOCGLIFMTU, SIOCGLIFMUXID, SIOCLIFADDIF, SIOCSLIFADDR,
-    SIOCSLIFFLAGS, SIOCSLIFMTU, SIOCSLIFMUXID, SIOCSLIFNETMASK,
+    Request, SIN_ADDR, SIN6_ADDR, SIOCGLIFCONF, SIOCGLIFFLAGS, SIOCGLIFMTU, SIOCGLIFMUXID, SIOCGLIFNETMASK,
+    SIOCLIFADDIF, SIOCLIFREMOVEIF, SIOCSLIFADDR, SIOCSLIFFLAGS, SIOCSLIFMTU, SIOCSLIFMUXID, SIOCSLIFNETMASK,
 };
-use super::mux_link::Mux;
+use super::mux_link::{Family, Mux};
 use super::{refusal, streams};
 use crate::attach::{AttachError, InterfaceName};
+
+/// How many addresses of the whole host are made room for at first, and at the most.
+const USUAL_ADDRESSES: usize = 32;
+const MOST_ADDRESSES: usize = 65536;
 
 /// An interface as it is asked for: by its name, through a stream of `/dev/udp` or `/dev/udp6`, which decides the family.
 pub(super) struct IpInterface<'a> {
@@ -73,8 +79,83 @@ impl IpInterface<'_> {
                 self.name,
             )
         })?;
-        IpInterface { through: self.through, name }.set_netmask(address, prefix)?;
+        let unit = self.unit(name);
+        unit.set_netmask(address, prefix).inspect_err(|_| {
+            // What is half made must not stay; the error that is told is the first.
+            if let Err(error) = unit.ask(SIOCLIFREMOVEIF, |_| {}) {
+                warn!("{error}");
+            }
+        })?;
         Ok(name)
+    }
+
+    /// Gives the interface one more address, unless it has it already. Those that are there stay, whoever gave them. On an
+    /// interface that is up it is up at once. Returns the unit that bears it.
+    pub(super) fn give_address(&self, address: IpAddr, prefix: u8) -> Result<InterfaceName, AttachError> {
+        let name = self.place(address, prefix)?;
+        let unit = self.unit(name);
+        if name != self.name && self.is_up()? && !unit.is_up()? {
+            unit.set_up(true)?;
+        }
+        Ok(name)
+    }
+
+    fn place(&self, address: IpAddr, prefix: u8) -> Result<InterfaceName, AttachError> {
+        let units = self.units()?;
+        if let Some((name, _)) = units.iter().find(|(_, held)| *held == address) {
+            let unit = self.unit(*name);
+            if unit.netmask()? != Some(netmask(address, prefix)) {
+                unit.set_netmask(address, prefix)?;
+            }
+            return Ok(*name);
+        }
+        let first = units.iter().find(|(name, _)| *name == self.name);
+        if first.is_some_and(|(_, held)| held.is_unspecified()) && Self::takes(address) {
+            self.set_address(address, prefix)?;
+            return Ok(self.name);
+        }
+        self.add_address(address, prefix)
+    }
+
+    /// `SIOCGLIFCONF`: the units of this interface, with the address of each.
+    fn units(&self) -> Result<Vec<(InterfaceName, IpAddr)>, AttachError> {
+        let family = match self.through.family {
+            Family::V4 => AF_INET,
+            Family::V6 => AF_INET6,
+        };
+        let mut room = Vec::new();
+        let filled = loop {
+            room.resize_with(room.len() * 2 + USUAL_ADDRESSES, LifReq::empty);
+            match streams::list_addresses(&self.through.fd, family, &mut room) {
+                // No room is left, so that there may be more; illumos says so.
+                Ok(filled) if filled < room.len() => break filled,
+                Err(error) if !refusal::is(&error, libc::EINVAL) => {
+                    return Err(refusal::of(SIOCGLIFCONF, self.through.family.node())(error));
+                }
+                _ if room.len() > MOST_ADDRESSES => {
+                    return Err(refusal::mismatch(
+                        "SIOCGLIFCONF: the addresses of the host",
+                        "65536 at most",
+                        "more",
+                    ));
+                }
+                _ => {}
+            }
+        };
+        let is_ours = |name: &InterfaceName| {
+            let rest = name.as_bytes().strip_prefix(self.name.as_bytes());
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b":"))
+        };
+        let found = room[..filled].iter().filter_map(|unit| Some((unit.name()?, unit.address()?)));
+        Ok(found.filter(|(name, _)| is_ours(name)).collect())
+    }
+
+    fn unit(&self, name: InterfaceName) -> IpInterface<'_> {
+        IpInterface { through: self.through, name }
+    }
+
+    fn netmask(&self) -> Result<Option<IpAddr>, AttachError> {
+        Ok(self.ask(SIOCGLIFNETMASK, |_| {})?.address())
     }
 
     pub(super) fn set_netmask(&self, address: IpAddr, prefix: u8) -> Result<(), AttachError> {
@@ -105,9 +186,13 @@ fn netmask(address: IpAddr, prefix: u8) -> IpAddr {
 /// What is written into a `lifreq` and read from it. Every request starts from one that is all zero, since the fields of
 /// its union share their bytes.
 impl LifReq {
+    fn empty() -> Self {
+        Self { lifr_name: [0; 32], lifr_ppa: 0, lifr_type: 0, lifr_lifru: [0; 336] }
+    }
+
     /// An otherwise empty request about the interface `name`.
     pub(super) fn about(name: InterfaceName) -> Self {
-        let mut request = Self { lifr_name: [0; 32], lifr_ppa: 0, lifr_type: 0, lifr_lifru: [0; 336] };
+        let mut request = Self::empty();
         let text = name.as_bytes();
         request.lifr_name[..text.len()].copy_from_slice(text);
         request
@@ -143,6 +228,15 @@ impl LifReq {
     pub(super) fn set_mux_ids(&mut self, ip: c_int, arp: c_int) {
         self.put(LIFR_IP_MUXID, &ip.to_ne_bytes());
         self.put(LIFR_ARP_MUXID, &arp.to_ne_bytes());
+    }
+
+    /// `lifr_addr`, where it is of a family that is known here.
+    pub(super) fn address(&self) -> Option<IpAddr> {
+        match u16::from_ne_bytes(self.at(LIFR_ADDR)) {
+            AF_INET => Some(Ipv4Addr::from(self.at::<4>(LIFR_ADDR + SIN_ADDR)).into()),
+            AF_INET6 => Some(Ipv6Addr::from(self.at::<16>(LIFR_ADDR + SIN6_ADDR)).into()),
+            _ => None,
+        }
     }
 
     /// `lifr_addr`: a `sockaddr_in` or a `sockaddr_in6` in a `sockaddr_storage`.

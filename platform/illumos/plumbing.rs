@@ -46,7 +46,7 @@ impl Plumbing {
             self.set_mtu(mtu)?;
         }
         for &(address, prefix) in &config.addresses {
-            self.side_of(address)?.set_address(address, prefix)?;
+            self.side_of(address)?.set_first_address(address, prefix)?;
         }
         if config.up { self.set_up(true) } else { Ok(()) }
     }
@@ -68,13 +68,12 @@ impl Plumbing {
         self.sides().try_for_each(|side| side.set_up(up))
     }
 
-    /// Gives an interface that is in use an address: on one that is up it is up at once.
+    /// Gives an interface that is in use an address; others may have given it some, too.
     pub(super) fn set_address(&self, address: IpAddr, prefix: u8) -> Result<(), AttachError> {
         let side = self.side_of(address)?;
-        match side.set_address(address, prefix)? {
-            Some(logical) if side.interface().is_up()? => side.unit(Some(logical)).set_up(true),
-            _ => Ok(()),
-        }
+        let unit = side.interface().give_address(address, prefix)?;
+        side.note(unit);
+        Ok(())
     }
 
     fn side_of(&self, address: IpAddr) -> Result<&Side, AttachError> {
@@ -95,16 +94,8 @@ pub(super) struct Side {
     ip: MuxLink,
     mux: Mux,
     name: TapName,
-    given: Mutex<Vec<Given>>,
-}
-
-/// An address that the interface was given.
-#[derive(Debug)]
-struct Given {
-    address: IpAddr,
-    prefix: u8,
-    /// The logical interface that bears it; `None` for the first unit, which bears one.
-    logical: Option<InterfaceName>,
+    /// The units that bear an address which was given here: the first one, and logical interfaces.
+    given: Mutex<Vec<InterfaceName>>,
 }
 
 impl Side {
@@ -127,42 +118,43 @@ impl Side {
         first_failure(arp, ip.unlink())
     }
 
-    /// Gives the interface one more address, or one that it was given another prefix. Returns the logical interface that was
-    /// made for it, which is down.
-    fn set_address(&self, address: IpAddr, prefix: u8) -> Result<Option<InterfaceName>, AttachError> {
-        let (unit, mut given) = (self.interface(), self.given());
-        if let Some(known) = given.iter_mut().find(|known| known.address == address) {
-            if known.prefix != prefix {
-                self.unit(known.logical).set_netmask(address, prefix)?;
-                known.prefix = prefix;
-            }
-            return Ok(None);
-        }
-        let first_is_free = given.iter().all(|known| known.logical.is_some());
-        let logical = if first_is_free && IpInterface::takes(address) {
-            unit.set_address(address, prefix).map(|()| None)?
+    /// Gives one more address to an interface that nobody else knows yet. The first unit bears one, and each further one a
+    /// logical interface, which is down.
+    fn set_first_address(&self, address: IpAddr, prefix: u8) -> Result<(), AttachError> {
+        let unit = self.interface();
+        let taken = self.given().contains(&unit.name);
+        let bearer = if !taken && IpInterface::takes(address) {
+            unit.set_address(address, prefix).map(|()| unit.name)?
         } else {
-            unit.add_address(address, prefix).map(Some)?
+            unit.add_address(address, prefix)?
         };
-        given.push(Given { address, prefix, logical });
-        Ok(logical)
+        self.note(bearer);
+        Ok(())
+    }
+
+    fn note(&self, unit: InterfaceName) {
+        let mut given = self.given();
+        if !given.contains(&unit) {
+            given.push(unit);
+        }
     }
 
     /// The first unit comes up before the logical ones and goes down after them.
     fn set_up(&self, up: bool) -> Result<(), AttachError> {
-        let logical = self.given().iter().filter_map(|known| known.logical).collect::<Vec<_>>();
-        let mut units: Vec<_> = std::iter::once(None).chain(logical.into_iter().map(Some)).collect();
+        let first = self.name.text();
+        let logical = self.given().iter().copied().filter(|unit| *unit != first).collect::<Vec<_>>();
+        let mut units: Vec<_> = std::iter::once(first).chain(logical).collect();
         if !up {
             units.reverse();
         }
         units.into_iter().try_for_each(|unit| self.unit(unit).set_up(up))
     }
 
-    fn unit(&self, logical: Option<InterfaceName>) -> IpInterface<'_> {
-        IpInterface { through: &self.mux, name: logical.unwrap_or_else(|| self.name.text()) }
+    fn unit(&self, name: InterfaceName) -> IpInterface<'_> {
+        IpInterface { through: &self.mux, name }
     }
 
-    fn given(&self) -> MutexGuard<'_, Vec<Given>> {
+    fn given(&self) -> MutexGuard<'_, Vec<InterfaceName>> {
         self.given.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -14,8 +14,8 @@ use nix::sys::stat::Mode;
 
 use super::super::tap::descriptors::above_standard_streams;
 use super::abi::{
-    FMNAMESZ, I_LINK, I_LIST, I_POP, I_PUNLINK, I_PUSH, I_SRDOPT, I_STR, I_UNLINK, LifReq, MORECTL, MOREDATA,
-    RS_HIPRI, Request, StrBuf, StrIoctl, StrList,
+    FMNAMESZ, I_LINK, I_LIST, I_POP, I_PUNLINK, I_PUSH, I_SRDOPT, I_STR, I_UNLINK, LifConf, LifReq, MORECTL,
+    MOREDATA, RS_HIPRI, Request, SIOCGLIFCONF, StrBuf, StrIoctl, StrList,
 };
 use super::mux_link::MuxId;
 
@@ -136,6 +136,16 @@ pub(super) fn ask_ip(stream: &OwnedFd, request: Request, argument: &mut LifReq) 
     // exclusively for the call.
     check(unsafe { libc::ioctl(stream.as_raw_fd(), request.code as _, ptr::from_mut(argument)) })?;
     Ok(())
+}
+
+/// Has IP fill `room` with a `lifreq` for each address of a family, and returns how many it filled. if_tcp(4P), `SIOCGLIFCONF`
+pub(super) fn list_addresses(stream: &OwnedFd, family: u16, room: &mut [LifReq]) -> io::Result<usize> {
+    let len = c_int::try_from(size_of_val(room)).map_err(|_| io::ErrorKind::InvalidInput)?;
+    let mut list = LifConf { lifc_family: family, lifc_flags: 0, lifc_len: len, lifc_buf: room.as_mut_ptr() };
+    // SAFETY: the argument points at a `LifConf` of 24 bytes, a local, which in turn points at the `len` bytes of `room`, lent
+    // exclusively for the call. The kernel overwrites both, `room` within that length by integers and bytes.
+    check(unsafe { libc::ioctl(stream.as_raw_fd(), SIOCGLIFCONF.code as _, ptr::from_mut(&mut list)) })?;
+    Ok((usize::try_from(list.lifc_len).unwrap_or(0) / size_of::<LifReq>()).min(room.len()))
 }
 
 /// Sends `request` down the stream as one message. putmsg(2)

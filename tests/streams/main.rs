@@ -44,6 +44,7 @@ use wire::{Checksum, Gso, GsoKind, Offload, RejectReason};
 mod bench;
 mod calls;
 
+mod addresses;
 mod attach_hazards;
 mod attach_trace;
 mod automatic;

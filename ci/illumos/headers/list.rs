@@ -61,8 +61,8 @@ macro_rules! structure {
 pub(crate) fn facts() -> Vec<Fact> {
     let mut facts = requests! {
         Request: I_PUSH I_POP I_SRDOPT I_STR I_LINK I_UNLINK I_LIST I_PUNLINK
-        SIOCLIFADDIF SIOCSLIFADDR SIOCSLIFFLAGS SIOCGLIFFLAGS SIOCSLIFMTU SIOCGLIFMTU SIOCSLIFNETMASK SIOCSLIFNAME
-        SIOCGLIFMUXID SIOCSLIFMUXID
+        SIOCLIFADDIF SIOCLIFREMOVEIF SIOCSLIFADDR SIOCSLIFFLAGS SIOCGLIFFLAGS SIOCSLIFMTU SIOCGLIFMTU
+        SIOCSLIFNETMASK SIOCGLIFNETMASK SIOCSLIFNAME SIOCGLIFMUXID SIOCSLIFMUXID SIOCGLIFCONF
         SBIOCSTIME SBIOCSCHUNK SBIOCSFLAGS DLIOCRAW
     }
     .to_vec();
@@ -83,6 +83,7 @@ pub(crate) fn facts() -> Vec<Fact> {
     facts.extend(structure!(StrBuf is "struct strbuf" { maxlen len buf }));
     facts.extend(structure!(StrList is "struct str_list" { sl_nmods sl_modlist }));
     facts.extend(structure!(LifReq is "struct lifreq" { lifr_name lifr_ppa lifr_type lifr_lifru }));
+    facts.extend(structure!(LifConf is "struct lifconf" { lifc_family lifc_flags lifc_len lifc_buf }));
     facts.push(Fact::layout("sizeof(struct str_mlist)", size_of::<abi::StrMlist>()));
     facts.extend(members());
     facts.extend(messages());
