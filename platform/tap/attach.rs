@@ -98,17 +98,20 @@ fn complete(queues: &[Interface], config: &Config) -> Result<(), AttachError> {
     if let (Some(owner), Some(first)) = (config.persistent, queues.first()) {
         first.persist(owner)?;
     }
-    if config.inheritable {
-        for queue in queues {
-            descriptors::make_inheritable(queue.as_fd()).map_err(|source| AttachError::Request {
-                request: "F_SETFD",
-                object: "the frames' descriptor".into(),
-                remedy: "",
-                source,
-            })?;
-        }
+    queues.iter().try_for_each(|queue| let_inherit(queue, config))
+}
+
+/// Leaves the frames' descriptor to the programs that this process starts, where that was asked for.
+pub(super) fn let_inherit(queue: &Interface, config: &Config) -> Result<(), AttachError> {
+    if !config.inheritable {
+        return Ok(());
     }
-    Ok(())
+    descriptors::make_inheritable(queue.as_fd()).map_err(|source| AttachError::Request {
+        request: "F_SETFD",
+        object: "the frames' descriptor".into(),
+        remedy: "",
+        source,
+    })
 }
 
 /// The queues of an interface, and the terminate program that is owed.

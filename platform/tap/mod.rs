@@ -362,7 +362,12 @@ impl Tap {
             return Err(AttachError::BadOption { option: "offload".to_owned(), reason });
         }
         settings::check(config)?;
-        self.offload.change(|| self.interface.reattach(config))
+        self.offload.change(|| {
+            let made = self.interface.reattach(config)?;
+            // The number may refer to another descriptor now.
+            attach::let_inherit(&self.interface, config)?;
+            Ok(made)
+        })
     }
 
     /// Has a re-attach failed in such a way that there is no interface any more?

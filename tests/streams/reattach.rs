@@ -49,6 +49,19 @@ fn the_same_numbers_serve_the_new_interface() {
     }
 }
 
+/// The number refers to another stream then.
+#[test]
+fn a_re_attach_keeps_what_programs_inherit() {
+    let machine = Machine::boot();
+    let backend = backend(named("tap3").inheritable());
+    let described = |machine: &Machine| machine.snapshot().descriptors[&backend.as_fd().as_raw_fd()].clone();
+    assert_eq!(described(&machine), "tap, non-blocking, MessageDiscard");
+    backend.reattach(&named("tap3").inheritable()).unwrap();
+    assert_eq!(described(&machine), "tap, non-blocking, MessageDiscard");
+    backend.reattach(&named("tap3")).unwrap();
+    assert_eq!(described(&machine), "tap, close-on-exec, non-blocking, MessageDiscard");
+}
+
 /// Row hazard 35.
 #[test]
 fn the_old_interface_goes_before_its_control_stream() {
