@@ -25,6 +25,7 @@ macro_rules! requests {
 requests! {
     I_PUSH = 0x5302;
     I_POP = 0x5303;
+    I_FLUSH = 0x5305;
     I_SRDOPT = 0x5306;
     I_STR = 0x5308;
     I_LINK = 0x530c;
@@ -43,12 +44,16 @@ requests! {
 requests! {
     SBIOCSTIME = 0x4201;
     SBIOCSCHUNK = 0x4204;
+    SBIOCGCHUNK = 0x4205;
+    SBIOCGSNAP = 0x4207;
     SBIOCSFLAGS = 0x4208;
+    SBIOCGFLAGS = 0x4209;
 }
 
-// dlpi(4P): whole frames instead of their payload.
+// dlpi(4P): whole frames instead of their payload; how much longer than its MTU allows a link's frames may be.
 requests! {
     DLIOCRAW = 0x4401;
+    DLIOCMARGININFO = 0x4403;
 }
 
 // if_tcp(4P)
@@ -95,6 +100,8 @@ const _: () = {
 
 /// `I_SRDOPT`: one message a read, the rest of it discarded.
 pub(crate) const RMSGD: c_int = 1;
+/// `I_FLUSH`: what waits to be read.
+pub(crate) const FLUSHR: c_int = 1;
 /// `getmsg(2)`: only a message of high priority.
 pub(crate) const RS_HIPRI: c_int = 1;
 /// `getmsg(2)` returns these bits: more of the control part, or of the data part, is left.
@@ -238,7 +245,9 @@ pub(crate) const DL_PROMISC_RX_ONLY: u32 = 0x04;
 /// What `DL_INFO_ACK` says of an Ethernet link that a stream reached by its name.
 pub(crate) const DL_ETHER: u32 = 0x04;
 pub(crate) const DL_STYLE1: u32 = 0x500;
+pub(crate) const DL_STYLE2: u32 = 0x501;
 pub(crate) const DL_UNBOUND: u32 = 0x00;
+pub(crate) const DL_IDLE: u32 = 0x03;
 pub(crate) const DL_CLDLS: u16 = 0x02;
 /// Bits of `DL_NOTIFY_REQ` and kinds of `DL_NOTIFY_IND`.
 pub(crate) const DL_NOTE_PHYS_ADDR: u32 = 0x01;

@@ -1,4 +1,4 @@
-//! Control streams that somebody else opened.
+//! Streams that somebody else opened: the control stream of a TAP, and a data link's.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -6,35 +6,48 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use super::super::tap::Refusal;
 use super::abi::{RMSGD, TUNGETPPA};
 use super::held::Held;
-use super::interface::Interface;
-use super::{control, refusal, streams};
-use crate::attach::AdoptError;
+use super::interface::Interface as TapInterface;
+use super::kinds::Interface;
+use super::{control, datalink, refusal, streams};
+use crate::attach::{AdoptError, Config};
 
-/// Adopts the control stream of a device, whoever plumbs IP over it. Anything else is refused with what it is.
-pub(super) fn adopt(fd: OwnedFd) -> Result<Interface, AdoptError> {
-    match recognise(fd.as_fd()).and_then(|()| set_read_mode(fd.as_fd())) {
-        Ok(()) => Ok(Interface::of_stream(fd, Held::default(), false)),
+/// What can be adopted.
+enum Found {
+    /// The control stream of a device, whoever plumbs IP over it. The driver has no offload to grant.
+    Control,
+    /// A stream of a data link.
+    Link,
+}
+
+/// Adopts a stream. Anything else than what can carry a guest's frames is refused with what it is.
+pub(super) fn adopt(fd: OwnedFd, config: &Config) -> Result<Interface, AdoptError> {
+    match recognise(fd.as_fd()) {
+        Ok(Found::Control) => Ok(Interface::Tap(TapInterface::of_stream(fd, Held::default(), false))),
+        Ok(Found::Link) => datalink::adopt(fd, config).map(|link| Interface::Datalink(Box::new(link))),
         Err(refusal) => Err(refusal.give_back(fd)),
     }
 }
+
+const WANTED: &str = "the control stream of a TAP, or a bound stream of a data link, is needed";
 
 fn refuse(found: impl Into<String>, remedy: &'static str, source: Option<io::Error>) -> Refusal {
     Refusal { found: found.into(), remedy, source }
 }
 
 /// The driver's name comes first: what answers `TUNGETPPA` may still be a TUN, or a stream of IP.
-fn recognise(fd: BorrowedFd<'_>) -> Result<(), Refusal> {
+fn recognise(fd: BorrowedFd<'_>) -> Result<Found, Refusal> {
     let names = streams::list(fd).map_err(not_a_stream)?;
     let found = match names.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["tap"] => return recognise_control(fd),
+        ["tap"] => return recognise_control(fd).and_then(|()| set_read_mode(fd)).map(|()| Found::Control),
         [module, .., "tap"] => format!("a tap stream with the module {module} above the driver"),
         [.., "tun"] => {
             return Err(refuse("a TUN, whose packets have no Ethernet header", "open /dev/tap", None));
         }
+        [_] | ["bufmod", _] if datalink::is_one(fd) => return Ok(Found::Link),
         [.., driver] => format!("a stream of the driver {driver}"),
         [] => "a stream without a driver".to_owned(),
     };
-    Err(refuse(found, "the control stream of a TAP is needed", None))
+    Err(refuse(found, WANTED, None))
 }
 
 fn recognise_control(fd: BorrowedFd<'_>) -> Result<(), Refusal> {
@@ -58,7 +71,7 @@ fn not_a_stream(error: io::Error) -> Refusal {
         Some(libc::EIO | libc::ENOSR) => "a stream that has failed",
         _ => "a device that is no stream",
     };
-    refuse(found, "the control stream of a TAP is needed", Some(error))
+    refuse(found, WANTED, Some(error))
 }
 
 fn set_read_mode(fd: BorrowedFd<'_>) -> Result<(), Refusal> {

@@ -12,8 +12,8 @@ use super::held::Held;
 use super::ip::IpInterface;
 use super::mux_link::{Family, Mux};
 use super::name::{Ppa, TapName};
-use super::{adopt, control, dlpi, options, plumb, refusal, streams};
-use crate::attach::{AdoptError, AttachError, Config, DetachError, InterfaceName, Owner, Source};
+use super::{control, dlpi, options, plumb, refusal, streams};
+use crate::attach::{AttachError, Config, DetachError, InterfaceName, Owner, Source};
 use crate::wire::Offload;
 
 /// What the driver's queue takes: `tunminfo` of its `tun.c`. The stream head refuses anything else with `ERANGE`.
@@ -42,11 +42,6 @@ impl Interface {
         }
         let (control, held) = plumb::attach(wanted, config)?;
         Ok(vec![Self::of_stream(control, held, true)])
-    }
-
-    /// The driver has no offload to grant, whatever is asked for.
-    pub(crate) fn adopt(fd: OwnedFd, _: &Config) -> Result<Self, AdoptError> {
-        adopt::adopt(fd)
     }
 
     pub(super) fn of_stream(fd: OwnedFd, held: Held, created: bool) -> Self {

@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use nix::net::if_::if_nametoindex;
 
 use super::super::tap::{FrameLimits, HostCan, Kind};
+use super::adopt;
 use super::datalink::Datalink;
 use super::interface::Interface as TapInterface;
 use crate::attach::{AdoptError, AttachError, Config, DetachError, InterfaceName, Owner};
@@ -35,7 +36,7 @@ impl Interface {
     }
 
     pub(crate) fn adopt(fd: OwnedFd, config: &Config) -> Result<Self, AdoptError> {
-        TapInterface::adopt(fd, config).map(Tap)
+        adopt::adopt(fd, config)
     }
 
     pub(crate) fn socket(fd: OwnedFd, kind: Kind, offload: Offload) -> Self {
@@ -61,7 +62,7 @@ impl Interface {
     pub(crate) fn into_fd(self) -> Result<OwnedFd, Self> {
         match self {
             Tap(tap) => tap.into_fd().map_err(Tap),
-            link @ Link(_) => Err(link),
+            Link(link) => link.into_fd().map_err(Link),
         }
     }
 
@@ -101,7 +102,8 @@ impl Interface {
         }
     }
 
-    /// `EBADMSG`: a message of the driver's stands before the frames. None is asked for there, so that it is rare.
+    /// `EBADMSG`: a message of the driver's stands before the frames. None is asked for there but of an adopted link, so that
+    /// it is rare.
     pub(crate) fn clear_way(&self, errno: i32) -> bool {
         match self {
             Link(link) if errno == libc::EBADMSG => link.clear_way().is_ok(),
@@ -112,7 +114,7 @@ impl Interface {
     pub(crate) fn news_fd(&self) -> Option<BorrowedFd<'_>> {
         match self {
             Tap(_) => None,
-            Link(link) => Some(link.news_fd()),
+            Link(link) => link.news_fd(),
         }
     }
 
@@ -173,7 +175,7 @@ impl Interface {
     pub(crate) fn index(&self) -> io::Result<u32> {
         match self {
             Tap(tap) => tap.index(),
-            Link(link) => Ok(if_nametoindex(link.name().as_bytes())?),
+            Link(link) => Ok(if_nametoindex(link.name()?.as_bytes())?),
         }
     }
 
@@ -222,7 +224,7 @@ impl Interface {
     pub(crate) fn name(&self) -> io::Result<InterfaceName> {
         match self {
             Tap(tap) => tap.name(),
-            Link(link) => Ok(link.name()),
+            Link(link) => link.name(),
         }
     }
 

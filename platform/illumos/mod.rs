@@ -5,7 +5,7 @@
 //! if_tcp(4P), dlpi(4P), ifconfig(8), and the sources of illumos (`uts/common/os/streamio.c`, `uts/common/inet/ip`,
 //! `lib/libipadm/common/ipadm_if.c`) and of the driver (`tun.c`).
 //!
-//! - `kinds` is what the other folders see: a TAP's `interface`, or a `datalink` of the host; `adopt` takes a TAP from
+//! - `kinds` is what the other folders see: a TAP's `interface`, or a `datalink` of the host; `adopt` takes either from
 //!   somebody else.
 //! - `plumb` is the sequence; `plumbing` what it leaves; `held` what a re-attach keeps of it; `mux_link` the guard of one link; `stale` what others left.
 //! - `control` is the frames' stream; `dlpi` its MAC address, `answer` a driver's; `ip` what IP is asked about.

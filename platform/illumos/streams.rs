@@ -14,8 +14,8 @@ use nix::sys::stat::Mode;
 
 use super::super::tap::descriptors::above_standard_streams;
 use super::abi::{
-    FMNAMESZ, I_LINK, I_LIST, I_POP, I_PUNLINK, I_PUSH, I_SRDOPT, I_STR, I_UNLINK, LifConf, LifReq, MORECTL,
-    MOREDATA, RS_HIPRI, Request, SIOCGLIFCONF, StrBuf, StrIoctl, StrList,
+    FMNAMESZ, I_FLUSH, I_LINK, I_LIST, I_POP, I_PUNLINK, I_PUSH, I_SRDOPT, I_STR, I_UNLINK, LifConf, LifReq,
+    MORECTL, MOREDATA, RS_HIPRI, Request, SIOCGLIFCONF, StrBuf, StrIoctl, StrList,
 };
 use super::mux_link::MuxId;
 
@@ -84,6 +84,12 @@ pub(super) fn set_read_options(stream: BorrowedFd<'_>, options: c_int) -> io::Re
     Ok(())
 }
 
+/// Drops what waits in the stream, on the sides that `what` says. streamio(4I), `I_FLUSH`
+pub(super) fn flush(stream: &OwnedFd, what: c_int) -> io::Result<()> {
+    by_value(stream.as_fd(), I_FLUSH, what)?;
+    Ok(())
+}
+
 /// Links `lower` below `mux` until unlinked or `mux` is closed; returns what the kernel calls the muxid. streamio(4I), `I_LINK`
 pub(super) fn link(mux: &OwnedFd, lower: &OwnedFd) -> io::Result<c_int> {
     by_value(mux.as_fd(), I_LINK, lower.as_raw_fd())
@@ -128,6 +134,12 @@ pub(super) fn ask_module(stream: &OwnedFd, request: Request, argument: &mut LifR
 pub(super) fn tell<T: Block>(stream: &OwnedFd, request: Request, mut argument: T) -> io::Result<()> {
     i_str(stream.as_fd(), request, &mut argument)?;
     Ok(())
+}
+
+/// Asks a module or the driver something, and returns what it put in the argument's place. streamio(4I), `I_STR`
+pub(super) fn ask<T: Block>(stream: BorrowedFd<'_>, request: Request, mut argument: T) -> io::Result<T> {
+    i_str(stream, request, &mut argument)?;
+    Ok(argument)
 }
 
 /// Asks IP something about an interface. if_tcp(4P)

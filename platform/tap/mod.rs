@@ -67,6 +67,8 @@ impl Tap {
     /// Adopts a descriptor that somebody else opened, after finding out what it is. Its status flags are kept and
     /// `O_NONBLOCK` is added; close-on-exec is set.
     ///
+    /// On illumos and Solaris a data link's stream is told anew to carry whole frames, of each type and group, one a read.
+    ///
     /// On Linux the interface's state is set anew: no offload, a header of 12 bytes where it has one, the largest send buffer,
     /// carrier. A duplicate of a descriptor that is in use shares that state, so that its other owner would lose it. There,
     /// [`Config::keep_state`] with [`Config::inherited`] leaves everything as it is.

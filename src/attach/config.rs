@@ -138,6 +138,10 @@ impl Config {
     }
 
     /// Adopts a descriptor that somebody else opened. See [`Tap::from_fd`](crate::Tap::from_fd). A further call adds a queue.
+    ///
+    /// illumos and Solaris: the control stream of a TAP, or a bound stream of a data link. The latter does not tell the link's
+    /// name, and changes of the link are not told: [`Backend::refresh_mtu`](crate::Backend::refresh_mtu) asks for them. Whether the
+    /// host's IP is plumbed on the link is not looked at.
     pub fn inherited(self, fd: OwnedFd) -> Self {
         self.inherited_queues(vec![fd])
     }

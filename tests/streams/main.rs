@@ -50,6 +50,7 @@ mod attach_trace;
 mod automatic;
 mod datalink;
 mod datalink_address;
+mod datalink_adopted;
 mod datalink_attach;
 mod datalink_bench;
 mod datalink_faults;

@@ -8,8 +8,8 @@ use log::warn;
 use nix::poll::PollFlags;
 
 use super::super::abi::{
-    DL_ETHER, DL_NOTE_LINK_DOWN, DL_NOTE_LINK_UP, DL_NOTE_PHYS_ADDR, DL_NOTE_SDU_SIZE, DL_NOTIFY_ACK,
-    DL_NOTIFY_IND, DL_NOTIFY_REQ, DL_STYLE1, DL_UNBOUND,
+    DL_ETHER, DL_IDLE, DL_NOTE_LINK_DOWN, DL_NOTE_LINK_UP, DL_NOTE_PHYS_ADDR, DL_NOTE_SDU_SIZE,
+    DL_NOTIFY_ACK, DL_NOTIFY_IND, DL_NOTIFY_REQ, DL_STYLE1, DL_STYLE2, DL_UNBOUND,
 };
 use super::super::answer::{self, Answer};
 use super::super::{options, streams};
@@ -45,14 +45,21 @@ pub(super) struct Control {
     /// Held while a request waits for its answer. The address is noted before it is set.
     asking: Mutex<Option<Borrowed>>,
     stream: OwnedFd,
+    /// The stream is the frames' own, among which nothing is to be told.
+    beside_frames: bool,
 }
 
 impl Control {
     pub(super) fn open(link: LinkName) -> Result<Self, AttachError> {
         let stream = streams::open_non_blocking(&link.node()).map_err(refusal::open(link))?;
-        let control = Self { link, asking: Mutex::new(None), stream };
+        let control = Self { link, asking: Mutex::new(None), stream, beside_frames: false };
         control.subscribe().map_err(refusal::primitive("DL_NOTIFY_REQ", link))?;
         Ok(control)
+    }
+
+    /// Of a link whose one stream carries the frames; `stream` is a duplicate of it.
+    pub(super) fn beside(stream: OwnedFd) -> Self {
+        Self { link: LinkName::UNTOLD, asking: Mutex::new(None), stream, beside_frames: true }
     }
 
     /// Asks to be told. Other than the rest, the answer comes as an ordinary message.
@@ -67,7 +74,12 @@ impl Control {
 
     pub(super) fn info(&self) -> Result<Info, AttachError> {
         let answer = self.ask(primitive::INFO)?;
-        read_info(&answer, self.link, false)
+        read_info(&answer, self.link, None)
+    }
+
+    /// What a link is whose stream has to be bound.
+    pub(super) fn info_of_bound(&self) -> Result<Info, AttachError> {
+        read_info(&self.ask(primitive::INFO)?, self.link, Some(DL_IDLE))
     }
 
     pub(super) fn address(&self) -> Result<[u8; 6], AttachError> {
@@ -153,13 +165,38 @@ impl Control {
         self.asking.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether an address of ours is on the link, which is to be put back.
+    pub(super) fn has_set_address(&self) -> bool {
+        self.lock().is_some()
+    }
+
     /// Becomes readable when something is told.
-    pub(super) fn news_fd(&self) -> BorrowedFd<'_> {
-        self.stream.as_fd()
+    pub(super) fn news_fd(&self) -> Option<BorrowedFd<'_>> {
+        if self.beside_frames { None } else { Some(self.stream.as_fd()) }
+    }
+
+    /// Takes a message of the driver's that stands before the `frames`, which a read cannot pass. An answer that somebody waits
+    /// for is left to them.
+    pub(super) fn clear_way(&self, frames: BorrowedFd<'_>) -> io::Result<()> {
+        let _held = self.lock();
+        let (mut control, mut data) = ([0; 512], [0; 2048]);
+        // Where the message has gone meanwhile there may be nothing, or a frame, which stays for want of room for data.
+        let first = match streams::get_message(frames, &mut control, &mut []) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+            first => first?,
+        };
+        let mut more = first.control.is_some() && first.more;
+        while more {
+            more = streams::get_message(frames, &mut control, &mut data)?.more;
+        }
+        Ok(())
     }
 
     /// Takes what was told; `true` or `false` where the last word about the link was that it is up, or down.
     pub(super) fn take_news(&self) -> io::Result<Option<bool>> {
+        if self.beside_frames {
+            return Ok(None);
+        }
         let _held = self.lock();
         let mut state = None;
         loop {
@@ -191,8 +228,8 @@ fn link_state(told: &Answer) -> Option<bool> {
     }
 }
 
-/// Reads what a link is, and refuses what carries no Ethernet frames. A fresh stream has to be attached, and not bound.
-pub(super) fn read_info(answer: &Answer, link: LinkName, fresh: bool) -> Result<Info, AttachError> {
+/// Reads what a link is, and refuses what carries no Ethernet frames, or whose stream is in another state than it has to be.
+pub(super) fn read_info(answer: &Answer, link: LinkName, state: Option<u32>) -> Result<Info, AttachError> {
     /// Bytes of an address with the Ethernet type behind it, which is what the negative length says.
     const ADDRESS: u32 = 8;
     const TYPE_BEHIND: u32 = (-2_i32).cast_unsigned();
@@ -200,9 +237,23 @@ pub(super) fn read_info(answer: &Answer, link: LinkName, fresh: bool) -> Result<
         let remedy = "a vnic over an Ethernet NIC or an etherstub is needed";
         return Err(refusal::wrong_kind(link, "it carries no Ethernet frames", remedy));
     }
-    let style = (answer.word(3), answer.word(7), answer.word(13));
-    let unbound = answer.word(6) == Some(DL_UNBOUND) || !fresh;
-    if style != (Some(ADDRESS), Some(TYPE_BEHIND), Some(DL_STYLE1)) || !unbound {
+    // A bound stream is attached, whichever way its style came to that.
+    let styled = match answer.word(13) {
+        Some(DL_STYLE1) => true,
+        Some(DL_STYLE2) => state != Some(DL_UNBOUND),
+        _ => false,
+    };
+    let framework = (answer.word(3), answer.word(7)) == (Some(ADDRESS), Some(TYPE_BEHIND)) && styled;
+    let unready = state.is_some() && answer.word(6) != state;
+    if framework && unready && state == Some(DL_IDLE) {
+        let found = "its stream is not bound";
+        return Err(refusal::wrong_kind(
+            link,
+            found,
+            "bind it (DL_BIND_REQ), or name the link in Config::datalink",
+        ));
+    }
+    if !framework || unready {
         let found = "its driver is none of the GLDv3 framework";
         return Err(refusal::wrong_kind(link, found, "a vnic over it may do"));
     }

@@ -3,8 +3,9 @@
 //! One bound stream of its node carries whole frames; another one asks, sets and is told. Closing both undoes everything
 //! but the link's address, which is put back first. Facts: illumos' `uts/common/io/dld`, `dls`, `mac`, `bufmod.c`.
 //!
-//! - `open` is the sequence; `primitive` one request and its answer; `control` the second stream.
+//! - `open` is the sequence; `adopt` takes a stream from somebody else; `primitive` one request and its answer; `control` the second stream.
 
+mod adopt;
 mod control;
 mod name;
 mod open;
@@ -15,11 +16,11 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use super::super::tap::{FrameLimits, Tags};
-use super::streams;
 use crate::attach::{AttachError, Config, DetachError, InterfaceName};
 use control::{Control, Info};
 use name::LinkName;
 
+pub(crate) use adopt::{adopt, is_one};
 pub(crate) use name::check_name;
 
 const ETHERNET_HEADER: usize = 14;
@@ -52,8 +53,16 @@ impl Datalink {
         })
     }
 
-    pub(super) fn name(&self) -> InterfaceName {
-        self.link.text()
+    /// Gives out the descriptor of an adopted stream, unless an address depends on it.
+    pub(super) fn into_fd(self: Box<Self>) -> Result<OwnedFd, Box<Self>> {
+        let is_all = self.link == LinkName::UNTOLD && !self.control.has_set_address();
+        if is_all { Ok(self.frames) } else { Err(self) }
+    }
+
+    pub(super) fn name(&self) -> io::Result<InterfaceName> {
+        let untold =
+            || io::Error::new(io::ErrorKind::Unsupported, "a data link's stream does not tell its name");
+        self.link.text().ok_or_else(untold)
     }
 
     /// As the link is now: over an etherstub its MTU can change at any time.
@@ -77,7 +86,7 @@ impl Datalink {
         Ok(self.control.set_address(address)?)
     }
 
-    pub(super) fn news_fd(&self) -> BorrowedFd<'_> {
+    pub(super) fn news_fd(&self) -> Option<BorrowedFd<'_>> {
         self.control.news_fd()
     }
 
@@ -85,11 +94,8 @@ impl Datalink {
         self.control.take_news()
     }
 
-    /// Takes a message of the driver's that stands before the frames, which a read cannot pass.
     pub(super) fn clear_way(&self) -> io::Result<()> {
-        let (mut control, mut data) = ([0; 512], [0; 2048]);
-        while streams::get_message(self.as_fd(), &mut control, &mut data)?.more {}
-        Ok(())
+        self.control.clear_way(self.as_fd())
     }
 }
 

@@ -14,11 +14,14 @@ pub(crate) fn check_name(name: &str) -> Result<(), AttachError> {
     LinkName::parse(name).map(drop)
 }
 
-/// A name that stays inside the folder of links.
+/// A name that stays inside the folder of links; none for a link whose stream somebody else has opened.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct LinkName(InterfaceName);
+pub(super) struct LinkName(Option<InterfaceName>);
 
 impl LinkName {
+    /// A stream does not tell it.
+    pub(super) const UNTOLD: Self = Self(None);
+
     pub(super) fn parse(name: &str) -> Result<Self, AttachError> {
         let bad = |reason| AttachError::BadName { name: name.to_owned(), reason };
         if name.len() > LONGEST {
@@ -30,22 +33,26 @@ impl LinkName {
         if !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-')) {
             return Err(bad("it holds something else than letters, digits, '.', '_' and '-'"));
         }
-        InterfaceName::from_c_bytes(name.as_bytes()).map(Self).ok_or_else(|| bad("it is empty"))
+        let text = InterfaceName::from_c_bytes(name.as_bytes()).ok_or_else(|| bad("it is empty"))?;
+        Ok(Self(Some(text)))
     }
 
-    pub(super) fn text(self) -> InterfaceName {
+    pub(super) fn text(self) -> Option<InterfaceName> {
         self.0
     }
 
     /// Its node. Each open is a new stream, which is attached already.
     pub(super) fn node(self) -> String {
-        format!("{FOLDER}{}", self.0)
+        self.0.map_or_else(|| self.to_string(), |name| format!("{FOLDER}{name}"))
     }
 }
 
 impl fmt::Display for LinkName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        match self.0 {
+            Some(name) => name.fmt(f),
+            None => f.write_str("the descriptor's data link"),
+        }
     }
 }
 

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use log::warn;
 
 use super::super::abi::{
-    DL_NOTSUPPORTED, DL_PROMISC_MULTI, DL_PROMISC_RX_ONLY, DL_PROMISC_SAP, DLIOCRAW, I_LIST, I_POP, I_PUSH,
-    I_SRDOPT, RMSGD, SB_NO_HEADER, SB_NO_PROTO_CVT, SBIOCSCHUNK, SBIOCSFLAGS, SBIOCSTIME,
+    DL_NOTSUPPORTED, DL_PROMISC_MULTI, DL_PROMISC_RX_ONLY, DL_PROMISC_SAP, DL_UNBOUND, DLIOCRAW, I_LIST,
+    I_POP, I_PUSH, I_SRDOPT, RMSGD, SB_NO_HEADER, SB_NO_PROTO_CVT, SBIOCSCHUNK, SBIOCSFLAGS, SBIOCSTIME,
 };
 use super::super::ip::IpInterface;
 use super::super::mux_link::{Family, Mux};
@@ -18,26 +18,31 @@ use super::control::{self, Control};
 use super::name::LinkName;
 use super::primitive::{self, Primitive};
 use super::refusal;
-use crate::attach::{AttachError, Config};
+use crate::attach::{AttachError, Config, InterfaceName};
 
 /// Bytes of frames that are kept unless told otherwise: some 170 of full length.
 const USUAL_BUFFER: u32 = 256 * 1024;
 
+/// Frames go through bufmod as they are, and so do messages of the driver.
+pub(super) const BUFMOD_FLAGS: u32 = SB_NO_HEADER | SB_NO_PROTO_CVT;
+
 /// Opens the link `link` for the frames of a guest.
 pub(super) fn attach(link: LinkName, config: &Config) -> Result<Datalink, AttachError> {
     check(config)?;
-    if !config.datalink.shared {
-        refuse_ip(link)?;
+    if let Some(name) = link.text()
+        && !config.datalink.shared
+    {
+        refuse_ip(link, name)?;
     }
     let frames = streams::open_non_blocking(&link.node()).map_err(refusal::open(link))?;
     let answer = ask(&frames, link, primitive::INFO)?;
-    let info = control::read_info(&answer, link, true)?;
+    let info = control::read_info(&answer, link, Some(DL_UNBOUND))?;
     enlarge(&frames, link, config.datalink.buffer)?;
     // Before it is bound: frames that come earlier would be queued in another form.
     streams::tell(&frames, DLIOCRAW, []).map_err(refusal::request(DLIOCRAW.name, link))?;
     let control = Control::open(link)?;
     settle_address(&control, link, config)?;
-    listen(&frames, link)?;
+    listen(&frames, link, [RX_ONLY, EVERY_TYPE, EVERY_GROUP])?;
     streams::set_read_options(frames.as_fd(), RMSGD).map_err(refusal::request(I_SRDOPT.name, link))?;
     ask(&frames, link, primitive::BIND)?;
     Ok(Datalink { link, control, frames, info })
@@ -61,7 +66,7 @@ fn check(config: &Config) -> Result<(), AttachError> {
 }
 
 /// The host's IP would answer beside the guest. It plumbs a link under the link's own name.
-fn refuse_ip(link: LinkName) -> Result<(), AttachError> {
+fn refuse_ip(link: LinkName, name: InterfaceName) -> Result<(), AttachError> {
     for family in [Family::V4, Family::V6] {
         let node = family.node();
         let fd = streams::open(node).map_err(|source| AttachError::Open {
@@ -70,7 +75,7 @@ fn refuse_ip(link: LinkName) -> Result<(), AttachError> {
             source,
         })?;
         let mux = Mux { fd: Arc::new(fd), family };
-        match (IpInterface { through: &mux, name: link.text() }).is_up() {
+        match (IpInterface { through: &mux, name }).is_up() {
             Ok(_) => {
                 let found = "the host's IP is plumbed on it";
                 let remedy = "make a link for the guest alone (`dladm create-vnic`), take IP off it (`ipadm delete-if`), \
@@ -85,7 +90,7 @@ fn refuse_ip(link: LinkName) -> Result<(), AttachError> {
 }
 
 /// Makes room at the stream's head for more than four frames. A buffer that nobody asked for may be missing.
-fn enlarge(frames: &OwnedFd, link: LinkName, asked: Option<u32>) -> Result<(), AttachError> {
+pub(super) fn enlarge(frames: &OwnedFd, link: LinkName, asked: Option<u32>) -> Result<(), AttachError> {
     let bytes = asked.unwrap_or(USUAL_BUFFER);
     let pushed = streams::push(frames, c"bufmod").map_err(|source| (I_PUSH.name, source));
     let Err((request, source)) = pushed.and_then(|()| set_buffer(frames, bytes)) else { return Ok(()) };
@@ -94,7 +99,7 @@ fn enlarge(frames: &OwnedFd, link: LinkName, asked: Option<u32>) -> Result<(), A
 }
 
 /// Half set up it would hold frames back for ever. A push that was interrupted may have been done.
-fn remove_bufmod(frames: &OwnedFd, link: LinkName) -> Result<(), AttachError> {
+pub(super) fn remove_bufmod(frames: &OwnedFd, link: LinkName) -> Result<(), AttachError> {
     let modules = streams::list(frames.as_fd()).map_err(refusal::request(I_LIST.name, link))?;
     if modules.first().is_some_and(|top| top == "bufmod") {
         streams::pop(frames).map_err(refusal::request(I_POP.name, link))?;
@@ -114,19 +119,22 @@ fn without_buffer(error: AttachError, asked: Option<u32>) -> Result<(), AttachEr
 /// much, and 512 bytes.
 fn set_buffer(frames: &OwnedFd, bytes: u32) -> Result<(), (&'static str, io::Error)> {
     let named = |name| move |source| (name, source);
-    streams::tell(frames, SBIOCSFLAGS, SB_NO_HEADER | SB_NO_PROTO_CVT).map_err(named(SBIOCSFLAGS.name))?;
+    streams::tell(frames, SBIOCSFLAGS, BUFMOD_FLAGS).map_err(named(SBIOCSFLAGS.name))?;
     streams::tell(frames, SBIOCSCHUNK, bytes / 4).map_err(named(SBIOCSCHUNK.name))?;
     streams::tell(frames, SBIOCSTIME, [0_i64; 2]).map_err(named(SBIOCSTIME.name))
 }
 
-/// Sets the address that is demanded. Under any other than the link's, the guest would hear nothing.
+/// Sets the address that is demanded.
 fn settle_address(control: &Control, link: LinkName, config: &Config) -> Result<(), AttachError> {
     if let Some(address) = config.hardware_address {
         control.set_address(address)?;
     }
-    let Some(guest) = config.guest_address else { return Ok(()) };
-    let own = control.address()?;
-    if own == guest {
+    if config.guest_address.is_some() { check_guest(control.address()?, link, config) } else { Ok(()) }
+}
+
+/// Under any other address than the link's, the guest would hear nothing.
+pub(super) fn check_guest(own: [u8; 6], link: LinkName, config: &Config) -> Result<(), AttachError> {
+    if config.guest_address.is_none_or(|guest| guest == own) {
         return Ok(());
     }
     let reason = format!(
@@ -136,14 +144,16 @@ fn settle_address(control: &Control, link: LinkName, config: &Config) -> Result<
     Err(refusal::bad("guest_address", reason))
 }
 
+/// A level of promiscuity, with the request's name.
+pub(super) type Level = (&'static str, u32);
+
+pub(super) const RX_ONLY: Level = ("DL_PROMISCON_REQ DL_PROMISC_RX_ONLY", DL_PROMISC_RX_ONLY);
+pub(super) const EVERY_TYPE: Level = ("DL_PROMISCON_REQ DL_PROMISC_SAP", DL_PROMISC_SAP);
+pub(super) const EVERY_GROUP: Level = ("DL_PROMISCON_REQ DL_PROMISC_MULTI", DL_PROMISC_MULTI);
+
 /// Every type, and every group, once; nothing that this link sends. Any other set of levels loses frames or doubles them.
-fn listen(frames: &OwnedFd, link: LinkName) -> Result<(), AttachError> {
-    let steps = [
-        ("DL_PROMISCON_REQ DL_PROMISC_RX_ONLY", DL_PROMISC_RX_ONLY),
-        ("DL_PROMISCON_REQ DL_PROMISC_SAP", DL_PROMISC_SAP),
-        ("DL_PROMISCON_REQ DL_PROMISC_MULTI", DL_PROMISC_MULTI),
-    ];
-    for (name, level) in steps {
+pub(super) fn listen(frames: &OwnedFd, link: LinkName, levels: [Level; 3]) -> Result<(), AttachError> {
+    for (name, level) in levels {
         match primitive::ask(frames, primitive::promiscuity(name, &primitive::level(level))) {
             // Older systems do not know it, and need it no more than newer ones: it spares them copies.
             Err(fault) if level == DL_PROMISC_RX_ONLY && fault.code() == Some(DL_NOTSUPPORTED) => {}

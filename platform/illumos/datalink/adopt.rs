@@ -1,0 +1,76 @@
+//! Streams of a link that somebody else has opened and bound.
+//!
+//! Such a stream tells everything but the link's name, so that no second stream can be opened beside it. Questions go down the
+//! stream itself, and nothing is told: what changes is seen when it is asked for.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use super::super::super::tap::Refusal;
+use super::super::abi::{
+    DLIOCMARGININFO, DLIOCRAW, FLUSHR, I_FLUSH, I_LIST, I_SRDOPT, RMSGD, SBIOCGCHUNK, SBIOCGFLAGS, SBIOCGSNAP,
+};
+use super::super::streams;
+use super::Datalink;
+use super::control::{Control, Info};
+use super::name::LinkName;
+use super::{open, refusal};
+use crate::attach::{AdoptError, AttachError, Config};
+
+/// Whether the driver is that of a link. Asked by a request that changes nothing; other drivers refuse it.
+pub(crate) fn is_one(stream: BorrowedFd<'_>) -> bool {
+    streams::ask(stream, DLIOCMARGININFO, 0_u32).is_ok()
+}
+
+/// Takes a bound stream for the frames of a guest. It is given back as it was, unless it is refused after it was bound well.
+pub(crate) fn adopt(frames: OwnedFd, config: &Config) -> Result<Datalink, AdoptError> {
+    match prepare(&frames, config) {
+        Ok((control, info)) => Ok(Datalink { link: LinkName::UNTOLD, control, frames, info }),
+        Err(error) => Err(refused(&error).give_back(frames)),
+    }
+}
+
+fn refused(error: &AttachError) -> Refusal {
+    let source = error.raw_os_error().map(io::Error::from_raw_os_error);
+    Refusal { found: format!("a data link's stream that cannot be used: {error}"), remedy: "", source }
+}
+
+/// Sets all of what was set before, none of which can be read back.
+fn prepare(frames: &OwnedFd, config: &Config) -> Result<(Control, Info), AttachError> {
+    let link = LinkName::UNTOLD;
+    let control = Control::beside(frames.try_clone().map_err(refusal::request("F_DUPFD_CLOEXEC", link))?);
+    let info = control.info_of_bound()?;
+    check_guest(&control, config)?;
+    streams::tell(frames, DLIOCRAW, []).map_err(refusal::request(DLIOCRAW.name, link))?;
+    // The stream is bound: with the last of them first it would hear nothing until the others are set.
+    open::listen(frames, link, [open::EVERY_TYPE, open::EVERY_GROUP, open::RX_ONLY])?;
+    streams::set_read_options(frames.as_fd(), RMSGD).map_err(refusal::request(I_SRDOPT.name, link))?;
+    settle_buffer(frames, link)?;
+    Ok((control, info))
+}
+
+/// The address that a configuration demands is set later, with its other settings.
+fn check_guest(control: &Control, config: &Config) -> Result<(), AttachError> {
+    let own = config.hardware_address.map_or_else(|| control.address(), Ok)?;
+    open::check_guest(own, LinkName::UNTOLD, config)
+}
+
+/// Gives the stream a buffer of the usual size, unless it has one that passes each frame on by itself. What came before that
+/// may lie together in one message, or behind headers, and is dropped.
+fn settle_buffer(frames: &OwnedFd, link: LinkName) -> Result<(), AttachError> {
+    let modules = streams::list(frames.as_fd()).map_err(refusal::request(I_LIST.name, link))?;
+    let buffered = modules.first().is_some_and(|top| top == "bufmod");
+    if buffered && passes_frames(frames.as_fd()) {
+        return Ok(());
+    }
+    open::remove_bufmod(frames, link)?;
+    open::enlarge(frames, link, None)?;
+    streams::flush(frames, FLUSHR).map_err(refusal::request(I_FLUSH.name, link))
+}
+
+/// Whether its bufmod neither gathers frames, nor cuts them, nor puts headers before them.
+fn passes_frames(stream: BorrowedFd<'_>) -> bool {
+    let found = |request| streams::ask(stream, request, u32::MAX).ok();
+    (found(SBIOCGFLAGS), found(SBIOCGCHUNK), found(SBIOCGSNAP))
+        == (Some(open::BUFMOD_FLAGS), Some(0), Some(0))
+}
