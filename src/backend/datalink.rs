@@ -68,11 +68,17 @@ impl Backend {
         Ok(())
     }
 
-    /// Refuses a frame that a stream would cut: a link takes no more than its longest one, with a tag.
+    /// Refuses a frame that a link would drop without a word, or that its stream would cut.
     #[inline(always)]
-    pub(super) fn check_verbatim(&self, len: usize) -> Result<(), TransmitError> {
-        let limit = self.longest_sent.load(Ordering::Relaxed) + ethernet::TAG_LEN;
-        if len > limit && self.limits.tags != Tags::Unchecked {
+    pub(super) fn check_verbatim(&self, frame: &FrameMemory<'_>) -> Result<(), TransmitError> {
+        if self.limits.tags == Tags::Unchecked { Ok(()) } else { self.check_for_link(frame) }
+    }
+
+    #[inline(never)]
+    fn check_for_link(&self, frame: &FrameMemory<'_>) -> Result<(), TransmitError> {
+        let (len, limit) = (frame.len(), self.longest_sent.load(Ordering::Relaxed));
+        self.look_at(frame, len)?;
+        if len > limit && !self.is_longer_by_its_tag(frame, len) {
             return Err(TransmitError::Oversize { len, limit });
         }
         Ok(())
@@ -112,7 +118,7 @@ impl Backend {
         if len < self.limits.shortest {
             return self.write_filled_up(slices, len, sent, generation);
         }
-        if len > limit && !(len <= limit + ethernet::TAG_LEN && self.is_tagged(slices)) {
+        if len > limit && !self.is_longer_by_its_tag(&FrameMemory::shared(slices), len) {
             return Err(TransmitError::Oversize { len, limit });
         }
         self.write_again(frame_io::write(self.tap.as_fd(), slices), slices, len, sent, generation)
@@ -135,11 +141,13 @@ impl Backend {
         })
     }
 
-    fn is_tagged(&self, slices: &[FrameSlice<'_>]) -> bool {
+    /// A link takes its longest frame with a tag, too.
+    fn is_longer_by_its_tag(&self, frame: &FrameMemory<'_>, len: usize) -> bool {
         let mut front = [0; ethernet::LEN];
-        let filled = FrameMemory::shared(slices).copy_front(&mut front);
-        let tagged = front[ethernet::TYPE..] == ethernet::VLAN.to_be_bytes();
-        self.limits.tags != Tags::Unchecked && filled == front.len() && tagged
+        let filled = frame.copy_front(&mut front);
+        let tagged = filled == front.len() && front[ethernet::TYPE..] == ethernet::VLAN.to_be_bytes();
+        let limit = self.longest_sent.load(Ordering::Relaxed) + ethernet::TAG_LEN;
+        self.limits.tags != Tags::Unchecked && tagged && len <= limit
     }
 
     /// Drops frames for other stations, from the one of `len` bytes that was read into `room` on, until one is the guest's.

@@ -14,14 +14,14 @@ impl Backend {
     /// header they begin with it, in the form that the host wants.
     ///
     /// It takes no session, so that any thread may call it at any time, also while a session is open. It is for devices that run on
-    /// one thread, and for a word of the hypervisor's own, such as an announcement. Only the kernel checks it, but for the length
-    /// of a frame to a [data link](crate::Config::datalink), whose stream would cut it. Nothing is done in software. Nobody is
-    /// called back after a refusal: poll the descriptor.
+    /// one thread, and for a word of the hypervisor's own, such as an announcement. Only the kernel checks it. A frame to a
+    /// [data link](crate::Config::datalink) is also checked here, since a link drops one without a word. Nothing is done in
+    /// software. Nobody is called back after a refusal: poll the descriptor.
     ///
     /// # Errors
     /// [`TransmitError::LinkDown`] while the guest's link is down, [`TransmitError::Gone`], and what the kernel answers; a header
     /// that it refuses is [`TransmitError::Io`] with `EINVAL`. [`TransmitError::TooManySlices`], and [`TransmitError::Runt`] for
-    /// no bytes at all.
+    /// no bytes at all. To a data link also for too few, [`TransmitError::Oversize`] and [`TransmitError::Rejected`].
     #[inline(always)]
     pub fn send_verbatim(&self, slices: &[IoSlice<'_>]) -> Result<usize, TransmitError> {
         self.write_verbatim(FrameMemory::borrowed(slices))
@@ -45,7 +45,7 @@ impl Backend {
     fn try_verbatim(&self, memory: &FrameMemory<'_>) -> Result<usize, TransmitError> {
         let Some(generation) = self.ready() else { return Err(self.not_ready()) };
         let frame = memory.without_front(self.vnet_len);
-        self.check_verbatim(frame.len())?;
+        self.check_verbatim(&frame)?;
         self.log.transmit(&frame, frame.len());
         // Nothing was taken off the front, so that it is there as it is.
         let slices = memory.whole().unwrap_or_default();

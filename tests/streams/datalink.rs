@@ -79,6 +79,26 @@ fn a_link_in_a_vlan_takes_a_priority_and_no_other_vlan() {
     assert_eq!(machine.kernel(|kernel| kernel.traffic().dropped_writes), 0);
 }
 
+/// Row link 4.
+#[test]
+fn a_verbatim_frame_that_would_vanish_is_refused_here() {
+    let machine = with_neighbour();
+    let backend = backend();
+    let verbatim = |bytes: &[u8]| backend.send_verbatim(&[IoSlice::new(bytes)]);
+    for len in [0, 1, 13, 15, 59, 1514, 1515, 1518, 1519] {
+        let outcome = verbatim(&frame(OTHER, OWN, IPV4, len, 0));
+        assert_eq!(outcome.is_ok(), (14..=1514).contains(&len), "{len} bytes: {outcome:?}");
+    }
+    for (tag, len, goes) in
+        [(5, 17, false), (5, 18, true), (5, 1518, true), (5, 1519, false), (0, 100, false)]
+    {
+        let outcome = verbatim(&tagged(tag, len));
+        assert_eq!(outcome.is_ok(), goes, "tag {tag}, {len} bytes: {outcome:?}");
+    }
+    assert_eq!(machine.kernel(|kernel| kernel.traffic().dropped_writes), 0);
+    assert_nothing_wrong(&machine);
+}
+
 /// Row link 5.
 #[test]
 fn no_write_is_longer_than_a_message() {
