@@ -69,6 +69,11 @@ impl Answer {
         self.part(1, 2)?.try_into().ok()
     }
 
+    /// The address of a `DL_BIND_ACK`, which has the Ethernet type behind it.
+    pub(super) fn bound_address(&self) -> Option<[u8; 6]> {
+        self.part(2, 3)?.first_chunk().copied()
+    }
+
     /// The bytes whose length and place two words tell.
     fn part(&self, len: usize, offset: usize) -> Option<&[u8]> {
         let len = usize::try_from(self.word(len)?).ok()?;

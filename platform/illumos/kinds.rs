@@ -98,7 +98,7 @@ impl Interface {
     pub(crate) fn station(&self) -> Option<[u8; 6]> {
         match self {
             Tap(_) => None,
-            Link(link) => link.hardware_address().ok(),
+            Link(link) => Some(link.station()),
         }
     }
 

@@ -209,6 +209,19 @@ fn frames_for_others_are_dropped_and_counted_unless_the_guest_wants_them() {
     assert_nothing_wrong(&machine);
 }
 
+/// Row link 9.
+#[test]
+fn an_address_that_cannot_be_read_at_first_still_keeps_others_frames_away() {
+    let machine = alone();
+    let tap = attach(link());
+    let (interrupted, every) = (Trouble::Errno(Errno::EINTR), Moment::Before);
+    machine.fail_nth(1, |record| record.is_about("putmsg", "DL_PHYS_ADDR_REQ"), interrupted, every);
+    let backend = Backend::new(tap);
+    let (ours, theirs) = (frame(OWN, OTHER, IPV4, 100, 0), frame(FOREIGN, OTHER, IPV4, 100, 1));
+    [&theirs, &ours].into_iter().for_each(|sent| wire(&machine, sent));
+    assert_eq!(received(&backend), [ours]);
+}
+
 /// Row link 10.
 #[test]
 fn short_frames_come_as_they_are_sent_and_go_out_filled_up() {

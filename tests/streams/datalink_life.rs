@@ -66,6 +66,24 @@ fn lengths_follow_the_mtu() {
     assert_nothing_wrong(&machine);
 }
 
+/// Row link 13.
+#[test]
+fn an_mtu_that_cannot_be_read_is_the_last_one_that_could() {
+    let machine = over_etherstub();
+    let backend = backend();
+    admin(&machine, |kernel| kernel.set_link_mtu("vnic0", 1500));
+    backend.refresh_mtu();
+    machine.plan_fault(streams_model::Fault {
+        when: streams_model::When::Every(Box::new(put("DL_INFO_REQ"))),
+        trouble: streams_model::Trouble::Errno(streams_model::Errno::EINTR),
+        moment: streams_model::Moment::Before,
+    });
+    backend.refresh_mtu();
+    let refused = send(&backend, &frame(OTHER, OWN, IPV4, 1515, 0));
+    assert!(matches!(refused, Err(TransmitError::Oversize { limit: 1514, .. })), "{refused:?}");
+    send(&backend, &frame(OTHER, OWN, IPV4, 1514, 0)).unwrap();
+}
+
 struct Device(Sender<LinkState>, Sender<Vec<u8>>);
 
 impl Frontend for Device {

@@ -11,10 +11,9 @@ use super::super::abi::{
     DLIOCMARGININFO, DLIOCRAW, FLUSHR, I_FLUSH, I_LIST, I_SRDOPT, RMSGD, SBIOCGCHUNK, SBIOCGFLAGS, SBIOCGSNAP,
 };
 use super::super::streams;
-use super::Datalink;
-use super::control::{Control, Info};
+use super::control::Control;
 use super::name::LinkName;
-use super::{open, refusal};
+use super::{Datalink, Known, open, refusal};
 use crate::attach::{AdoptError, AttachError, Config};
 
 /// Whether the driver is that of a link. Asked by a request that changes nothing; other drivers refuse it.
@@ -25,7 +24,7 @@ pub(crate) fn is_one(stream: BorrowedFd<'_>) -> bool {
 /// Takes a bound stream for the frames of a guest. It is given back as it was, unless it is refused after it was bound well.
 pub(crate) fn adopt(frames: OwnedFd, config: &Config) -> Result<Datalink, AdoptError> {
     match prepare(&frames, config) {
-        Ok((control, info)) => Ok(Datalink { link: LinkName::UNTOLD, control, frames, info }),
+        Ok((control, known)) => Ok(Datalink::new(LinkName::UNTOLD, control, frames, known)),
         Err(error) => Err(refused(&error).give_back(frames)),
     }
 }
@@ -36,23 +35,18 @@ fn refused(error: &AttachError) -> Refusal {
 }
 
 /// Sets all of what was set before, none of which can be read back.
-fn prepare(frames: &OwnedFd, config: &Config) -> Result<(Control, Info), AttachError> {
+fn prepare(frames: &OwnedFd, config: &Config) -> Result<(Control, Known), AttachError> {
     let link = LinkName::UNTOLD;
     let control = Control::beside(frames.try_clone().map_err(refusal::request("F_DUPFD_CLOEXEC", link))?);
-    let info = control.info_of_bound()?;
-    check_guest(&control, config)?;
+    let known = Known { info: control.info_of_bound()?, address: control.address()? };
+    // The address that a configuration demands is set later, with its other settings.
+    open::check_guest(config.hardware_address.unwrap_or(known.address), link, config)?;
     streams::tell(frames, DLIOCRAW, []).map_err(refusal::request(DLIOCRAW.name, link))?;
     // The stream is bound: with the last of them first it would hear nothing until the others are set.
     open::listen(frames, link, [open::EVERY_TYPE, open::EVERY_GROUP, open::RX_ONLY])?;
     streams::set_read_options(frames.as_fd(), RMSGD).map_err(refusal::request(I_SRDOPT.name, link))?;
     settle_buffer(frames, link)?;
-    Ok((control, info))
-}
-
-/// The address that a configuration demands is set later, with its other settings.
-fn check_guest(control: &Control, config: &Config) -> Result<(), AttachError> {
-    let own = config.hardware_address.map_or_else(|| control.address(), Ok)?;
-    open::check_guest(own, LinkName::UNTOLD, config)
+    Ok((control, known))
 }
 
 /// Gives the stream a buffer of the usual size, unless it has one that passes each frame on by itself. What came before that

@@ -14,6 +14,7 @@ mod refusal;
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::super::tap::{FrameLimits, Tags};
 use crate::attach::{AttachError, Config, DetachError, InterfaceName};
@@ -36,10 +37,21 @@ pub(crate) struct Datalink {
     link: LinkName,
     control: Control,
     frames: OwnedFd,
+    known: Mutex<Known>,
+}
+
+/// What was last read of a link, for when it cannot be read: without an address others' frames would be the guest's.
+#[derive(Clone, Copy, Debug)]
+struct Known {
     info: Info,
+    address: [u8; 6],
 }
 
 impl Datalink {
+    fn new(link: LinkName, control: Control, frames: OwnedFd, known: Known) -> Self {
+        Self { link, control, frames, known: Mutex::new(known) }
+    }
+
     pub(super) fn attach(name: &str, config: &Config) -> Result<Self, AttachError> {
         open::attach(LinkName::parse(name)?, config)
     }
@@ -67,7 +79,10 @@ impl Datalink {
 
     /// As the link is now: over an etherstub its MTU can change at any time.
     pub(super) fn limits(&self) -> FrameLimits {
-        let info = self.control.info().unwrap_or(self.info);
+        let read = self.control.info();
+        let mut known = self.known();
+        known.info = read.unwrap_or(known.info);
+        let info = known.info;
         let longest = (info.mtu + ETHERNET_HEADER).min(LONGEST_WRITE - TAG);
         let tags = if info.in_vlan { Tags::PriorityAlone } else { Tags::Meaningful };
         FrameLimits { shortest: SHORTEST, padded_from: ETHERNET_HEADER, longest, tags, ends_silently: false }
@@ -76,6 +91,18 @@ impl Datalink {
     pub(super) fn mtu(&self) -> io::Result<u32> {
         let mtu = self.control.info()?.mtu;
         u32::try_from(mtu).map_err(|_| io::ErrorKind::InvalidData.into())
+    }
+
+    /// The guest's address.
+    pub(super) fn station(&self) -> [u8; 6] {
+        let read = self.control.address();
+        let mut known = self.known();
+        known.address = read.unwrap_or(known.address);
+        known.address
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn hardware_address(&self) -> io::Result<[u8; 6]> {

@@ -13,11 +13,11 @@ use super::super::abi::{
 use super::super::ip::IpInterface;
 use super::super::mux_link::{Family, Mux};
 use super::super::{options, streams};
-use super::Datalink;
 use super::control::{self, Control};
 use super::name::LinkName;
 use super::primitive::{self, Primitive};
 use super::refusal;
+use super::{Datalink, Known};
 use crate::attach::{AttachError, Config, InterfaceName};
 
 /// Bytes of frames that are kept unless told otherwise: some 170 of full length.
@@ -44,8 +44,9 @@ pub(super) fn attach(link: LinkName, config: &Config) -> Result<Datalink, Attach
     settle_address(&control, link, config)?;
     listen(&frames, link, [RX_ONLY, EVERY_TYPE, EVERY_GROUP])?;
     streams::set_read_options(frames.as_fd(), RMSGD).map_err(refusal::request(I_SRDOPT.name, link))?;
-    ask(&frames, link, primitive::BIND)?;
-    Ok(Datalink { link, control, frames, info })
+    let address = ask(&frames, link, primitive::BIND)?.bound_address();
+    let address = address.map_or_else(|| control.address(), Ok)?;
+    Ok(Datalink::new(link, control, frames, Known { info, address }))
 }
 
 /// What a link has not, which a TAP has.
