@@ -116,6 +116,26 @@ fn no_write_is_longer_than_a_message() {
     assert_nothing_wrong(&machine);
 }
 
+/// Row link 5.
+#[test]
+fn no_write_is_longer_than_a_message_whatever_the_mtu() {
+    let machine = with_neighbour();
+    machine.plan_fault(streams_model::Fault {
+        when: streams_model::When::Every(Box::new(put("DL_INFO_REQ"))),
+        trouble: Trouble::Reply(info_with(&[(1, u32::MAX)])),
+        moment: Moment::Before,
+    });
+    let backend = backend();
+    for (len, goes) in [(65532, true), (65533, false), (65536, false)] {
+        assert_eq!(send(&backend, &frame(OTHER, OWN, IPV4, len, 0)).is_ok(), goes, "{len} bytes");
+    }
+    for (len, goes) in [(65536, true), (65537, false)] {
+        assert_eq!(send(&backend, &tagged(5, len)).is_ok(), goes, "{len} bytes with a tag");
+    }
+    assert_eq!(writes(&machine), 2);
+    assert_nothing_wrong(&machine);
+}
+
 /// Row link 6.
 #[test]
 fn a_burst_waits_for_a_guest_that_does_not_read() {

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use streams_model::{Errno, Machine, Moment, Record, Trouble};
 
 use crate::Tap;
-use crate::bench::{assert_unchanged, attach, errno_of, refused};
+use crate::bench::{assert_unchanged, attach, calls_about, errno_of, refused};
 use crate::datalink_bench::*;
 
 fn with_address(machine: &Machine) -> Tap {
@@ -75,6 +75,32 @@ fn an_address_in_doubt_is_still_ours() {
     tap.set_hardware_address([2, 8, 0x20, 0, 1, 9]).unwrap();
     drop(tap);
     assert_unchanged(&machine, &before);
+}
+
+/// Row link 16.
+#[test]
+fn an_address_is_set_only_where_it_is_another_and_a_stations() {
+    let machine = with_neighbour();
+    let tap = attach(link().hardware_address(OWN));
+    for address in [[0; 6], GROUP, EVERYBODY] {
+        tap.set_hardware_address(address).unwrap_err();
+    }
+    assert_eq!(tap.hardware_address().unwrap(), OWN);
+    drop(tap);
+    assert_eq!(calls_about(&machine, "putmsg", "DL_SET_PHYS_ADDR_REQ"), []);
+}
+
+/// Row link 16.
+#[test]
+fn an_address_that_was_refused_is_the_administrators_to_set() {
+    let machine = with_neighbour();
+    let tap = attach(link());
+    let protected = Trouble::Refuse { error: 0, unix: Errno::EACCES.0.cast_unsigned() };
+    machine.fail_nth(1, put("DL_SET_PHYS_ADDR_REQ"), protected, Moment::Before);
+    tap.set_hardware_address(NEW).unwrap_err();
+    admin(&machine, |kernel| kernel.set_link_address("vnic0", NEW));
+    drop(tap);
+    assert_eq!(address_of(&machine, "vnic0"), NEW);
 }
 
 /// Row link 16.

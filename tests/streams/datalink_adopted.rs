@@ -243,6 +243,14 @@ fn a_stream_that_cannot_carry_a_guests_frames_is_given_back() {
         machine.kernel(Kernel::clear_faults);
         assert_eq!(error.source.unwrap().raw_os_error(), host(Errno::ENOSR), "{subject:?}");
     }
+    // Bound, it may have been attached by its driver's name.
+    for (word, value, fits) in
+        [(13, 0x501, true), (13, 0x502, false), (4, 9, false), (3, 6, false), (7, 2, false)]
+    {
+        let reply = Trouble::Reply(info_with(&[(6, 3), (word, value)]));
+        machine.fail_nth(1, put("DL_INFO_REQ"), reply, Moment::Before);
+        assert_eq!(Tap::from_fd(bound()).is_ok(), fits, "word {word}");
+    }
     // A module that is not known here, and a driver that is none of a link's.
     let other = Trouble::Errno(Errno::EINVAL);
     machine.fail_nth(1, |record| record.is_about("I_STR", "DLIOCMARGININFO"), other, Moment::Before);

@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, AsRawFd};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use streams_model::{Errno, Machine, Moment, Record, Trouble};
+use streams_model::{Errno, Machine, Message, MessageKind, Moment, Record, Trouble, When};
 
 use crate::bench::{assert_nothing_wrong, assert_unchanged, attach, errno_of, refused};
 use crate::calls::quiet_lines;
@@ -58,40 +58,12 @@ fn what_is_no_link_is_told_with_a_remedy() {
     assert!(forbidden.contains("PRIV_NET_RAWACCESS"), "{forbidden}");
 }
 
-/// The answer to `DL_INFO_REQ` as it was observed, with one word changed.
-fn info_with(word: usize, value: u32) -> &'static [u8] {
-    let mut words = [0_u32; 43];
-    words[..19].copy_from_slice(&[
-        3,
-        1500,
-        0,
-        8,
-        4,
-        0,
-        0,
-        (-2_i32).cast_unsigned(),
-        2,
-        0,
-        0,
-        0,
-        0,
-        0x500,
-        0,
-        2,
-        6,
-        98,
-        0,
-    ]);
-    words[word] = value;
-    Vec::leak(words.iter().flat_map(|word| word.to_ne_bytes()).collect())
-}
-
 /// Row link 1.
 #[test]
 fn what_carries_no_ethernet_is_refused() {
     for (word, value) in [(4, 9), (3, 6), (6, 3), (7, 2), (13, 0x501)] {
         let machine = alone();
-        machine.fail_nth(1, put("DL_INFO_REQ"), Trouble::Reply(info_with(word, value)), Moment::Before);
+        machine.fail_nth(1, put("DL_INFO_REQ"), Trouble::Reply(info_with(&[(word, value)])), Moment::Before);
         let error = refused(&machine, link());
         assert!(matches!(error, AttachError::WrongKind { .. }), "word {word}: {error}");
         assert_eq!(error.to_string().contains("no Ethernet frames"), word == 4, "{error}");
@@ -273,6 +245,15 @@ fn a_late_answer_is_not_taken_for_the_next() {
     assert_eq!(poll(&mut [PollFd::new(news, PollFlags::POLLPRI)], PollTimeout::ZERO), Ok(1));
     admin(&machine, |kernel| kernel.set_link_address("vnic0", FOREIGN));
     assert_eq!(tap.hardware_address().unwrap(), FOREIGN);
+    // The last of them comes when the next request is on its way.
+    let number = tap.news_fd().unwrap().as_raw_fd();
+    machine.kernel(|kernel| {
+        kernel.before(When::Nth(1, Box::new(put("DL_INFO_REQ"))), move |kernel| {
+            let late = [6_u32, 0x33].iter().flat_map(|word| word.to_ne_bytes()).collect();
+            kernel.inject_message(number, Message::proto(MessageKind::PcProto, late)).unwrap();
+        });
+    });
+    assert_eq!(tap.mtu().unwrap(), 1500);
     assert_nothing_wrong(&machine);
 }
 

@@ -121,3 +121,31 @@ pub(crate) fn address_of(machine: &Machine, link: &str) -> [u8; 6] {
 pub(crate) fn put(name: &'static str) -> impl Fn(&Record) -> bool + Send + 'static {
     move |record| record.is_about("putmsg", name)
 }
+
+/// The answer to `DL_INFO_REQ` as it was observed, with these words changed.
+pub(crate) fn info_with(changes: &[(usize, u32)]) -> &'static [u8] {
+    let mut words = [0_u32; 43];
+    words[..19].copy_from_slice(&[
+        3,
+        1500,
+        0,
+        8,
+        4,
+        0,
+        0,
+        (-2_i32).cast_unsigned(),
+        2,
+        0,
+        0,
+        0,
+        0,
+        0x500,
+        0,
+        2,
+        6,
+        98,
+        0,
+    ]);
+    changes.iter().for_each(|(word, value)| words[*word] = *value);
+    Vec::leak(words.iter().flat_map(|word| word.to_ne_bytes()).collect())
+}

@@ -32,6 +32,12 @@ fn what_changes_is_told_to_a_loop_of_ones_own() {
         assert!(told(&backend));
         assert_eq!(backend.take_link_events().unwrap(), Some(state));
     }
+    // The last word counts.
+    for states in [[false, true], [true, false], [false, true]] {
+        states.into_iter().for_each(|up| admin(&machine, |kernel| kernel.set_carrier("net0", up)));
+        let state = if states[1] { LinkState::Up } else { LinkState::Down };
+        assert_eq!(backend.take_link_events().unwrap(), Some(state), "{states:?}");
+    }
     // None of it lies among the frames.
     let ready = poll(&mut [PollFd::new(backend.as_fd(), PollFlags::POLLIN)], PollTimeout::ZERO);
     assert_eq!((ready, receive(&backend)), (Ok(0), None));
