@@ -7,7 +7,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use streams_model::Machine;
+use streams_model::{Errno, Fault, Machine, Moment, Trouble, When};
 
 use crate::bench::assert_nothing_wrong;
 use crate::datalink_bench::*;
@@ -32,9 +32,10 @@ fn what_changes_is_told_to_a_loop_of_ones_own() {
         assert!(told(&backend));
         assert_eq!(backend.take_link_events().unwrap(), Some(state));
     }
-    // The last word counts.
+    // The last word counts, and a signal only delays.
     for states in [[false, true], [true, false], [false, true]] {
         states.into_iter().for_each(|up| admin(&machine, |kernel| kernel.set_carrier("net0", up)));
+        machine.fail_nth(1, |record| record.is("getmsg"), Trouble::Errno(Errno::EINTR), Moment::Before);
         let state = if states[1] { LinkState::Up } else { LinkState::Down };
         assert_eq!(backend.take_link_events().unwrap(), Some(state), "{states:?}");
     }
@@ -79,10 +80,10 @@ fn an_mtu_that_cannot_be_read_is_the_last_one_that_could() {
     let backend = backend();
     admin(&machine, |kernel| kernel.set_link_mtu("vnic0", 1500));
     backend.refresh_mtu();
-    machine.plan_fault(streams_model::Fault {
-        when: streams_model::When::Every(Box::new(put("DL_INFO_REQ"))),
-        trouble: streams_model::Trouble::Errno(streams_model::Errno::EINTR),
-        moment: streams_model::Moment::Before,
+    machine.plan_fault(Fault {
+        when: When::Every(Box::new(put("DL_INFO_REQ"))),
+        trouble: Trouble::Errno(Errno::EINTR),
+        moment: Moment::Before,
     });
     backend.refresh_mtu();
     let refused = send(&backend, &frame(OTHER, OWN, IPV4, 1515, 0));

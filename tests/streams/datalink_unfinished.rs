@@ -102,3 +102,54 @@ fn what_is_right_damaged_or_to_one_station_is_left_alone() {
     neighbour(&machine, &chance);
     assert_eq!(receive(&backend).unwrap(), chance);
 }
+
+/// A packet of TCP or UDP (6 or 17) in a frame to a group: the frame, where its checksum lies, and the pseudo header's sum.
+fn packet(ipv6: bool, protocol: u8, payload: usize) -> (Vec<u8>, usize, u16) {
+    let header = if protocol == 6 { 20 } else { 8 };
+    let length = (header + payload) as u16;
+    let [high, low] = length.to_be_bytes();
+    let mut bytes = frame(GROUP, OTHER, if ipv6 { [0x86, 0xdd] } else { IPV4 }, 14, 0);
+    if ipv6 {
+        bytes.extend([0x60, 0, 0, 0, high, low, protocol, 64]);
+        bytes.extend((0..32).map(|at| 0xf0 | at));
+    } else {
+        let [high, low] = (length + 20).to_be_bytes();
+        bytes.extend([0x45, 0, high, low, 0, 1, 0, 0, 64, protocol, 0, 0, 10, 0, 0, 2, 224, 0, 0, 81]);
+    }
+    let (addresses, transport) = (if ipv6 { 22 } else { 26 }, bytes.len());
+    bytes.extend((0..usize::from(length)).map(|at| at as u8));
+    let field = transport + if protocol == 6 { 16 } else { 6 };
+    if protocol == 6 {
+        bytes[transport + 12] = 0x50;
+    } else {
+        bytes[transport + 4..transport + 6].copy_from_slice(&[high, low]);
+    }
+    bytes[field..field + 2].fill(0);
+    let pseudo = fold(sum(&bytes[addresses..transport]) + u32::from(protocol) + u32::from(length));
+    let checksum = !fold(sum(&bytes[transport..]) + u32::from(pseudo));
+    bytes[field..field + 2].copy_from_slice(&checksum.to_be_bytes());
+    (bytes, field, pseudo)
+}
+
+/// Row link 20.
+#[test]
+fn it_is_finished_in_each_protocol_of_both_families() {
+    let machine = with_neighbour();
+    let backend = backend();
+    for (ipv6, protocol) in [(false, 6), (false, 17), (true, 6), (true, 17)] {
+        for payload in [0, 1, 2, 1000] {
+            let (mut right, field, pseudo) = packet(ipv6, protocol, payload);
+            // What Ethernet fills up is no part of the packet.
+            right.extend([0xee; 7]);
+            let mut left = right.clone();
+            left[field..field + 2].copy_from_slice(&pseudo.to_be_bytes());
+            neighbour(&machine, &left);
+            assert_eq!(receive(&backend).unwrap(), right, "{ipv6}, {protocol}, {payload} bytes");
+            // One that is neither right nor the pseudo header's sum was damaged on the way.
+            left[field] ^= 0x40;
+            neighbour(&machine, &left);
+            assert_eq!(receive(&backend).unwrap(), left, "{ipv6}, {protocol}, {payload} bytes, damaged");
+        }
+    }
+    assert_nothing_wrong(&machine);
+}
