@@ -287,7 +287,6 @@ impl Tap {
     }
 
     /// What the errno of a failed write of a frame means.
-    #[cold]
     pub(crate) fn write_fault(&self, errno: i32) -> WriteFault {
         self.interface.kind().write_fault(errno)
     }
@@ -298,7 +297,6 @@ impl Tap {
     }
 
     /// Whether a read of no bytes is the end, and not an empty frame.
-    #[cold]
     pub(crate) fn nothing_is_the_end(&self) -> bool {
         self.interface.kind().nothing_is_the_end()
     }
