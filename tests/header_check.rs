@@ -10,8 +10,9 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 const TABLE: &str = include_str!("streams-model/data/illumos-abi.txt");
-/// What the table was printed without; `sys/stropts.h`, by streamio(4I).
+/// What the table was printed without; `sys/stropts.h`, by streamio(4I), and `net/if.h`, by if_tcp(4P).
 const NOT_PRINTED: &str = "
+alignof(struct lifconf) 8
 alignof(struct str_list) 8
 offsetof(struct str_list, sl_nmods) 0
 offsetof(struct str_list, sl_modlist) 8
