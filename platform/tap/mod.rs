@@ -134,8 +134,8 @@ impl Tap {
         self.interface.addresses()
     }
 
-    /// Opens `count` more queues of an interface in multi-queue mode: one that
-    /// [`Config::attach_queues`] attached, or an inherited one that was opened so.
+    /// Opens `count` more queues of an interface in multi-queue mode. [`Config::attach_queues`] has attached it with two queues
+    /// or more, or it is an inherited one that was opened so. The new ones are close-on-exec.
     ///
     /// ```no_run
     /// # use tap_plumb::Config;
