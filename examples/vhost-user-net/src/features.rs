@@ -80,9 +80,7 @@ impl Negotiated {
     /// What the TAP may hand over for this guest. The TAP's header stays as it is, also for a guest with another one.
     #[must_use]
     pub fn offload(&self, tap: Offload) -> Offload {
-        let mut wanted = Offload::from_virtio_features(self.acknowledged);
-        wanted.header_len = tap.header_len;
-        if tap.header_len == 0 { Offload::NONE } else { wanted }
+        tap.with_virtio_features(self.acknowledged)
     }
 }
 
