@@ -180,6 +180,7 @@ impl<'a> Frame<'a> {
     /// # Errors
     /// As for [`carve`](Self::carve); a `header_len` other than 10 and 12 gives
     /// [`RejectReason::ShortVirtioHeader`].
+    #[doc(hidden)]
     pub fn offload<E>(
         &self,
         header_len: usize,
@@ -207,6 +208,7 @@ impl<'a> Frame<'a> {
     ///
     /// # Errors
     /// As for [`carve`](Self::carve).
+    #[doc(hidden)]
     pub fn complete<E>(
         &self,
         completion: Completion,
