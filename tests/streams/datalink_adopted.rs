@@ -142,17 +142,30 @@ fn a_bound_stream_is_adopted_whatever_was_set_on_it() {
 /// Row link 21.
 #[test]
 fn what_waited_in_another_form_is_never_shown_as_a_frame() {
-    let sent = frame(OWN, OTHER, IPV4, 100, 0);
-    // Payloads behind a DLPI header.
-    let machine = with_neighbour();
-    let stream = open();
-    promiscuous(&stream, 2);
-    bind(&stream);
-    neighbour(&machine, &sent);
-    let backend = adopted(stream);
-    neighbour(&machine, &sent);
-    assert_eq!(received(&backend), std::slice::from_ref(&sent));
-    drop((backend, machine));
+    let mut sent = frame(OWN, OTHER, IPV4, 100, 0);
+    // Its payload could be taken for a frame to the guest.
+    sent[14..20].copy_from_slice(&OWN);
+    // Payloads behind a DLPI header, also where the buffer is as it is to be.
+    for buffered in [false, true] {
+        let machine = with_neighbour();
+        let stream = open();
+        promiscuous(&stream, 2);
+        if buffered {
+            push_bufmod(&stream);
+            ioctl(&stream, 0x4208, (&raw const *&6_u32).cast());
+            ioctl(&stream, 0x4204, (&raw const *&65536_u32).cast());
+            ioctl(&stream, 0x4201, (&raw const *&[0_i64; 2]).cast());
+        }
+        bind(&stream);
+        neighbour(&machine, &sent);
+        let backend = adopted(stream);
+        assert_eq!(
+            calls_about(&machine, "I_POP", "bufmod").len() + calls_about(&machine, "I_PUSH", "bufmod").len(),
+            1
+        );
+        neighbour(&machine, &sent);
+        assert_eq!(received(&backend), std::slice::from_ref(&sent), "{buffered}");
+    }
     // Frames that a module has gathered, behind headers of its own.
     let machine = with_neighbour();
     let stream = open();
