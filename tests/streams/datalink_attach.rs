@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, AsRawFd};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use streams_model::{Errno, Machine, Message, MessageKind, Moment, Record, Trouble, When};
 
-use crate::bench::{assert_nothing_wrong, assert_unchanged, attach, errno_of, refused};
+use crate::bench::{address, assert_nothing_wrong, assert_unchanged, attach, errno_of, named, refused};
 use crate::calls::quiet_lines;
 use crate::datalink_bench::*;
 use crate::{AttachError, Config};
@@ -98,6 +98,12 @@ fn a_link_with_the_hosts_ip_is_refused_unless_it_is_to_be_shared() {
     let text = error.to_string();
     assert!(text.contains("IP is plumbed") && text.contains("share_datalink"), "{text}");
     drop(attach(link().share_datalink()));
+    drop(machine);
+    // Of one that has IPv6 alone.
+    let machine = alone();
+    let _host = attach(named("vnic0").address(address("fd00::1"), 64));
+    machine.fail_nth(1, |record| record.is("SIOCGLIFFLAGS"), Trouble::Errno(Errno::ENXIO), Moment::Before);
+    assert!(matches!(refused(&machine, link()), AttachError::WrongKind { .. }));
 }
 
 /// Row link 1.
