@@ -78,6 +78,11 @@ impl Backend {
     fn check_for_link(&self, frame: &FrameMemory<'_>) -> Result<(), TransmitError> {
         let (len, limit) = (frame.len(), self.longest_sent.load(Ordering::Relaxed));
         self.look_at(frame, len)?;
+        let headers = ethernet::LEN + if is_tagged(frame) { ethernet::TAG_LEN } else { 0 };
+        if len <= headers {
+            // Nothing fills it up, and between links of one host headers alone vanish.
+            return Err(TransmitError::Runt { len, limit: headers + 1 });
+        }
         if len > limit && !self.is_longer_by_its_tag(frame, len) {
             return Err(TransmitError::Oversize { len, limit });
         }
@@ -143,11 +148,8 @@ impl Backend {
 
     /// A link takes its longest frame with a tag, too.
     fn is_longer_by_its_tag(&self, frame: &FrameMemory<'_>, len: usize) -> bool {
-        let mut front = [0; ethernet::LEN];
-        let filled = frame.copy_front(&mut front);
-        let tagged = filled == front.len() && front[ethernet::TYPE..] == ethernet::VLAN.to_be_bytes();
         let limit = self.longest_sent.load(Ordering::Relaxed) + ethernet::TAG_LEN;
-        self.limits.tags != Tags::Unchecked && tagged && len <= limit
+        self.limits.tags != Tags::Unchecked && len <= limit && is_tagged(frame)
     }
 
     /// Drops frames for other stations, from the one of `len` bytes that was read into `room` on, until one is the guest's.
@@ -183,4 +185,10 @@ impl Backend {
         station_number(destination) == self.station.load(Ordering::Relaxed)
             || self.promiscuous.load(Ordering::Relaxed)
     }
+}
+
+fn is_tagged(frame: &FrameMemory<'_>) -> bool {
+    let mut front = [0; ethernet::LEN];
+    let filled = frame.copy_front(&mut front);
+    filled == front.len() && front[ethernet::TYPE..] == ethernet::VLAN.to_be_bytes()
 }

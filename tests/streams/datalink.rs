@@ -85,12 +85,12 @@ fn a_verbatim_frame_that_would_vanish_is_refused_here() {
     let machine = with_neighbour();
     let backend = backend();
     let verbatim = |bytes: &[u8]| backend.send_verbatim(&[IoSlice::new(bytes)]);
-    for len in [0, 1, 13, 15, 59, 1514, 1515, 1518, 1519] {
+    for len in [0, 1, 13, 14, 15, 59, 1514, 1515, 1518, 1519] {
         let outcome = verbatim(&frame(OTHER, OWN, IPV4, len, 0));
-        assert_eq!(outcome.is_ok(), (14..=1514).contains(&len), "{len} bytes: {outcome:?}");
+        assert_eq!(outcome.is_ok(), (15..=1514).contains(&len), "{len} bytes: {outcome:?}");
     }
     for (tag, len, goes) in
-        [(5, 17, false), (5, 18, true), (5, 1518, true), (5, 1519, false), (0, 100, false)]
+        [(5, 17, false), (5, 18, false), (5, 19, true), (5, 1518, true), (5, 1519, false), (0, 100, false)]
     {
         let outcome = verbatim(&tagged(tag, len));
         assert_eq!(outcome.is_ok(), goes, "tag {tag}, {len} bytes: {outcome:?}");

@@ -55,6 +55,7 @@ mod datalink_attach;
 mod datalink_bench;
 mod datalink_faults;
 mod datalink_life;
+mod datalink_random;
 mod datalink_segments;
 mod datalink_unfinished;
 mod faults;
