@@ -65,7 +65,7 @@ fn ioctl(stream: &OwnedFd, request: u32, argument: *const c_void) {
 /// One that gathers frames behind headers of its own, for a second at the most.
 fn push_bufmod(stream: &OwnedFd) {
     ioctl(stream, 0x5302, c"bufmod".as_ptr().cast());
-    ioctl(stream, 0x4201, (&raw const *&[1_i64, 0]).cast());
+    ioctl(stream, 0x4201, std::ptr::from_ref(&[1_i64, 0]).cast());
 }
 
 /// One that is bound, and nothing else.
@@ -152,9 +152,9 @@ fn what_waited_in_another_form_is_never_shown_as_a_frame() {
         promiscuous(&stream, 2);
         if buffered {
             push_bufmod(&stream);
-            ioctl(&stream, 0x4208, (&raw const *&6_u32).cast());
-            ioctl(&stream, 0x4204, (&raw const *&65536_u32).cast());
-            ioctl(&stream, 0x4201, (&raw const *&[0_i64; 2]).cast());
+            ioctl(&stream, 0x4208, std::ptr::from_ref(&6_u32).cast());
+            ioctl(&stream, 0x4204, std::ptr::from_ref(&65536_u32).cast());
+            ioctl(&stream, 0x4201, std::ptr::from_ref(&[0_i64; 2]).cast());
         }
         bind(&stream);
         neighbour(&machine, &sent);
