@@ -104,7 +104,7 @@ fn every_call_of_the_attach_failing_leaves_nothing() {
 fn every_request_refused_leaves_nothing() {
     let (trace, attached) = undisturbed();
     let requests: Vec<_> = trace[..attached].iter().filter(|record| record.is("putmsg")).collect();
-    let refusals = [(4, 16), (4, 48), (4, 5), (3, 0), (7, 0), (9, 0), (1, 0), (0, 13), (0x12, 0)];
+    let refusals = [(4, 16), (4, 48), (4, 5), (3, 0), (7, 0), (9, 0), (1, 0), (0, 13), (0x12, 13), (0x12, 0)];
     for record in &requests {
         for (error, unix) in refusals {
             let what = format!("{record} refused with {error:#x}, {unix}");
@@ -114,7 +114,10 @@ fn every_request_refused_leaves_nothing() {
             match config().attach() {
                 // The first level is one that old systems lack.
                 Ok(tap) => {
-                    assert!(error == 0x12 && record.is_about("putmsg", "DL_PROMISCON_REQ"), "{what}");
+                    assert!(
+                        (error, unix) == (0x12, 0) && record.is_about("putmsg", "DL_PROMISCON_REQ"),
+                        "{what}"
+                    );
                     drop(tap);
                 }
                 Err(found) => {
