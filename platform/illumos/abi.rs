@@ -115,6 +115,7 @@ pub(crate) const FMNAMESZ: usize = 8;
 
 /// Bits of `lifr_flags`.
 pub(crate) const IFF_UP: u64 = 0x1;
+pub(crate) const IFF_DHCPRUNNING: u64 = 0x4000;
 pub(crate) const IFF_IPV4: u64 = 0x100_0000;
 pub(crate) const IFF_IPV6: u64 = 0x200_0000;
 

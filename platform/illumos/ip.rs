@@ -6,9 +6,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use log::warn;
 
 use super::abi::{
-    AF_INET, AF_INET6, IFF_UP, LIFR_ADDR, LIFR_ARP_MUXID, LIFR_FLAGS, LIFR_IP_MUXID, LIFR_MTU, LifReq,
-    Request, SIN_ADDR, SIN6_ADDR, SIOCGLIFCONF, SIOCGLIFFLAGS, SIOCGLIFMTU, SIOCGLIFMUXID, SIOCGLIFNETMASK,
-    SIOCLIFADDIF, SIOCLIFREMOVEIF, SIOCSLIFADDR, SIOCSLIFFLAGS, SIOCSLIFMTU, SIOCSLIFMUXID, SIOCSLIFNETMASK,
+    AF_INET, AF_INET6, IFF_DHCPRUNNING, IFF_UP, LIFR_ADDR, LIFR_ARP_MUXID, LIFR_FLAGS, LIFR_IP_MUXID,
+    LIFR_MTU, LifReq, Request, SIN_ADDR, SIN6_ADDR, SIOCGLIFCONF, SIOCGLIFFLAGS, SIOCGLIFMTU, SIOCGLIFMUXID,
+    SIOCGLIFNETMASK, SIOCLIFADDIF, SIOCLIFREMOVEIF, SIOCSLIFADDR, SIOCSLIFFLAGS, SIOCSLIFMTU, SIOCSLIFMUXID,
+    SIOCSLIFNETMASK,
 };
 use super::mux_link::{Family, Mux};
 use super::{refusal, streams};
@@ -110,7 +111,9 @@ impl IpInterface<'_> {
             return Ok(*name);
         }
         let first = units.iter().find(|(name, _)| *name == self.name);
-        if first.is_some_and(|(_, held)| held.is_unspecified()) && Self::takes(address) {
+        let is_bare = first.is_some_and(|(_, held)| held.is_unspecified());
+        // One that DHCP is to give an address has none so far.
+        if is_bare && Self::takes(address) && self.flags()? & IFF_DHCPRUNNING == 0 {
             self.set_address(address, prefix)?;
             return Ok(self.name);
         }

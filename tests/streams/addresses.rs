@@ -21,12 +21,16 @@ fn plumbed_elsewhere(machine: &Machine) -> Tap {
 
 /// What `ifconfig tap3 10.0.0.1` asks.
 fn administrator_gives(name: &str, address: [u8; 4]) {
+    administrator_asks(SIOCSLIFADDR, name, |request| request.set_address(AF_INET, &address));
+}
+
+fn administrator_asks(code: u32, name: &str, fill: impl FnOnce(&mut Lifreq) -> &mut Lifreq) {
     let mut request = Lifreq::default();
-    request.set_name(name).set_address(AF_INET, &address);
+    fill(request.set_name(name));
     let udp = File::options().read(true).write(true).open("/dev/udp").unwrap();
     // SAFETY: the argument points at the 376 bytes of a lifreq, which outlives the call.
     #[expect(unsafe_code, reason = "the test plays another program")]
-    let given = unsafe { libc::ioctl(udp.as_raw_fd(), SIOCSLIFADDR as _, request.0.as_mut_ptr()) };
+    let given = unsafe { libc::ioctl(udp.as_raw_fd(), code as _, request.0.as_mut_ptr()) };
     assert_eq!(given, 0);
 }
 
@@ -74,6 +78,18 @@ fn an_address_joins_one_that_another_program_gave_to_our_interface() {
     tap.set_up(true).unwrap();
     assert_eq!(units(&machine), [unit("tap3", 1, true), unit("tap3:1", 2, true)]);
     assert_nothing_wrong(&machine);
+}
+
+#[test]
+fn the_first_unit_is_left_to_whoever_waits_for_an_address_there() {
+    const SIOCSLIFFLAGS: u32 = 0x8078_6974;
+    const IFF_DHCPRUNNING: u64 = 0x4000;
+    let machine = Machine::boot();
+    let tap = attach(named("tap3"));
+    administrator_asks(SIOCSLIFFLAGS, "tap3", |request| request.set_flags(IFF_DHCPRUNNING));
+    tap.set_address(address("10.0.0.2"), 24).unwrap();
+    assert_eq!(units(&machine)[0].1, [0; 4]);
+    assert_eq!(units(&machine)[1], unit("tap3:1", 2, false));
 }
 
 #[test]
