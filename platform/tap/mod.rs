@@ -65,7 +65,7 @@ impl Tap {
     }
 
     /// Adopts a descriptor that somebody else opened, after finding out what it is. Its status flags are kept and
-    /// `O_NONBLOCK` is added; close-on-exec is set.
+    /// `O_NONBLOCK` is added; close-on-exec is set. One whose number is below 3 gets another number.
     ///
     /// On illumos and Solaris a data link's stream is told anew to carry whole frames, of each type and group, one a read.
     ///

@@ -250,9 +250,10 @@ impl Backend {
 
     /// Asks the host by one system call whether the interface was removed, and notes it; `true` when it is gone.
     ///
-    /// A TAP, a socket and a stream tell it themselves, by [`receive`](Self::receive) and by a send. A macvtap does not: it
-    /// takes frames for ever, and is never readable again. Call this for one now and then, once a second for example, when
-    /// nothing was received meanwhile; [`Threads`](crate::Threads) do. The request is `TUNGETIFF` on Linux.
+    /// A TAP, a socket and a stream tell it themselves, by [`receive`](Self::receive) and by a send. A pair of datagram
+    /// sockets on Linux tells it by a send alone. A macvtap does not: it takes frames for ever, and is never readable again.
+    /// Call this for one now and then, once a second for example, when nothing was received meanwhile;
+    /// [`Threads`](crate::Threads) do. The request is `TUNGETIFF` on Linux.
     pub fn check_gone(&self) -> bool {
         if let Some(generation) = self.generation()
             && self.tap.is_removed()
