@@ -84,19 +84,28 @@ fn kind_of(fd: BorrowedFd<'_>) -> Result<Kind, Refusal> {
 /// A socket whose peer is the other end of the cable: it must keep the borders of frames, and have a peer.
 fn kind_of_socket(fd: BorrowedFd<'_>) -> Result<Kind, Refusal> {
     let kind = getsockopt(&fd, SocketType).map_err(|errno| Refusal::failed("SO_TYPE", errno.into()))?;
-    if !matches!(kind, SockType::Datagram | SockType::SeqPacket) {
-        return Err(Refusal::new("a socket that does not keep frames apart", "use a datagram socket"));
+    match kind {
+        SockType::Datagram | SockType::SeqPacket => {}
+        SockType::Raw => return Err(Refusal::new("a raw socket, which has no peer", PAIR)),
+        _ => return Err(Refusal::new("a socket that does not keep frames apart", "use a datagram socket")),
     }
-    let family = peer_family(fd).map_err(|source| Refusal {
-        found: "a datagram socket without a peer".to_owned(),
-        remedy: "connect it first",
-        source: Some(source),
-    })?;
+    let family = peer_family(fd).map_err(no_peer)?;
     match family {
         None | Some(AddressFamily::Unix) => Ok(Kind::Local { ends: kind == SockType::SeqPacket }),
         Some(AddressFamily::Inet | AddressFamily::Inet6) if kind == SockType::Datagram => Ok(Kind::Internet),
-        _ => Err(Refusal::new("a socket that carries no frames", "use a datagram socket pair")),
+        _ => Err(Refusal::new("a socket that carries no frames", PAIR)),
     }
+}
+
+const PAIR: &str = "use a datagram socket pair";
+
+fn no_peer(source: io::Error) -> Refusal {
+    let (found, remedy) = match source.raw_os_error() {
+        Some(libc::ENOTCONN | libc::EINVAL) => ("a datagram socket without a peer", "connect it first"),
+        Some(libc::EOPNOTSUPP) => ("a socket that can have no peer", PAIR),
+        _ => return Refusal::failed("getpeername", source),
+    };
+    Refusal { source: Some(source), ..Refusal::new(found, remedy) }
 }
 
 /// The address family of the peer; `None` for a peer without an address, such as an end of a socket pair on some systems.

@@ -4,6 +4,7 @@ use std::io::Read;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 use nix::unistd::dup;
 use tap_plumb::{AdoptError, Config, Offload, Tap};
 
@@ -248,4 +249,24 @@ pub(crate) fn adopt_without_streams() {
     if refusal(raw_tap::tap("tun7", TUN | BARE)).fd.as_raw_fd() != 0 {
         std::process::exit(18);
     }
+}
+
+/// Row L8.
+pub(crate) fn a_socket_without_a_cable_is_not_told_to_be_connected() {
+    let made = |family, kind| {
+        let fd = socket(family, kind, SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC, None).unwrap();
+        refusal(fd).to_string()
+    };
+    for kind in [SockType::Raw, SockType::Datagram] {
+        let text = made(AddressFamily::Packet, kind);
+        assert!(!text.contains("keep frames apart") && !text.contains("connect it"), "{text}");
+        assert!(text.contains("use a datagram socket pair"), "{text}");
+    }
+    let refuse = |errno| {
+        let (ours, _theirs) = std::os::unix::net::UnixDatagram::pair().unwrap();
+        seccomp::with_refused(libc::SYS_getpeername, None, errno, || refusal(ours.into())).to_string()
+    };
+    assert!(refuse(libc::ENOTCONN).contains("connect it first"));
+    let text = refuse(libc::EPERM);
+    assert!(text.contains("refuses getpeername") && !text.contains("connect it"), "{text}");
 }
