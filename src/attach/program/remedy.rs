@@ -19,10 +19,13 @@ pub(super) fn of(path: &Path, source: &io::Error) -> String {
         }
         Some(libc::ETXTBSY) => "somebody has it open for writing".into(),
         Some(libc::ENOTDIR) => "what stands before its last / is no directory".into(),
-        Some(libc::EAGAIN) => "this user has as many processes as it may: raise the limit (ulimit -u)".into(),
+        Some(libc::EAGAIN) => {
+            "this user, or this cgroup, has as many processes as it may: raise the limit (ulimit -u, TasksMax=)".into()
+        }
         Some(libc::EMFILE) => {
             "this process has as many descriptors as it may: raise its limit (ulimit -n)".into()
         }
+        Some(libc::ENFILE) => "the system has as many open files as it may".into(),
         Some(libc::ENOMEM) => "the system has no memory for another process".into(),
         _ => String::new(),
     }
@@ -122,12 +125,22 @@ mod tests {
     #[test]
     fn each_errno_has_a_remedy_of_its_own() {
         let of = |errno| of(Path::new("/bin/sh"), &io::Error::from_raw_os_error(errno));
-        let errnos = [libc::ENOEXEC, libc::ETXTBSY, libc::ENOTDIR, libc::EAGAIN, libc::EMFILE, libc::ENOMEM];
+        let errnos = [
+            libc::ENOEXEC,
+            libc::ETXTBSY,
+            libc::ENOTDIR,
+            libc::EAGAIN,
+            libc::EMFILE,
+            libc::ENFILE,
+            libc::ENOMEM,
+        ];
         let mut remedies: Vec<_> = errnos.map(of).to_vec();
         remedies.sort();
         remedies.dedup();
         assert_eq!(remedies.len(), errnos.len());
         assert!(remedies.iter().all(|remedy| !remedy.is_empty()));
         assert_eq!(of(libc::EIO), "");
+        // In a container it is seldom the user's limit.
+        assert!(of(libc::EAGAIN).contains("cgroup"));
     }
 }
