@@ -19,6 +19,7 @@ use tap_plumb::{
 
 use crate::device::Device;
 use crate::pair;
+use crate::segments::oversized;
 
 fn behind_header(offload: Offload) -> (Arc<Backend>, UnixDatagram) {
     let (ours, host) = UnixDatagram::pair().unwrap();
@@ -261,6 +262,23 @@ fn verbatim_frames_of_many_threads_are_all_counted_beside_those_of_a_session() {
     pair::assert_adds_up(&backend);
     // A refusal without a session leaves no debt behind that would keep the next one out.
     assert!(backend.begin_transmit().is_some());
+}
+
+#[test]
+fn a_checksum_that_the_host_has_verified_is_told() {
+    let (backend, host) = behind_header(Offload::ALL);
+    let mut buffer = vec![0; backend.receive_buffer_len()];
+    // Nothing, verified by the host, and verified behind headers of an oversized frame whose checksum is left open.
+    for (flags, kind, valid) in [(0, 0, false), (2, 0, true), (1, 1, false), (3, 1, true)] {
+        let header = [flags, kind, 54, 0, 0xe8, 3, 34, 0, 16, 0, 1, 0];
+        host.send(&[&header[..], &oversized().0].concat()).unwrap();
+        let received = pair::take(&backend, &mut [IoSliceMut::new(&mut buffer)]).unwrap().expect("a frame");
+        assert_eq!((received.checksum_valid, received.gso.is_some()), (valid, kind == 1), "{header:?}");
+    }
+    let (bare, host) = pair::backend();
+    host.send(&pair::frame(60, 2)).unwrap();
+    let received = pair::take(&bare, &mut [IoSliceMut::new(&mut buffer)]).unwrap().expect("a frame");
+    assert!(!received.checksum_valid, "there is no header that could say it");
 }
 
 #[test]
