@@ -60,6 +60,32 @@ fn what_is_no_link_is_told_with_a_remedy() {
 
 /// Row link 1.
 #[test]
+fn each_refusal_tells_its_own_remedy() {
+    let cases = [
+        ("open", "/dev/net/vnic0", Errno::EPERM, "PRIV_NET_RAWACCESS"),
+        ("open", "/dev/net/vnic0", Errno::EMFILE, "ulimit -n"),
+        ("I_PUSH", "bufmod", Errno::EPERM, "PRIV_NET_RAWACCESS"),
+        ("I_PUSH", "bufmod", Errno::EINVAL, "has no module bufmod"),
+        ("I_STR", "SBIOCSCHUNK", Errno::EINVAL, "another one than expected"),
+        ("I_STR", "DLIOCRAW", Errno::EINVAL, "GLDv3"),
+    ];
+    let machine = alone();
+    for (operation, subject, errno, words) in cases {
+        let hit = move |record: &Record| record.is_about(operation, subject);
+        machine.fail_nth(1, hit, Trouble::Errno(errno), Moment::Before);
+        let error = refused(&machine, link().datalink_buffer(65536));
+        machine.kernel(streams_model::Kernel::clear_faults);
+        assert!(error.to_string().contains(words), "{subject} {errno}: {error}");
+    }
+    let error = refused(&machine, link().hardware_address([2, 8, 0x20, 0, 0, 1]));
+    assert!(error.to_string().contains("the NIC below has this one"), "{error}");
+    drop(machine);
+    let taken = refused(&with_neighbour(), link().hardware_address(OTHER)).to_string();
+    assert!(taken.contains("another link over the same NIC has that address"), "{taken}");
+}
+
+/// Row link 1.
+#[test]
 fn what_carries_no_ethernet_is_refused() {
     for (word, value) in [(4, 9), (3, 6), (6, 3), (7, 2), (13, 0x501)] {
         let machine = alone();

@@ -1,4 +1,4 @@
-//! Oversized frames over a data link, which has no offloads.
+//! Oversized frames over a data link, which has no offloads, and frames in many slices.
 
 use std::io::IoSlice;
 
@@ -60,4 +60,24 @@ fn an_oversized_frame_is_cut_to_what_the_link_takes() {
     }
     assert_eq!(machine.kernel(|kernel| kernel.traffic().dropped_writes), 0);
     assert_nothing_wrong(&machine);
+}
+
+/// Row link 10.
+#[test]
+fn the_filling_is_one_more_slice_within_the_systems_limit() {
+    const MOST: usize = 1024;
+    let machine = with_neighbour();
+    let backend = backend();
+    for (len, slices, fits) in
+        [(42, MOST - 1, true), (42, MOST, false), (60, MOST, true), (60, MOST + 1, false)]
+    {
+        let bytes = frame(OTHER, OWN, IPV4, len, 3);
+        let empty = std::iter::repeat_n(IoSlice::new(&[]), slices - 2);
+        let list: Vec<_> =
+            [IoSlice::new(&bytes[..20]), IoSlice::new(&bytes[20..])].into_iter().chain(empty).collect();
+        let outcome = backend.begin_transmit().unwrap().send(&Frame::new(&list));
+        let refused = matches!(outcome, Err(TransmitError::TooManySlices { limit: MOST, .. }));
+        assert_eq!((outcome.is_ok(), refused), (fits, !fits), "{len} bytes in {slices} slices: {outcome:?}");
+        assert_eq!(arrived(&machine).len(), usize::from(fits));
+    }
 }

@@ -15,7 +15,8 @@ const REMEDIES: [(&str, i32, &str); 6] = [
     (
         "DL_SET_PHYS_ADDR_REQ",
         libc::EACCES,
-        "link protection (mac-nospoof) forbids another address: use the link's own, or have the global zone change it",
+        "link protection (mac-nospoof) forbids another address, or the NIC below has this one: use the link's own, or have \
+         the global zone change it",
     ),
     ("DL_SET_PHYS_ADDR_REQ", ENOTSUP, "another link over the same NIC has that address: use one of its own"),
     ("I_PUSH", libc::EINVAL, "the system has no module bufmod: leave Config::datalink_buffer out"),
