@@ -273,6 +273,36 @@ fn a_stream_that_cannot_carry_a_guests_frames_is_given_back() {
 
 /// Row link 21.
 #[test]
+fn an_adoption_that_fails_at_any_call_leaves_nothing() {
+    let machine = with_neighbour();
+    let stream = bound();
+    let first = machine.calls();
+    drop(Tap::from_fd(stream).unwrap());
+    let trace = machine.trace().split_off(first);
+    drop(machine);
+    for record in &trace {
+        for errno in [Errno::EINTR, Errno::EINVAL, Errno::ENOSR] {
+            for moment in [Moment::Before, Moment::After] {
+                let what = format!("{record} failing with {errno}, {moment:?}");
+                let machine = with_neighbour();
+                let before = machine.snapshot();
+                let stream = bound();
+                let number = stream.as_raw_fd();
+                machine.fail_call(record.number, Trouble::Errno(errno), moment);
+                match Tap::from_fd(stream) {
+                    Ok(tap) => drop(tap),
+                    Err(error) => assert_eq!(error.fd.as_raw_fd(), number, "{what}"),
+                }
+                assert_eq!(machine.snapshot(), before, "{what}");
+                assert_eq!(machine.kernel(|kernel| kernel.delete_link("vnic0")), Ok(()), "{what}");
+                assert_nothing_wrong(&machine);
+            }
+        }
+    }
+}
+
+/// Row link 21.
+#[test]
 fn a_reader_leaves_an_answer_to_whoever_waits_for_it() {
     let machine = with_neighbour();
     let backend = adopted(bound());
