@@ -35,6 +35,9 @@ pub(super) fn station_number([a, b, c, d, e, f]: [u8; 6]) -> u64 {
 impl Backend {
     /// A second descriptor, which becomes readable when a [data link](crate::Config::datalink) tells that its MTU, its address
     /// or its carrier has changed; `None` where nothing tells. [`Threads`](crate::Threads) poll it themselves.
+    ///
+    /// Poll it for `POLLIN` and `POLLPRI`. A late answer of the link's driver may stand before the news, and only the latter
+    /// tells of it.
     #[must_use]
     pub fn link_events(&self) -> Option<BorrowedFd<'_>> {
         self.tap.news_fd()

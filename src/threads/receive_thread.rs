@@ -103,6 +103,8 @@ impl<'a> ReceiveThread<'a> {
         let news = backend.link_events().filter(|_| !self.failed);
         let frames = if listening { backend.as_fd() } else { wake };
         let mut fds = [wake, frames, news.unwrap_or(wake)].map(|fd| PollFd::new(fd, PollFlags::POLLIN));
+        // A late answer to a question stands before the news, and makes nothing readable but this.
+        fds[2].set_events(PollFlags::POLLIN | PollFlags::POLLPRI);
         let count = if news.is_some() { 3 } else { 1 + usize::from(listening) };
         let result = poll(&mut fds[..count], timeout);
         self.shared.backend.receive_counters().wakeups.one();

@@ -169,6 +169,13 @@ fn what_changes_is_told_by_the_threads() {
         admin(&machine, |kernel| kernel.set_carrier("net0", up));
         assert_eq!(states.recv_timeout(PATIENCE), Ok(state));
     }
+    // Also behind an answer that came when nobody waited for it any more.
+    machine.fail_nth(1, put("DL_PHYS_ADDR_REQ"), Trouble::Errno(Errno::EINTR), Moment::After);
+    assert!(backend.tap().hardware_address().is_err());
+    for (up, state) in [(false, LinkState::Down), (true, LinkState::Up)] {
+        admin(&machine, |kernel| kernel.set_carrier("net0", up));
+        assert_eq!(states.recv_timeout(PATIENCE), Ok(state));
+    }
     // Also while the guest's own link is down, and nobody reads frames.
     backend.set_link_state(LinkState::Down);
     admin(&machine, |kernel| kernel.set_carrier("net0", false));
