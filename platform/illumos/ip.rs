@@ -121,7 +121,7 @@ impl IpInterface<'_> {
     }
 
     /// `SIOCGLIFCONF`: the units of this interface, with the address of each.
-    fn units(&self) -> Result<Vec<(InterfaceName, IpAddr)>, AttachError> {
+    pub(super) fn units(&self) -> Result<Vec<(InterfaceName, IpAddr)>, AttachError> {
         let family = match self.through.family {
             Family::V4 => AF_INET,
             Family::V6 => AF_INET6,

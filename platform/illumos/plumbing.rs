@@ -48,7 +48,7 @@ impl Plumbing {
         for &(address, prefix) in &config.addresses {
             self.side_of(address)?.set_first_address(address, prefix)?;
         }
-        if config.up { self.set_up(true) } else { Ok(()) }
+        if config.up { self.sides().try_for_each(|side| side.set_up(true)) } else { Ok(()) }
     }
 
     pub(super) fn mtu(&self) -> Result<u32, AttachError> {
@@ -64,8 +64,9 @@ impl Plumbing {
         self.v4.interface().is_up()
     }
 
+    /// An interface that is in use may have lost units that were given here.
     pub(super) fn set_up(&self, up: bool) -> Result<(), AttachError> {
-        self.sides().try_for_each(|side| side.set_up(up))
+        self.sides().try_for_each(|side| side.forget_removed().and_then(|()| side.set_up(up)))
     }
 
     /// Gives an interface that is in use an address; others may have given it some, too.
@@ -129,6 +130,16 @@ impl Side {
             unit.add_address(address, prefix)?
         };
         self.note(bearer);
+        Ok(())
+    }
+
+    /// Somebody else may have removed logical interfaces.
+    fn forget_removed(&self) -> Result<(), AttachError> {
+        let first = self.name.text();
+        if self.given().iter().any(|unit| *unit != first) {
+            let units = self.interface().units()?;
+            self.given().retain(|known| units.iter().any(|(unit, _)| unit == known));
+        }
         Ok(())
     }
 

@@ -166,6 +166,21 @@ fn an_address_that_did_not_come_up_does_so_the_next_time() {
 }
 
 #[test]
+fn a_unit_that_the_administrator_removed_is_no_obstacle() {
+    const SIOCLIFREMOVEIF: u32 = 0x8078_696e;
+    let machine = Machine::boot();
+    let tap = attach(named("tap3").address(address("10.0.0.1"), 24).address(address("10.0.0.2"), 24));
+    administrator_asks(SIOCLIFREMOVEIF, "tap3:1", |request| request);
+    tap.set_up(true).unwrap();
+    assert_eq!(units(&machine), [unit("tap3", 1, true)]);
+    // It can be given again.
+    tap.set_address(address("10.0.0.2"), 24).unwrap();
+    assert_eq!(units(&machine), [unit("tap3", 1, true), unit("tap3:1", 2, true)]);
+    tap.set_up(false).unwrap();
+    assert_eq!(units(&machine), [unit("tap3", 1, false), unit("tap3:1", 2, false)]);
+}
+
+#[test]
 fn an_ipv6_address_of_the_link_joins_the_one_that_is_there() {
     let machine = Machine::boot();
     let tap = attach(named("tap3").address(address("fd00:77::1"), 64));
