@@ -235,8 +235,7 @@ impl Interface {
 
     /// Only where nobody has plumbed yet: IP reads the address then, and goes on announcing it after a change.
     pub(crate) fn set_hardware_address(&self, address: [u8; 6]) -> io::Result<()> {
-        let plumbed_by_us = self.held().plumbing().is_some();
-        if plumbed_by_us || self.is_up().is_ok() {
+        if self.is_plumbed(&self.held())? {
             let why = "IP does not notice that a plumbed TAP's address changes: give it in Config::hardware_address";
             return Err(io::Error::new(io::ErrorKind::Unsupported, why));
         }
@@ -244,6 +243,21 @@ impl Interface {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, options::NO_STATION_ADDRESS));
         }
         errno_alone(dlpi::set_address(self.tap_name(&self.held())?.ppa(), address))
+    }
+
+    /// Whether IP of either version is plumbed over the device, whoever did it.
+    fn is_plumbed(&self, held: &Held) -> io::Result<bool> {
+        if held.plumbing().is_some() {
+            return Ok(true);
+        }
+        for family in [Family::V4, Family::V6] {
+            match self.ask_foreign(held, family, |interface| interface.is_up()) {
+                Ok(_) => return Ok(true),
+                Err(error) if refusal::is(&error, libc::ENXIO) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(false)
     }
 
     /// Gives the interface an address. On one that somebody else plumbed, an IPv6 address needs its IPv6 side.

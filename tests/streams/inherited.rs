@@ -11,7 +11,8 @@ use crate::Config;
 use crate::Offload;
 use crate::Tap;
 use crate::bench::{
-    address, assert_nothing_wrong, attach, calls, calls_about, host, impatient, named, newer_driver,
+    address, assert_nothing_wrong, attach, calls, calls_about, everything_v6, host, impatient, named,
+    newer_driver,
 };
 
 fn open(node: &str) -> OwnedFd {
@@ -78,6 +79,23 @@ fn the_settings_of_a_device_that_somebody_else_plumbs() {
         std::io::ErrorKind::Unsupported
     );
     assert_eq!(state.descriptors.len(), 3, "no stream stays open for the questions: {:?}", state.descriptors);
+}
+
+#[test]
+fn the_mac_is_left_alone_where_ipv6_alone_is_plumbed() {
+    let machine = newer_driver();
+    let owner = attach(everything_v6("tap3"));
+    let tap = Tap::from_fd(owner.as_fd().try_clone_to_owned().unwrap()).unwrap();
+    machine.fail_nth(1, |record| record.is("SIOCGLIFFLAGS"), Trouble::Errno(Errno::ENXIO), Moment::Before);
+    let error = tap.set_hardware_address([2, 0, 0, 0, 0, 9]).unwrap_err();
+    assert_eq!(
+        (error.kind(), tap.hardware_address().unwrap()),
+        (std::io::ErrorKind::Unsupported, DEFAULT_MAC)
+    );
+    // What cannot be asked is not taken for a no.
+    machine.fail_nth(1, |record| record.is("SIOCGLIFFLAGS"), Trouble::Errno(Errno::EINTR), Moment::Before);
+    let error = tap.set_hardware_address([2, 0, 0, 0, 0, 9]).unwrap_err();
+    assert_eq!((error.raw_os_error(), tap.hardware_address().unwrap()), (host(Errno::EINTR), DEFAULT_MAC));
 }
 
 #[test]
