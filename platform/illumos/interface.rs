@@ -201,7 +201,7 @@ impl Interface {
         let held = self.held();
         match held.plumbing() {
             Some(plumbing) => errno_alone(plumbing.mtu()),
-            None => self.ask_foreign(&held, Family::V4, |interface| interface.mtu()),
+            None => self.ask_either(&held, |interface| interface.mtu()),
         }
     }
 
@@ -209,7 +209,7 @@ impl Interface {
         let held = self.held();
         match held.plumbing() {
             Some(plumbing) => errno_alone(plumbing.set_mtu(mtu)),
-            None => self.ask_foreign(&held, Family::V4, |interface| interface.set_mtu(mtu)),
+            None => self.ask_each(&held, |interface| interface.set_mtu(mtu)),
         }
     }
 
@@ -217,7 +217,7 @@ impl Interface {
         let held = self.held();
         match held.plumbing() {
             Some(plumbing) => errno_alone(plumbing.is_up()),
-            None => self.ask_foreign(&held, Family::V4, |interface| interface.is_up()),
+            None => self.ask_either(&held, |interface| interface.is_up()),
         }
     }
 
@@ -225,7 +225,7 @@ impl Interface {
         let held = self.held();
         match held.plumbing() {
             Some(plumbing) => errno_alone(plumbing.set_up(up)),
-            None => self.ask_foreign(&held, Family::V4, |interface| interface.set_up(up)),
+            None => self.ask_each(&held, |interface| interface.set_up(up)),
         }
     }
 
@@ -250,14 +250,10 @@ impl Interface {
         if held.plumbing().is_some() {
             return Ok(true);
         }
-        for family in [Family::V4, Family::V6] {
-            match self.ask_foreign(held, family, |interface| interface.is_up()) {
-                Ok(_) => return Ok(true),
-                Err(error) if refusal::is(&error, libc::ENXIO) => {}
-                Err(error) => return Err(error),
-            }
+        match self.ask_either(held, |interface| interface.is_up()) {
+            Err(error) if refusal::is(&error, libc::ENXIO) => Ok(false),
+            known => known.map(|_| true),
         }
-        Ok(false)
     }
 
     /// Gives the interface an address. On one that somebody else plumbed, an IPv6 address needs its IPv6 side.
@@ -287,6 +283,36 @@ impl Interface {
         let name = self.tap_name(held)?.text();
         let asked = || ask(IpInterface { through: &Mux::open(family)?, name });
         errno_alone(asked())
+    }
+
+    /// The same about its IPv4 side, or its IPv6 side where it has that alone.
+    fn ask_either<T>(
+        &self,
+        held: &Held,
+        ask: impl Fn(IpInterface<'_>) -> Result<T, AttachError>,
+    ) -> io::Result<T> {
+        match self.ask_foreign(held, Family::V4, &ask) {
+            Err(error) if refusal::is(&error, libc::ENXIO) => self.ask_foreign(held, Family::V6, ask),
+            answer => answer,
+        }
+    }
+
+    /// The same about each of its sides. IPv6 first, which takes the fewer values: a refusal then leaves both as they were.
+    fn ask_each(
+        &self,
+        held: &Held,
+        ask: impl Fn(IpInterface<'_>) -> Result<(), AttachError>,
+    ) -> io::Result<()> {
+        let is_there = |family| match self.ask_foreign(held, family, |interface| interface.is_up()) {
+            Err(error) if refusal::is(&error, libc::ENXIO) => Ok(false),
+            known => known.map(|_| true),
+        };
+        let (v6, v4) = (is_there(Family::V6)?, is_there(Family::V4)?);
+        if v6 {
+            self.ask_foreign(held, Family::V6, &ask)?;
+        }
+        // Where there is neither, the refusal says so.
+        if v4 || !v6 { self.ask_foreign(held, Family::V4, ask) } else { Ok(()) }
     }
 
     /// Only a re-attach changes it; whoever asks about the interface meanwhile waits.

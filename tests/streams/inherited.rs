@@ -82,6 +82,27 @@ fn the_settings_of_a_device_that_somebody_else_plumbs() {
 }
 
 #[test]
+fn settings_reach_both_versions_of_ip_or_the_one_that_there_is() {
+    let machine = newer_driver();
+    let owner = attach(everything_v6("tap3"));
+    let adopted = || Tap::from_fd(owner.as_fd().try_clone_to_owned().unwrap()).unwrap();
+    adopted().set_mtu(1300).unwrap();
+    adopted().set_up(false).unwrap();
+    let mut first_units = machine.snapshot().interfaces;
+    first_units.retain(|unit| unit.name == "tap3");
+    let states: Vec<_> = first_units.iter().map(|unit| (unit.mtu, unit.is_up())).collect();
+    assert_eq!(states, [(1300, false); 2]);
+    // A refusal leaves both as they were.
+    assert_eq!(adopted().set_mtu(1279).unwrap_err().raw_os_error(), host(Errno::EINVAL));
+    assert!(machine.snapshot().interfaces.iter().all(|unit| unit.mtu == 1300));
+    // Where IPv6 is alone.
+    for operation in ["SIOCGLIFMTU", "SIOCGLIFFLAGS"] {
+        machine.fail_nth(1, move |record| record.is(operation), Trouble::Errno(Errno::ENXIO), Moment::Before);
+    }
+    assert_eq!((adopted().mtu().unwrap(), adopted().is_up().unwrap()), (1300, false));
+}
+
+#[test]
 fn the_mac_is_left_alone_where_ipv6_alone_is_plumbed() {
     let machine = newer_driver();
     let owner = attach(everything_v6("tap3"));
