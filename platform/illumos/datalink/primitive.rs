@@ -89,6 +89,11 @@ impl Fault {
         }
     }
 
+    /// The driver said no.
+    pub(super) fn is_refusal(&self) -> bool {
+        matches!(self, Self::Unwanted(Unwanted::Refusal { .. }))
+    }
+
     /// An answer that belongs to an earlier request.
     pub(super) fn is_astray(&self) -> bool {
         matches!(self, Self::Astray(_) | Self::Unwanted(Unwanted::Other { .. }))

@@ -10,6 +10,9 @@ use crate::attach::AttachError;
 const RAW_ACCESS: &str = "the process needs PRIV_NET_RAWACCESS: a role or a profile that has it (`ppriv`), or the \
                           privileges of its service";
 
+const HEARS_NO_GROUPS: &str = "the NIC below refuses to hear every group, as some virtual ones do: take a vnic over an \
+                               etherstub or over another NIC";
+
 /// What an errno of a request means; the request is known by the beginning of its name.
 const REMEDIES: [(&str, i32, &str); 6] = [
     (
@@ -67,6 +70,12 @@ pub(super) fn primitive(name: &'static str, link: LinkName) -> impl FnOnce(Fault
         Some(libc::EBUSY) => AttachError::Busy {
             name: link.to_string(),
             holder: format!("viona, a bridge or an aggregation ({name})"),
+            source: fault.into(),
+        },
+        _ if name.ends_with("DL_PROMISC_MULTI") && fault.is_refusal() => AttachError::Request {
+            request: name,
+            object: link.node(),
+            remedy: HEARS_NO_GROUPS,
             source: fault.into(),
         },
         _ => request(name, link)(fault.into()),
