@@ -147,6 +147,11 @@ impl Interface {
         self.host_can
     }
 
+    /// Refuses to ask a socket what only a device knows: it would take the request for one about an interface of no name.
+    fn check_device(&self) -> io::Result<()> {
+        if self.kind == Kind::Device { Ok(()) } else { Err(io::ErrorKind::Unsupported.into()) }
+    }
+
     pub(crate) fn created(&self) -> bool {
         self.created
     }
@@ -182,6 +187,7 @@ impl Interface {
     }
 
     pub(crate) fn set_queue_enabled(&self, enabled: bool) -> io::Result<()> {
+        self.check_device()?;
         bound::set_queue_enabled(self.as_fd(), enabled, !self.limits.ends_silently)
     }
 
@@ -237,10 +243,12 @@ impl Interface {
     }
 
     pub(crate) fn hardware_address(&self) -> io::Result<[u8; 6]> {
+        self.check_device()?;
         netdev::hardware_address(self.as_fd())
     }
 
     pub(crate) fn set_hardware_address(&self, address: [u8; 6]) -> io::Result<()> {
+        self.check_device()?;
         netdev::set_hardware_address(self.as_fd(), address)
     }
 

@@ -270,3 +270,22 @@ pub(crate) fn a_socket_without_a_cable_is_not_told_to_be_connected() {
     let text = refuse(libc::EPERM);
     assert!(text.contains("refuses getpeername") && !text.contains("connect it"), "{text}");
 }
+
+/// Row L9.
+pub(crate) fn a_socket_is_not_said_to_have_lost_its_interface() {
+    let pair = || std::os::unix::net::UnixDatagram::pair().unwrap();
+    let (ours, _theirs) = pair();
+    let error =
+        Config::new().inherited(ours.into()).hardware_address([2, 0, 0, 0, 0, 1]).attach().unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains("hardware address") && !text.contains("removed"), "{text}");
+    let (ours, _theirs) = pair();
+    let tap = Tap::from_fd(ours.into()).unwrap();
+    let kinds = [
+        tap.hardware_address().unwrap_err().kind(),
+        tap.set_hardware_address([2, 0, 0, 0, 0, 1]).unwrap_err().kind(),
+        tap.set_queue_enabled(false).unwrap_err().kind(),
+        tap.set_carrier(false).unwrap_err().kind(),
+    ];
+    assert_eq!(kinds, [std::io::ErrorKind::Unsupported; 4]);
+}

@@ -59,6 +59,7 @@ pub(crate) fn run() -> std::process::ExitCode {
         adopt::a_kernel_that_does_not_answer_is_not_trusted,
         adopt::a_refusal_at_a_late_step_gives_the_header_back,
         adopt::every_other_kind_is_named,
+        adopt::a_socket_is_not_said_to_have_lost_its_interface,
         adopt::a_socket_without_a_cable_is_not_told_to_be_connected,
         adopt::packet_info_is_found_out_in_every_mode,
         adopt::the_check_of_packet_info_sends_no_frame,
