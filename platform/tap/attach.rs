@@ -161,6 +161,11 @@ fn adopt(fds: Vec<OwnedFd>, config: &Config, queues: u16) -> Result<Owing, Attac
     let adopted = adopted.collect::<Result<Vec<_>, _>>()?;
     if let [first, further @ ..] = &adopted[..] {
         further.iter().try_for_each(|one| same_interface(first, one))?;
+        if !further.is_empty() && !first.limits().ends_silently {
+            // Where there can be no further queue, a second descriptor is a duplicate of the first. A macvtap may have many,
+            // whatever its mode.
+            first.add_queues(0)?;
+        }
         settings::apply(first, config)?;
     }
     owe(adopted, owed, config, false)

@@ -109,3 +109,14 @@ pub(crate) fn a_queue_of_a_macvtap_is_detached_and_attached_at_run_time() {
         assert_eq!(received > 0, enabled, "{received} frames");
     }
 }
+
+pub(crate) fn several_descriptors_of_a_macvtap_are_its_queues() {
+    if !macvtaps() {
+        return;
+    }
+    empty_dev();
+    let node = make_node("mv0");
+    let open = || fs::OpenOptions::new().read(true).write(true).open(&node).unwrap().into();
+    let taps = Config::new().inherited(open()).inherited(open()).attach_queues(2).unwrap();
+    assert!(taps.iter().all(|tap| tap.name().unwrap().as_str() == Some("mv0")));
+}

@@ -103,3 +103,11 @@ pub(crate) fn a_queue_of_an_interface_that_is_elsewhere_is_no_interface_here() {
     assert!(added.is_err(), "{added:?}");
     assert!(!exists("away0"));
 }
+
+/// Row L10.
+pub(crate) fn a_duplicate_is_no_second_queue_of_an_interface_with_a_single_one() {
+    let fd = raw_tap::tap("one0", TAP | BARE);
+    let copy = nix::unistd::dup(&fd).unwrap();
+    let error = Config::new().inherited_queues(vec![fd, copy]).attach_queues(2).unwrap_err();
+    assert!(error.to_string().contains("a further queue of an interface with a single one"), "{error}");
+}
