@@ -239,3 +239,25 @@ fn a_frame_without_an_ipv4_header_has_no_checksum_to_complete() {
     let (bytes, _) = Recipe::plain(GsoKind::Tcp6, 10, 100).build();
     assert_eq!(verdict(&bytes, Checksum::Complete), Err(RejectReason::EtherType));
 }
+
+/// Row X6.
+#[test]
+fn a_fragment_of_the_longest_datagram_leaves_room_for_its_header() {
+    for (extensions, len) in [(vec![], 0), (vec![(0, 0)], 8), (vec![(60, 1)], 16)] {
+        for (missing, size) in (0..9).flat_map(|missing| [65_535, 65_528 - len].map(|size| (missing, size))) {
+            let payload = 65_527 - usize::from(len) - missing;
+            let recipe = Recipe {
+                extensions: extensions.clone(),
+                ..Recipe::plain(GsoKind::Udp6Fragments, payload, size)
+            };
+            let (bytes, gso) = recipe.build();
+            let fragments = carve(&Frame::new(&[IoSlice::new(&bytes)]).gso(gso)).unwrap();
+            if fragments.len() == 1 {
+                assert!(payload + 8 <= usize::from(size / 8 * 8), "{len} {missing} {size}");
+                continue;
+            }
+            assert_eq!(fragments.len(), 2, "{len} {missing} {size}");
+            assert_eq!(assert_fragments_right(&fragments, &gso), bytes[usize::from(gso.header_len)..]);
+        }
+    }
+}

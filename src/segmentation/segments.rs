@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::wire::Layout;
-use crate::wire::headers::udp;
+use crate::wire::headers::{ipv4, ipv6, udp};
 
 /// A frame's segments: how many there are, and which bytes go into each.
 #[derive(Clone, Copy, Debug)]
@@ -38,8 +38,11 @@ impl Segmentation {
     #[inline]
     pub fn new(layout: Layout, size: usize) -> Self {
         let split = if layout.kind.is_fragments() { layout.transport } else { layout.headers_end };
+        let len = layout.frame_len - split;
+        let inserts_header = layout.kind.is_fragments() && layout.kind.outer_is_ipv6() && size < len;
+        let size = if inserts_header { size.min(largest_fragment(&layout)) } else { size };
         // A frame without payload is one segment, too: to Linux it is none that needs cutting.
-        let count = (layout.frame_len - split).div_ceil(size).max(1);
+        let count = len.div_ceil(size).max(1);
         // At most one segment a byte of an IP packet.
         Self { layout, size, split, count: u32::try_from(count).unwrap_or(u32::MAX) }
     }
@@ -81,4 +84,11 @@ impl Segmentation {
             (true, _) => None,
         }
     }
+}
+
+/// Bytes that a fragment of IPv6 can have behind the headers of its packet, of which one more is the fragment header.
+#[cold]
+fn largest_fragment(layout: &Layout) -> usize {
+    let headers = layout.transport - layout.network + ipv6::FRAGMENT_HEADER;
+    (layout.kind.longest_packet() - headers) / ipv4::FRAGMENT_UNIT * ipv4::FRAGMENT_UNIT
 }
