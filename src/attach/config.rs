@@ -33,22 +33,22 @@ pub(crate) enum Creation {
 /// Who may attach a persistent TAP without privilege, by number; `None`: not restricted to one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Owner {
-    pub(crate) user: Option<u32>,
-    pub(crate) group: Option<u32>,
+    pub user: Option<u32>,
+    pub group: Option<u32>,
 }
 
 /// What is asked of an existing data link beside its name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct DatalinkOptions {
     /// Bytes of frames to be kept for a guest that does not read; `None`: as many as usual, or fewer where that fails.
-    pub(crate) buffer: Option<u32>,
+    pub buffer: Option<u32>,
     /// IP may be plumbed on the link.
-    pub(crate) shared: bool,
+    pub shared: bool,
 }
 
 impl DatalinkOptions {
     /// The smallest and the largest buffer.
-    pub(crate) const BUFFERS: RangeInclusive<u32> = 16 * 1024..=64 * 1024 * 1024;
+    pub const BUFFERS: RangeInclusive<u32> = 16 * 1024..=64 * 1024 * 1024;
 }
 
 /// Describes the TAP to attach. Nothing is asked of the system before [`attach`](Self::attach). It is an error to give

@@ -23,9 +23,9 @@ pub(crate) use program::{Terminate, exists, setup};
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct System {
     /// The rule for interface names.
-    pub(crate) check_name: fn(&str) -> Result<(), AttachError>,
+    pub check_name: fn(&str) -> Result<(), AttachError>,
     /// Duplicates a descriptor known by number, close-on-exec and above the standard streams.
-    pub(crate) duplicate: fn(RawFd) -> io::Result<OwnedFd>,
+    pub duplicate: fn(RawFd) -> io::Result<OwnedFd>,
     /// Leaves a program nothing but its standard streams.
-    pub(crate) inherit_standard_streams_only: fn(&mut Command),
+    pub inherit_standard_streams_only: fn(&mut Command),
 }

@@ -24,17 +24,17 @@ pub(super) struct LinkCell {
 }
 
 impl LinkCell {
-    pub(super) fn new() -> Self {
+    pub fn new() -> Self {
         Self { state: AtomicU8::new(LinkState::Up as u8), draining: Mutex::new(()) }
     }
 
     #[inline]
-    pub(super) fn is_up(&self) -> bool {
+    pub fn is_up(&self) -> bool {
         self.state.load(Ordering::Relaxed) == LinkState::Up as u8
     }
 
     /// Changes the state; `drain` runs before the link counts as up. Says whether the state was another one.
-    pub(super) fn set(&self, state: LinkState, drain: impl FnOnce()) -> bool {
+    pub fn set(&self, state: LinkState, drain: impl FnOnce()) -> bool {
         let _draining = self.lock();
         if self.state.load(Ordering::Acquire) == state as u8 {
             return false;
@@ -47,7 +47,7 @@ impl LinkCell {
     }
 
     /// Runs `drain` if the link is not up; it does not come up meanwhile.
-    pub(super) fn drain_while_down(&self, drain: impl FnOnce()) {
+    pub fn drain_while_down(&self, drain: impl FnOnce()) {
         let _draining = self.lock();
         if !self.is_up() {
             drain();
@@ -55,7 +55,7 @@ impl LinkCell {
     }
 
     /// Runs `drain` in any state.
-    pub(super) fn drain<T>(&self, drain: impl FnOnce() -> T) -> T {
+    pub fn drain<T>(&self, drain: impl FnOnce() -> T) -> T {
         let _draining = self.lock();
         drain()
     }

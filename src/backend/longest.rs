@@ -24,7 +24,7 @@ pub(super) struct Longest {
 }
 
 impl Longest {
-    pub(super) fn new() -> Self {
+    pub fn new() -> Self {
         Self {
             largest: AtomicUsize::new(LARGEST_FRAME),
             usual: AtomicUsize::new(LARGEST_USUAL),
@@ -32,25 +32,25 @@ impl Longest {
         }
     }
 
-    pub(super) fn largest(&self) -> usize {
+    pub fn largest(&self) -> usize {
         self.largest.load(Ordering::Relaxed)
     }
 
     /// Bytes of the longest frame that may be read into room of that length; longer room has a byte to spare.
     #[inline(always)]
-    pub(super) fn usual(&self) -> usize {
+    pub fn usual(&self) -> usize {
         self.usual.load(Ordering::Relaxed)
     }
 
     /// Notes the MTU. Where it is not known there is room for every frame.
-    pub(super) fn fit_mtu(&self, mtu: Option<u32>, offload: Offload) {
+    pub fn fit_mtu(&self, mtu: Option<u32>, offload: Offload) {
         let by_mtu = mtu.map_or(LARGEST_FRAME, |mtu| mtu as usize + LINK_HEADERS);
         self.by_mtu.store(by_mtu.min(LARGEST_FRAME), Ordering::Relaxed);
         self.fit(offload);
     }
 
     /// Lets only frames that can really come decide how a buffer is checked for truncation.
-    pub(super) fn fit(&self, offload: Offload) {
+    pub fn fit(&self, offload: Offload) {
         let super_frames = offload.tcp4 || offload.tcp6 || offload.udp;
         let largest = if super_frames { LARGEST_FRAME } else { self.by_mtu.load(Ordering::Relaxed) };
         self.largest.store(largest, Ordering::Relaxed);
@@ -59,7 +59,7 @@ impl Longest {
 
     /// Makes room for every frame: the MTU was raised, it seems. To ask costs system calls that a sandbox may not allow
     /// where frames are moved.
-    pub(super) fn doubt(&self) {
+    pub fn doubt(&self) {
         for known in [&self.by_mtu, &self.largest, &self.usual] {
             known.store(LARGEST_FRAME, Ordering::Relaxed);
         }

@@ -68,7 +68,7 @@ impl<'f> FrameMemory<'f> {
     /// `rest`. It holds what is to be written already. Never so for memory that others may write to, since what was
     /// checked must be what is sent.
     #[inline(always)]
-    pub(crate) fn holding(&self, own: &[u8], rest: usize) -> Option<&'f [FrameSlice<'f>]> {
+    pub fn holding(&self, own: &[u8], rest: usize) -> Option<&'f [FrameSlice<'f>]> {
         match self.slices {
             // First what is known where the call is made, so that a form without a header has no such branch.
             [one]

@@ -173,7 +173,7 @@ impl<'s> FrameSlice<'s> {
 
     /// Tells whether the bytes begin with `bytes`, for a slice of which `shared` says that it is borrowed.
     #[inline(always)]
-    pub(super) fn begins_with(self, bytes: &[u8], shared: bool) -> bool {
+    pub fn begins_with(self, bytes: &[u8], shared: bool) -> bool {
         // SAFETY: not shared, so that it was borrowed as a Rust slice.
         !shared && unsafe { self.as_borrowed() }.starts_with(bytes)
     }

@@ -56,7 +56,7 @@ impl<'r> ReceiveMemory<'r> {
 
     /// Stores `bytes` from `at` on, whatever slices that is in; what lies beyond the room is not stored.
     #[inline(always)]
-    pub(crate) fn put(&self, at: usize, bytes: [u8; 2]) {
+    pub fn put(&self, at: usize, bytes: [u8; 2]) {
         match self.0 {
             [first, ..] if at + bytes.len() <= first.len() => {
                 first.put(at, bytes[0]);

@@ -90,7 +90,7 @@ impl Control {
 
     /// Lets suspended threads run after `drain`, which nobody does at the same time; `reason` draws the receive thread's
     /// attention before its first frame. `false` when they run already, or everything has been stopped for good.
-    pub(super) fn resume(&self, reason: u8, drain: impl FnOnce()) -> bool {
+    pub fn resume(&self, reason: u8, drain: impl FnOnce()) -> bool {
         let _resuming = self.resuming.lock().unwrap_or_else(PoisonError::into_inner);
         if self.lock().wanted != Wanted::Suspend {
             return false;

@@ -14,18 +14,18 @@ use super::wake::Wake;
 use crate::backend::{Backend, Debt, Watcher};
 
 pub(super) struct Shared {
-    pub(super) backend: Arc<Backend>,
-    pub(super) frontend: Arc<dyn Frontend>,
-    pub(super) control: Control,
-    pub(super) receive_wake: Wake,
-    pub(super) transmit_wake: Wake,
+    pub backend: Arc<Backend>,
+    pub frontend: Arc<dyn Frontend>,
+    pub control: Control,
+    pub receive_wake: Wake,
+    pub transmit_wake: Wake,
     /// Debts of ended sessions, as the bits of a [`Debt`].
-    pub(super) owed: AtomicU8,
+    pub owed: AtomicU8,
 }
 
 impl Shared {
     /// Begins to answer the backend's debts; that ends when the last thread leaves.
-    pub(super) fn new(backend: Arc<Backend>, frontend: Arc<dyn Frontend>) -> Result<Arc<Self>, ThreadsError> {
+    pub fn new(backend: Arc<Backend>, frontend: Arc<dyn Frontend>) -> Result<Arc<Self>, ThreadsError> {
         let start = |source| ThreadsError::Start { source };
         let shared = Arc::new(Self {
             backend,
@@ -43,7 +43,7 @@ impl Shared {
     }
 
     /// Runs a thread to its end, whatever the frontend does.
-    pub(super) fn work(&self, worker: Worker, body: fn(&Self)) {
+    pub fn work(&self, worker: Worker, body: fn(&Self)) {
         let result = catch_unwind(AssertUnwindSafe(|| body(self)));
         let panicked = result.is_err();
         // What the frontend panicked with may panic in turn when it is dropped; that second panic is left undropped.
@@ -56,14 +56,14 @@ impl Shared {
 
     /// Counts a thread as ended. The backend refers to what is shared, which refers to the backend: the last thread ends that,
     /// since nobody else may be left to.
-    pub(super) fn leave(&self, worker: Worker, panicked: bool) {
+    pub fn leave(&self, worker: Worker, panicked: bool) {
         if self.control.leave(worker, panicked) {
             self.backend.remove_watcher();
         }
     }
 
     /// Calls the frontend's `interrupt_wait`, but not from within that call: it may command the threads.
-    pub(super) fn interrupt(&self) {
+    pub fn interrupt(&self) {
         if let Some(_interrupting) = Interrupting::begin() {
             self.frontend.interrupt_wait();
         }

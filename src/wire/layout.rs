@@ -56,7 +56,7 @@ impl<'h> HeaderBytes<'h> {
     }
 
     /// Where the IPv4 header lies, of a frame that has one.
-    pub(crate) fn ipv4_header(&self) -> Result<Range<usize>, RejectReason> {
+    pub fn ipv4_header(&self) -> Result<Range<usize>, RejectReason> {
         let (at, ether_type) = self.network_header()?;
         if ether_type != ethernet::IPV4 {
             return Err(RejectReason::EtherType);
