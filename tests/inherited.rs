@@ -243,3 +243,26 @@ fn each_descriptor_that_is_given_counts_and_a_second_source_is_an_error() {
     let (ours, _theirs) = UnixDatagram::pair().unwrap();
     Config::new().any().inherited(ours.into()).attach().unwrap();
 }
+
+/// Row L4.
+#[test]
+fn two_values_of_one_setting_are_an_error_and_the_same_twice_is_none() {
+    let settings: [(&str, fn(Config, u8) -> Config); 8] = [
+        ("mtu", |config, value| config.mtu(1400 + u32::from(value))),
+        ("hardware_address", |config, value| config.hardware_address([2, 0, 0, 0, 0, value])),
+        ("guest_address", |config, value| config.guest_address([2, 0, 0, 0, 0, value])),
+        ("queue_length", |config, value| config.queue_length(100 + u32::from(value))),
+        ("persistent", |config, value| config.persistent(Some(u32::from(value)), None)),
+        ("datalink_buffer", |config, value| config.datalink_buffer(65536 + u32::from(value))),
+        ("setup_program", |config, value| config.setup_program(format!("/no/program/{value}"))),
+        ("terminate_program", |config, value| config.terminate_program(format!("/no/program/{value}"))),
+    ];
+    for (name, set) in settings {
+        let error = set(set(Config::new(), 1), 2).attach().unwrap_err();
+        assert!(matches!(&error, AttachError::BadOption { option, .. } if option == name), "{name}: {error}");
+        let (ours, _theirs) = UnixDatagram::pair().unwrap();
+        let twice = set(set(Config::new().inherited(ours.into()), 1), 1).attach();
+        let text = twice.map_or_else(|error| error.to_string(), |_| String::new());
+        assert!(!text.contains("something else was asked for before"), "{name}: {text}");
+    }
+}

@@ -1,58 +1,15 @@
 //! What to attach, and how.
 
 use std::net::IpAddr;
-use std::ops::RangeInclusive;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::wanted::{Creation, DatalinkOptions, Owner, Source};
 use crate::wire::Offload;
 
-/// Where the TAP comes from.
-#[derive(Debug)]
-pub(crate) enum Source {
-    /// A name or a `tap%d` template.
-    Name(String),
-    /// The kernel, or the setup program, chooses the name.
-    Any,
-    /// Descriptors that somebody else opened, one for each queue.
-    Inherited(Vec<OwnedFd>),
-    /// An existing data link of this name.
-    Datalink(String),
-}
-
-/// Whether the interface may, must or must not exist before.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Creation {
-    #[default]
-    Either,
-    MustExist,
-    Exclusive,
-}
-
-/// Who may attach a persistent TAP without privilege, by number; `None`: not restricted to one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Owner {
-    pub user: Option<u32>,
-    pub group: Option<u32>,
-}
-
-/// What is asked of an existing data link beside its name.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct DatalinkOptions {
-    /// Bytes of frames to be kept for a guest that does not read; `None`: as many as usual, or fewer where that fails.
-    pub buffer: Option<u32>,
-    /// IP may be plumbed on the link.
-    pub shared: bool,
-}
-
-impl DatalinkOptions {
-    /// The smallest and the largest buffer.
-    pub const BUFFERS: RangeInclusive<u32> = 16 * 1024..=64 * 1024 * 1024;
-}
-
-/// Describes the TAP to attach. Nothing is asked of the system before [`attach`](Self::attach). It is an error to give
-/// two sources, such as two names.
+/// Describes the TAP to attach. Nothing is asked of the system before [`attach`](Self::attach). It is an error to ask for two
+/// sources, such as two names, or for two values of one setting. Of offloads, time limits and switches the last call counts.
 ///
 /// ```no_run
 /// use std::net::Ipv4Addr;
@@ -196,9 +153,8 @@ impl Config {
     ///
     /// Usual are 256 KiB. Where the system lacks the module for it (`bufmod`), 5 KiB are all there is, and the log has a
     /// warning. A buffer that was asked for is an error then. Elsewhere it changes nothing.
-    pub fn datalink_buffer(mut self, bytes: u32) -> Self {
-        self.datalink.buffer = Some(bytes);
-        self
+    pub fn datalink_buffer(self, bytes: u32) -> Self {
+        self.once("datalink_buffer", |config| &mut config.datalink.buffer, bytes)
     }
 
     /// illumos and Solaris: takes a [`datalink`](Self::datalink) even when the host's IP is plumbed on it. Both then answer
@@ -234,9 +190,8 @@ impl Config {
     ///
     /// In a process that ignores `SIGCHLD`, or waits for children that are not its own, the status is lost. That is an
     /// error ([`ProgramError::Wait`](crate::ProgramError::Wait) with `ECHILD`), since success would be a guess.
-    pub fn setup_program(mut self, program: impl Into<PathBuf>) -> Self {
-        self.setup_program = Some(program.into());
-        self
+    pub fn setup_program(self, program: impl Into<PathBuf>) -> Self {
+        self.once("setup_program", |config| &mut config.setup_program, program.into())
     }
 
     /// Runs `program NAME` after everything is closed, under the same rules. It is run exactly when the
@@ -245,9 +200,8 @@ impl Config {
     /// The name is the one the setup program was given or printed, else the one the interface had when it was attached.
     /// An interface that the attach made is waited for, 250 ms at most, until it is gone. A process that somebody is
     /// starting at that moment may keep it for some milliseconds.
-    pub fn terminate_program(mut self, program: impl Into<PathBuf>) -> Self {
-        self.terminate_program = Some(program.into());
-        self
+    pub fn terminate_program(self, program: impl Into<PathBuf>) -> Self {
+        self.once("terminate_program", |config| &mut config.terminate_program, program.into())
     }
 
     /// Gives each program this long (default 30 s), then `SIGTERM`, then `SIGKILL` 5 s later, both to its whole process
@@ -265,21 +219,18 @@ impl Config {
     }
 
     /// Sets the IP MTU in bytes, without the Ethernet header.
-    pub fn mtu(mut self, mtu: u32) -> Self {
-        self.mtu = Some(mtu);
-        self
+    pub fn mtu(self, mtu: u32) -> Self {
+        self.once("mtu", |config| &mut config.mtu, mtu)
     }
 
     /// Sets the host's own MAC address on the interface. The guest must use another one.
-    pub fn hardware_address(mut self, address: [u8; 6]) -> Self {
-        self.hardware_address = Some(address);
-        self
+    pub fn hardware_address(self, address: [u8; 6]) -> Self {
+        self.once("hardware_address", |config| &mut config.hardware_address, address)
     }
 
     /// States the guest's MAC address, from which announcements are sent. It is never set on the TAP.
-    pub fn guest_address(mut self, address: [u8; 6]) -> Self {
-        self.guest_address = Some(address);
-        self
+    pub fn guest_address(self, address: [u8; 6]) -> Self {
+        self.once("guest_address", |config| &mut config.guest_address, address)
     }
 
     /// Asks for offloads; [`Tap::offload`](crate::Tap::offload) tells what was granted.
@@ -354,16 +305,14 @@ impl Config {
     /// Linux: makes the interface outlive its descriptors (`ip tuntap del` ends it), for this user or this group, by number,
     /// to attach without privilege. With neither, newer kernels let nobody do so. Elsewhere
     /// [`AttachError::Unsupported`](crate::AttachError::Unsupported).
-    pub fn persistent(mut self, owner: Option<u32>, group: Option<u32>) -> Self {
-        self.persistent = Some(Owner { user: owner, group });
-        self
+    pub fn persistent(self, owner: Option<u32>, group: Option<u32>) -> Self {
+        self.once("persistent", |config| &mut config.persistent, Owner { user: owner, group })
     }
 
     /// Linux: sets how many frames the kernel keeps for a guest that does not read (`txqueuelen`, 1000 at first); it drops
     /// and counts the rest. Elsewhere [`AttachError::Unsupported`](crate::AttachError::Unsupported).
-    pub fn queue_length(mut self, frames: u32) -> Self {
-        self.queue_length = Some(frames);
-        self
+    pub fn queue_length(self, frames: u32) -> Self {
+        self.once("queue_length", |config| &mut config.queue_length, frames)
     }
 
     /// Linux: whether the error about a busy interface names the processes that hold it, which is so at first. That reads
@@ -381,15 +330,31 @@ impl Config {
             }
             _ => false,
         };
-        self.contradiction = self.contradiction.or((!agrees).then_some(option));
         self.source = source;
-        self
+        self.unless(agrees, option)
     }
 
     fn with_creation(mut self, option: &'static str, creation: Creation) -> Self {
         let agrees = self.creation == Creation::Either || self.creation == creation;
-        self.contradiction = self.contradiction.or((!agrees).then_some(option));
         self.creation = creation;
+        self.unless(agrees, option)
+    }
+
+    /// Sets what can be asked for once; the same again is no contradiction.
+    fn once<T: PartialEq>(
+        mut self,
+        option: &'static str,
+        place: fn(&mut Self) -> &mut Option<T>,
+        value: T,
+    ) -> Self {
+        let place = place(&mut self);
+        let agrees = place.as_ref().is_none_or(|old| *old == value);
+        *place = Some(value);
+        self.unless(agrees, option)
+    }
+
+    fn unless(mut self, agrees: bool, option: &'static str) -> Self {
+        self.contradiction = self.contradiction.or((!agrees).then_some(option));
         self
     }
 }

@@ -59,7 +59,7 @@ pub enum AttachError {
         source: io::Error,
     },
     /// There is no interface of that name, and none was to be made.
-    #[error("there is no interface {name}; make it first, or do not demand that it exists")]
+    #[error("there is no interface {name}; make it first")]
     Missing {
         /// The interface.
         name: String,

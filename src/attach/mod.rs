@@ -6,18 +6,20 @@ mod error;
 mod name;
 mod pairs;
 mod program;
+mod wanted;
 
 use std::io;
 use std::os::fd::{OwnedFd, RawFd};
 use std::process::Command;
 
-// All of it, since not every system knows a choice of creation.
-pub use config::*;
+pub use config::Config;
 pub(crate) use error::to_io;
 pub use error::{AdoptError, AttachError, DetachError, ProgramError};
 pub use name::InterfaceName;
 pub(crate) use pairs::read as read_pairs;
 pub(crate) use program::{Terminate, exists, setup};
+// All of it, since not every system knows a choice of creation.
+pub(crate) use wanted::*;
 
 /// What a configuration and its programs need of the system below.
 #[derive(Clone, Copy, Debug)]
