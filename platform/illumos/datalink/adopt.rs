@@ -21,7 +21,7 @@ pub(crate) fn is_one(stream: BorrowedFd<'_>) -> bool {
     streams::ask(stream, DLIOCMARGININFO, 0_u32).is_ok()
 }
 
-/// Takes a bound stream for the frames of a guest. It is given back as it was, unless it is refused after it was bound well.
+/// Takes a bound stream for the frames of a guest. One that is refused for what it is comes back as it was.
 pub(crate) fn adopt(frames: OwnedFd, config: &Config) -> Result<Datalink, AdoptError> {
     match prepare(&frames, config) {
         Ok((control, known)) => Ok(Datalink::new(LinkName::UNTOLD, control, frames, known)),
