@@ -89,6 +89,15 @@ fn what_is_right_damaged_or_to_one_station_is_left_alone() {
         neighbour(&machine, &sent);
         assert_eq!(receive(&backend).unwrap(), sent);
     }
+    // The length that IP tells ends before the field, or beyond the frame; the field holds the sum for that length.
+    for length in [4_u16, 6, 7, 1980] {
+        let mut contradicting = datagram(GROUP, &[0; 40]);
+        contradicting[16..18].copy_from_slice(&(length + 20).to_be_bytes());
+        let pseudo = fold(sum(&contradicting[26..34]) + 17 + u32::from(length));
+        contradicting[40..42].copy_from_slice(&pseudo.to_be_bytes());
+        neighbour(&machine, &contradicting);
+        assert_eq!(receive(&backend).unwrap(), contradicting, "{length} bytes");
+    }
     // One whose right checksum happens to be the pseudo header's sum: the ports are chosen so.
     let mut chance = datagram(GROUP, b"ab");
     let wanted = pseudo(&chance);
