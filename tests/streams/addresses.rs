@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd};
 
-use streams_model::{Errno, Family, Lifreq, Machine, Moment, Record, Trouble};
+use streams_model::{Errno, Family, Fault, Lifreq, Machine, Moment, Record, Trouble, When};
 
 use crate::Tap;
 use crate::bench::{address, assert_nothing_wrong, attach, calls, host, named, newer_driver};
@@ -62,6 +62,9 @@ fn an_address_is_up_at_once_on_an_interface_that_is_up() {
     let tap = Tap::from_fd(owner.as_fd().try_clone_to_owned().unwrap()).unwrap();
     tap.set_address(address("10.0.0.2"), 24).unwrap();
     assert_eq!(units(&machine), [unit("tap3", 1, true), unit("tap3:1", 2, true)]);
+    let number = calls(&machine, "SIOCSLIFFLAGS").len();
+    tap.set_address(address("10.0.0.2"), 24).unwrap();
+    assert_eq!(calls(&machine, "SIOCSLIFFLAGS").len(), number, "it is up already");
     tap.set_up(false).unwrap();
     tap.set_address(address("10.0.0.3"), 24).unwrap();
     assert_eq!(units(&machine)[2], unit("tap3:2", 3, false));
@@ -116,11 +119,10 @@ fn an_address_that_is_there_is_not_given_again() {
 #[test]
 fn units_of_other_interfaces_are_not_taken_for_ours() {
     let machine = Machine::boot();
-    let tap = plumbed_elsewhere(&machine);
-    let _others: Vec<_> = ["tap1", "tap13"].map(|name| attach(named(name))).into();
-    administrator_gives("tap13", [10, 0, 0, 2]);
+    let tap = attach(named("tap1").address(address("10.0.0.1"), 24));
+    let _others = ["tap13", "tap3"].map(|name| attach(named(name).address(address("10.0.0.2"), 24)));
     tap.set_address(address("10.0.0.2"), 24).unwrap();
-    assert!(units(&machine).contains(&unit("tap3:1", 2, false)), "{:?}", units(&machine));
+    assert!(units(&machine).contains(&unit("tap1:1", 2, false)), "{:?}", units(&machine));
 }
 
 #[test]
@@ -140,6 +142,11 @@ fn a_host_of_many_addresses_is_read_whole() {
     assert!(calls(&machine, "SIOCGLIFCONF").len() > number + 1);
     machine.fail_nth(1, |record| record.is("SIOCGLIFCONF"), Trouble::Errno(Errno::ENXIO), Moment::Before);
     assert_eq!(tap.set_address(address("10.0.0.9"), 8).unwrap_err().raw_os_error(), host(Errno::ENXIO));
+    // It is not asked for ever.
+    let every = When::Every(Box::new(|record: &Record| record.is("SIOCGLIFCONF")));
+    machine.plan_fault(Fault { when: every, trouble: short, moment: Moment::Before });
+    let error = tap.set_address(address("10.0.0.9"), 8).unwrap_err().to_string();
+    assert!(error.contains("the addresses of the host"), "{error}");
 }
 
 #[test]

@@ -92,7 +92,7 @@ type Case = (&'static str, fn() -> OwnedFd);
 /// Row link 21.
 #[test]
 fn a_bound_stream_is_adopted_whatever_was_set_on_it() {
-    let streams: [Case; 5] = [
+    let streams: [Case; 6] = [
         ("bound", bound),
         ("raw, and each type", || {
             let stream = bound();
@@ -107,6 +107,15 @@ fn a_bound_stream_is_adopted_whatever_was_set_on_it() {
             stream
         }),
         ("as this crate leaves it", || attach(link()).as_fd().try_clone_to_owned().unwrap()),
+        ("a module that cuts", || {
+            let stream = open();
+            push_bufmod(&stream);
+            ioctl(&stream, 0x4208, std::ptr::from_ref(&6_u32).cast());
+            ioctl(&stream, 0x4201, std::ptr::from_ref(&[0_i64; 2]).cast());
+            ioctl(&stream, 0x4206, std::ptr::from_ref(&40_u32).cast());
+            bind(&stream);
+            stream
+        }),
         ("a module that gathers", || {
             let stream = open();
             promiscuous(&stream, 2);
@@ -175,6 +184,7 @@ fn what_waited_in_another_form_is_never_shown_as_a_frame() {
     bind(&stream);
     (0..100).for_each(|_| neighbour(&machine, &sent));
     let backend = adopted(stream);
+    backend.set_promiscuous(true);
     assert_eq!(receive(&backend), None);
     neighbour(&machine, &sent);
     assert_eq!(received(&backend), [sent]);
