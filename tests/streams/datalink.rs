@@ -310,6 +310,13 @@ fn a_message_of_the_driver_before_the_frames_is_taken_away() {
     machine.kernel(|kernel| kernel.inject_message(fd, message(900))).unwrap();
     let sent = frame(OWN, OTHER, IPV4, 60, 0);
     neighbour(&machine, &sent);
+    assert_eq!(received(&backend), std::slice::from_ref(&sent));
+    // One that has gone meanwhile takes neither the place of a frame nor of nothing.
+    let gone = Trouble::Errno(Errno::EBADMSG);
+    machine.fail_nth(1, |record| record.is("read"), gone, Moment::Before);
+    assert_eq!(receive(&backend), None);
+    neighbour(&machine, &sent);
+    machine.fail_nth(1, |record| record.is("read"), gone, Moment::Before);
     assert_eq!(received(&backend), [sent]);
     assert_eq!(backend.statistics().receive.io_error, 0);
 }

@@ -212,7 +212,9 @@ fn an_adopted_link_has_no_name_and_tells_nothing_by_itself() {
     assert_eq!(name.kind(), std::io::ErrorKind::Unsupported);
     assert!(name.to_string().contains("name") && backend.tap().index().is_err());
     assert!(backend.link_events().is_none());
+    neighbour(&machine, &frame(OWN, OTHER, IPV4, 60, 0));
     assert_eq!(backend.take_link_events().unwrap(), None);
+    assert_eq!(received(&backend).len(), 1, "a frame is no news");
     // What the administrator changes is seen when it is asked for.
     admin(&machine, |kernel| kernel.set_link_address("vnic0", FOREIGN));
     neighbour(&machine, &frame(FOREIGN, OTHER, IPV4, 60, 0));
