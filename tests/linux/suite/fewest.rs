@@ -17,14 +17,16 @@ const WITH_HEADER: [libc::Ioctl; 4] =
     [libc::TUNSETIFF, libc::TUNGETIFF, libc::TUNSETVNETHDRSZ, libc::TUNSETOFFLOAD];
 
 pub(crate) fn a_fresh_tap_is_bound_and_given_its_header_and_nothing_else() {
-    for queues in [1, 3] {
-        for name in ["few0", "few%d"] {
-            let attach =
-                |offload: Offload| move || Config::new().name(name).offload(offload).attach_queues(queues);
-            drop(seccomp::with_requests_only(&BIND, attach(Offload::NONE)).unwrap());
-            let taps = seccomp::with_requests_only(&WITH_HEADER, attach(Offload::ALL)).unwrap();
-            assert!(taps.iter().all(|tap| tap.offload() == all() && tap.created()));
-        }
+    // Each by a name of its own: an interface of another mode that is still going away would be in the way.
+    for (queues, names) in
+        [(1, ["few0", "few1"]), (1, ["few%d"; 2]), (3, ["few2", "few3"]), (3, ["few%d"; 2])]
+    {
+        let attach = |name: &'static str, offload: Offload| {
+            move || Config::new().name(name).offload(offload).attach_queues(queues)
+        };
+        drop(seccomp::with_requests_only(&BIND, attach(names[0], Offload::NONE)).unwrap());
+        let taps = seccomp::with_requests_only(&WITH_HEADER, attach(names[1], Offload::ALL)).unwrap();
+        assert!(taps.iter().all(|tap| tap.offload() == all() && tap.created()));
     }
 }
 
