@@ -247,7 +247,8 @@ fn each_descriptor_that_is_given_counts_and_a_second_source_is_an_error() {
 /// Row L4.
 #[test]
 fn two_values_of_one_setting_are_an_error_and_the_same_twice_is_none() {
-    let settings: [(&str, fn(Config, u8) -> Config); 8] = [
+    type Set = fn(Config, u8) -> Config;
+    let settings: [(&str, Set); 8] = [
         ("mtu", |config, value| config.mtu(1400 + u32::from(value))),
         ("hardware_address", |config, value| config.hardware_address([2, 0, 0, 0, 0, value])),
         ("guest_address", |config, value| config.guest_address([2, 0, 0, 0, 0, value])),
