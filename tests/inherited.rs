@@ -171,7 +171,8 @@ fn a_peer_of_udp_may_start_later() {
     let (ours, theirs) = (UdpSocket::bind("127.0.0.1:0").unwrap(), UdpSocket::bind("127.0.0.1:0").unwrap());
     let (our_address, their_address) = (ours.local_addr().unwrap(), theirs.local_addr().unwrap());
     ours.connect(their_address).unwrap();
-    drop(theirs);
+    // A peer that hears itself alone is not there, and keeps its port from other tests.
+    theirs.connect(their_address).unwrap();
     let backend = Backend::new(Tap::from_fd(ours.into()).unwrap());
     let frame = [7; 60];
     for _ in 0..3 {
@@ -180,7 +181,6 @@ fn a_peer_of_udp_may_start_later() {
         assert!(matches!(backend.receive(&mut [IoSliceMut::new(&mut [0; 100])]), Ok(None)));
         send(&backend, &frame).unwrap();
     }
-    let theirs = UdpSocket::bind(their_address).unwrap();
     theirs.connect(our_address).unwrap();
     send(&backend, &frame).unwrap();
     assert_eq!(theirs.recv(&mut [0; 100]).unwrap(), 60);

@@ -79,9 +79,12 @@ fn of_a_socket_that_has_an_end_no_bytes_are_it() {
 #[test]
 fn the_peer_of_a_udp_socket_may_start_later_and_again() {
     let ours = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let place = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
+    peer.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    let (own, place) = (ours.local_addr().unwrap(), peer.local_addr().unwrap());
+    // A peer that hears itself alone is not there, and keeps its port from other tests.
+    peer.connect(place).unwrap();
     ours.connect(place).unwrap();
-    let own = ours.local_addr().unwrap();
     let backend = Arc::new(Backend::new(Tap::from_fd(ours.into()).unwrap()));
     let device = Arc::new(Device::default());
     let threads = tap_plumb::Threads::spawn(Arc::clone(&backend), Arc::clone(&device) as _).unwrap();
@@ -92,12 +95,12 @@ fn the_peer_of_a_udp_socket_may_start_later_and_again() {
             backend.send_verbatim(&[IoSlice::new(&[0; 60])]).unwrap();
             std::thread::sleep(Duration::from_millis(2));
         }
-        let peer = UdpSocket::bind(place).unwrap();
-        peer.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        peer.connect(own).unwrap();
         send().unwrap();
         assert_eq!(peer.recv(&mut [0; 200]).unwrap(), 60);
-        peer.send_to(&pair::frame(60, 2), own).unwrap();
+        peer.send(&pair::frame(60, 2)).unwrap();
         pair::wait_until("the frame", || device.count() == round);
+        peer.connect(place).unwrap();
     }
     threads.stop().unwrap();
     // The same without threads: a read that finds the old refusal goes on to the frames.

@@ -2,9 +2,12 @@
 
 use std::io::{self, ErrorKind};
 use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixStream;
 use std::{fs, io::Write};
+
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, bind, getsockname, socket};
 
 fn number(result: io::Result<impl Sized>) -> Option<i32> {
     result.err().and_then(|error| error.raw_os_error())
@@ -39,8 +42,11 @@ fn addresses_in_use_and_refused() {
     let address = listener.local_addr().unwrap();
     let error = TcpListener::bind(address).unwrap_err();
     assert_eq!((error.raw_os_error(), error.kind()), (Some(libc::EADDRINUSE), ErrorKind::AddrInUse));
-    drop(listener);
-    let error = TcpStream::connect(address).unwrap_err();
+    // A socket that does not listen keeps the port: no other test can listen there.
+    let deaf = socket(AddressFamily::Inet, SockType::Stream, SockFlag::empty(), None).unwrap();
+    bind(deaf.as_raw_fd(), &SockaddrIn::new(127, 0, 0, 1, 0)).unwrap();
+    let address = getsockname::<SockaddrIn>(deaf.as_raw_fd()).unwrap();
+    let error = TcpStream::connect((address.ip(), address.port())).unwrap_err();
     assert_eq!(
         (error.raw_os_error(), error.kind()),
         (Some(libc::ECONNREFUSED), ErrorKind::ConnectionRefused)

@@ -82,8 +82,10 @@ fn options_are_kept() {
 #[test]
 fn an_error_that_came_later_is_told_once() {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let gone = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    socket.connect(gone).unwrap();
+    // A socket that hears itself alone keeps the port: no other test can bind it and take the datagram.
+    let deaf = UdpSocket::bind("127.0.0.1:0").unwrap();
+    deaf.connect(deaf.local_addr().unwrap()).unwrap();
+    socket.connect(deaf.local_addr().unwrap()).unwrap();
     socket.send(b"into the void").unwrap();
     socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
     let error = socket.recv(&mut [0]).unwrap_err();
