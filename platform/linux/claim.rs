@@ -27,7 +27,7 @@ pub(super) fn claim(fd: BorrowedFd<'_>, name: &[u8], flags: u16, config: &Config
     loop {
         match ioctl::SET_IFF.call(fd, request) {
             Ok(_) => return Ok(()),
-            Err(error) if is_passing(&error) && start.elapsed() < timeout => {
+            Err(error) if start.elapsed() < timeout && is_passing(&error, name) => {
                 sleep(wait.min(timeout.saturating_sub(start.elapsed())));
                 wait = LONGEST_WAIT.min(wait * 2);
             }
@@ -37,9 +37,20 @@ pub(super) fn claim(fd: BorrowedFd<'_>, name: &[u8], flags: u16, config: &Config
 }
 
 /// Whether the name may be free a moment later. Its owner lets go (`EBUSY`), or its place in sysfs is still taken (`EEXIST`,
-/// seen on Linux 7.3).
-fn is_passing(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::EBUSY | libc::EEXIST))
+/// seen on Linux 7.3). An owner that lets go of a TUN device, or of another number of queues, gives `EINVAL` until then.
+fn is_passing(error: &io::Error, name: &[u8]) -> bool {
+    match error.raw_os_error() {
+        Some(libc::EBUSY | libc::EEXIST) => true,
+        Some(libc::EINVAL) => match driver(name) {
+            Ok((driver, _)) => driver == "tun",
+            Err(error) => error.raw_os_error() == Some(libc::ENODEV),
+        },
+        _ => false,
+    }
+}
+
+fn driver(name: &[u8]) -> io::Result<(String, String)> {
+    NetDevice::named(name)?.driver()
 }
 
 fn explain(source: io::Error, name: &[u8], flags: u16, config: &Config) -> AttachError {
@@ -71,14 +82,12 @@ fn no_node(source: io::Error) -> AttachError {
 
 /// EINVAL has several causes that only the interface itself tells apart.
 fn wrong_kind(source: io::Error, name: &[u8], text: String, flags: u16) -> AttachError {
-    let driver = NetDevice::named(name).and_then(|device| device.driver());
     if is_macvtap(name) {
         let found = "a macvtap, which has a device node of its own";
-        let remedy =
-            "open /dev/tapN, where N is the interface's index, and give the descriptor to Config::inherited";
+        let remedy = "attach it with Config::datalink";
         return AttachError::WrongKind { name: text, found, remedy, source: Some(source) };
     }
-    let (found, remedy) = match driver.as_ref().map(|(driver, bus)| (driver.as_str(), bus.as_str())) {
+    let (found, remedy) = match driver(name).as_ref().map(|(driver, bus)| (driver.as_str(), bus.as_str())) {
         Ok(("tun", "tap")) if flags & MULTI_QUEUE != 0 => (
             "a TAP with a single queue",
             "ask for one queue, or make it with `ip tuntap add NAME mode tap multi_queue`",
@@ -102,7 +111,7 @@ fn wrong_kind(source: io::Error, name: &[u8], text: String, flags: u16) -> Attac
 fn is_macvtap(name: &[u8]) -> bool {
     let index = NetDevice::named(name).and_then(|device| device.index());
     let kind = index.and_then(|index| Rtnetlink::open()?.kind(index));
-    kind.is_ok_and(|kind| matches!(kind.as_deref(), Some("macvtap" | "ipvtap")))
+    kind.is_ok_and(|kind| kind.as_deref() == Some("macvtap"))
 }
 
 /// Names the processes that hold a queue of the interface `name` in this network namespace, as far as they can be read.

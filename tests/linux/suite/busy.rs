@@ -7,7 +7,7 @@ use tap_plumb::{AttachError, Config};
 
 use super::host::vanishes;
 use super::process;
-use super::raw_tap::{self, BARE, TAP};
+use super::raw_tap::{self, BARE, MULTI_QUEUE, TAP, TUN};
 
 pub(crate) fn the_holder_is_named_after_the_deadline() {
     let child = process::start("hold", "held0");
@@ -59,6 +59,21 @@ pub(crate) fn a_killed_owner_is_waited_for() {
         child.wait().unwrap();
     }
     vanishes("dead0");
+}
+
+/// Row L20.
+pub(crate) fn an_owner_of_another_kind_is_waited_for() {
+    for kind in [TUN | BARE, TAP | BARE | MULTI_QUEUE] {
+        let held = raw_tap::tap("going0", kind);
+        let owner = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(60));
+            drop(held);
+        });
+        let tap = Config::new().name("going0").busy_timeout(Duration::from_secs(5)).attach();
+        assert!(tap.is_ok(), "{kind:#x}: {:?}", tap.err());
+        owner.join().unwrap();
+    }
+    vanishes("going0");
 }
 
 fn end(mut child: std::process::Child) {

@@ -40,6 +40,8 @@ pub(crate) fn a_macvtap_is_opened_by_its_name() {
     if !macvtaps(&["mv0", "mv1"]) {
         return;
     }
+    let error = Config::new().name("mv0").attach().unwrap_err().to_string();
+    assert!(error.contains("a macvtap") && error.contains("Config::datalink"), "{error}");
     empty_dev();
     let error = Config::new().datalink("mv0").attach().unwrap_err();
     assert!(matches!(&error, AttachError::Open { remedy, .. } if remedy.contains("mknod")), "{error}");

@@ -73,6 +73,7 @@ pub(crate) fn run() -> std::process::ExitCode {
         attach::by_name_settings_are_applied_and_read_back,
         attach::the_kernel_chooses_a_name_or_a_number,
         busy::a_killed_owner_is_waited_for,
+        busy::an_owner_of_another_kind_is_waited_for,
         busy::the_holder_is_named_after_the_deadline,
         busy::the_holder_of_a_namesake_elsewhere_is_not_named,
         busy::this_process_is_named_too_and_without_waiting_when_told_so,
