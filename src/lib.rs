@@ -54,7 +54,8 @@
 //! A device without such headers uses bare frames: [`Backend::receive`], and [`Session::send`] of a [`Frame`].
 //!
 //! The [guide] shows more: [porting a hypervisor](guide::porting), [event loops](guide::event_loops), [sandboxes and
-//! jails](guide::sandboxes). `examples/vhost-user-net` is a whole device, for QEMU and other vhost-user clients.
+//! jails](guide::sandboxes), [illumos and Solaris](guide::illumos). `examples/vhost-user-net` is a whole device, for QEMU and
+//! other vhost-user clients.
 //!
 //! # With devices that are called
 //!
@@ -108,11 +109,17 @@ pub mod guide {
     #[doc = include_str!("guide/porting.md")]
     pub mod porting {}
 
+    #[doc(alias = "epoll", alias = "tokio", alias = "mio")]
     #[doc = include_str!("guide/event-loops.md")]
     pub mod event_loops {}
 
+    #[doc(alias = "seccomp", alias = "jail", alias = "chroot")]
     #[doc = include_str!("guide/sandboxes.md")]
     pub mod sandboxes {}
+
+    #[doc(alias = "OmniOS", alias = "Solaris", alias = "vnic", alias = "viona", alias = "zone")]
+    #[doc = include_str!("guide/illumos.md")]
+    pub mod illumos {}
 }
 
 /// Compiles what README shows.

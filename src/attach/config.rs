@@ -144,6 +144,7 @@ impl Config {
     /// println!("the guest's address is {:x?}", tap.hardware_address()?);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(alias = "vnic", alias = "macvtap", alias = "DLPI")]
     pub fn datalink(self, name: impl Into<String>) -> Self {
         self.with_source("datalink", Source::Datalink(name.into()))
     }
