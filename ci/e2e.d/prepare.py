@@ -37,6 +37,11 @@ def build_daemon():
     return build(PROGRAM, "--release", "--manifest-path", MANIFEST)
 
 
+def build_bare():
+    """The path of the daemon's benchmark beside bare system calls, built."""
+    return build("transmit", "--release", "--manifest-path", MANIFEST, "--bench", "transmit")
+
+
 def build_run():
     """The path of the example that runs a command with a TAP, built."""
     return build("run", "--example", "run")
