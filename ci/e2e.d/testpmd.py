@@ -154,7 +154,7 @@ def receive(daemon, tap, pmd, host_side, seconds):
     check_equal(testpmd=received, daemon=delivered)
     check_equal(daemon=ours["receive"]["frames_received"], host=host["tx_packets"])
     check_equal(offered=offered, received=host["tx_packets"] + host["tx_dropped"])
-    check(received > offered // 2, "most of the frames", received)
+    check(received > 1000, "more than 1000 frames", received)
     return received
 
 
@@ -168,7 +168,8 @@ def both(daemon, tap, pmd, host_side, seconds):
     ours, host, (offered, (received, sent)) = counted(daemon, tap, act)
     check_equal(received=received, daemon=ours["receive"]["frames_delivered"] - ours["receive"]["not_agreed"])
     check_equal(sent=sent, daemon=ours["transmit"]["frames_sent"], host=host["rx_packets"])
-    check(sent > offered // 2, "most of the frames returned", sent)
+    check_equal(offered=offered, received=host["tx_packets"] + host["tx_dropped"])
+    check(sent > 1000, "more than 1000 frames returned", sent)
     return sent
 
 
