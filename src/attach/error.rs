@@ -210,14 +210,6 @@ fn fd_number(fd: &OwnedFd) -> i32 {
     std::os::fd::AsRawFd::as_raw_fd(fd)
 }
 
-/// Keeps `raw_os_error` where there is one, and the whole text where there is none.
-pub(crate) fn to_io(source: Option<&io::Error>, kind: io::ErrorKind, error: String) -> io::Error {
-    match source.and_then(io::Error::raw_os_error) {
-        Some(errno) => io::Error::from_raw_os_error(errno),
-        None => io::Error::new(kind, error),
-    }
-}
-
 impl AttachError {
     /// The errno of the system's answer, where one led here.
     #[must_use]
@@ -260,7 +252,7 @@ impl ProgramError {
 }
 
 /// Wraps `error`, whose text says more than its errno; the kind is the errno's, where there is one.
-fn wrap(
+pub(crate) fn wrap(
     errno: Option<i32>,
     kind: io::ErrorKind,
     error: impl std::error::Error + Send + Sync + 'static,

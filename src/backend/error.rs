@@ -4,7 +4,7 @@ use std::io;
 
 use thiserror::Error;
 
-use crate::attach::to_io;
+use crate::attach::wrap;
 use crate::wire::RejectReason;
 
 /// Says why a frame was not sent, or not all of it.
@@ -143,6 +143,7 @@ pub enum ReceiveError {
     },
 }
 
+/// Keeps the whole error, with its text: the kind is that of the errno, where there is one, and the error itself is within.
 impl From<TransmitError> for io::Error {
     fn from(error: TransmitError) -> Self {
         let kind = match &error {
@@ -154,11 +155,12 @@ impl From<TransmitError> for io::Error {
             TransmitError::Gone => io::ErrorKind::NotConnected,
             _ => io::ErrorKind::InvalidInput,
         };
-        let source = if let TransmitError::Io { source, .. } = &error { Some(source) } else { None };
-        to_io(source, kind, error.to_string())
+        let errno = if let TransmitError::Io { source, .. } = &error { source.raw_os_error() } else { None };
+        wrap(errno, kind, error)
     }
 }
 
+/// As that of a [`TransmitError`].
 impl From<ReceiveError> for io::Error {
     fn from(error: ReceiveError) -> Self {
         let kind = match &error {
@@ -167,7 +169,33 @@ impl From<ReceiveError> for io::Error {
             ReceiveError::TooManySlices { .. } => io::ErrorKind::InvalidInput,
             _ => io::ErrorKind::InvalidData,
         };
-        let source = if let ReceiveError::Io { source } = &error { Some(source) } else { None };
-        to_io(source, kind, error.to_string())
+        let errno = if let ReceiveError::Io { source } = &error { source.raw_os_error() } else { None };
+        wrap(errno, kind, error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Error, ErrorKind};
+
+    use super::{ReceiveError, TransmitError};
+
+    fn errno_within(error: &Error) -> Option<i32> {
+        match error.get_ref()?.downcast_ref()? {
+            TransmitError::Io { source, .. } => source.raw_os_error(),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn an_io_error_keeps_errno_and_text() {
+        let source = || Error::from_raw_os_error(libc::EPERM);
+        let error = Error::from(TransmitError::Io { sent: 3, source: source() });
+        assert_eq!((error.kind(), errno_within(&error)), (ErrorKind::PermissionDenied, Some(libc::EPERM)));
+        assert!(error.to_string().starts_with("write: "), "{error}");
+        let error = Error::from(ReceiveError::Io { source: source() });
+        assert_eq!(error.kind(), ErrorKind::PermissionDenied);
+        assert!(error.to_string().starts_with("read: "), "{error}");
+        assert_eq!(Error::from(TransmitError::Gone).to_string(), "the interface is gone");
     }
 }
