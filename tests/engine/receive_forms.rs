@@ -183,7 +183,14 @@ fn as_many_slices_as_a_call_takes_and_no_more() {
                 host.send(&[0; 100]).unwrap();
                 pair::wait_readable(&backend);
                 let (result, _) = ask(&backend, form, parts * slice, parts);
-                assert_eq!(result.is_ok(), fits, "{form:?} {offload:?}, {parts} slices: {result:?}");
+                let right = match &result {
+                    Ok(_) => fits,
+                    // It names the crate's own slices, too.
+                    Err(error) => {
+                        !fits && *error == format!("{} slices exceed the host's limit of {all}", all + 1)
+                    }
+                };
+                assert!(right, "{form:?} {offload:?}, {parts} slices: {result:?}");
             }
         }
     }
