@@ -96,6 +96,10 @@ fn runt_is_consumed_and_counted() {
     host.send(&[1; 13]).unwrap();
     let result = pair::take(&backend, &mut [IoSliceMut::new(&mut [0; 2000])]);
     assert!(matches!(result, Err(ReceiveError::Runt { len: 13 })), "{result:?}");
+    // A room that it fills to the last byte.
+    host.send(&[1; 13]).unwrap();
+    let result = pair::take(&backend, &mut [IoSliceMut::new(&mut [0; 13])]);
+    assert!(matches!(result, Err(ReceiveError::Runt { len: 13 })), "{result:?}");
     pair::assert_adds_up(&backend);
 }
 

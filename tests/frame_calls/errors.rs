@@ -49,3 +49,40 @@ fn a_length_that_the_host_refuses_is_told_without_a_limit_that_nobody_stated() {
         assert_adds_up(&all);
     }
 }
+
+#[test]
+fn a_read_that_a_signal_interrupts_is_made_again() {
+    for (len, expected) in [(13, None), (14, Some(14)), (60, Some(60))] {
+        let (backend, host) = backend(Offload::NONE);
+        host.send(&vec![7; len]).unwrap();
+        let mut reads = 0;
+        let interrupted = move |_: &Call| {
+            reads += 1;
+            (reads <= 2).then_some(libc::EINTR)
+        };
+        let (result, calls) = with_answers(&backend.as_fd(), interrupted, || {
+            backend.receive(&mut [IoSliceMut::new(&mut [0; 100])])
+        });
+        assert_eq!(calls.len(), 3);
+        match expected {
+            Some(len) => assert_eq!(result.unwrap().map(|received| received.len), Some(len)),
+            None => assert!(matches!(result, Err(ReceiveError::Runt { len: 13 })), "{result:?}"),
+        }
+    }
+}
+
+/// A TAP takes a frame whose header finds no room, and says EINVAL; what says so of another room is an error.
+#[test]
+fn a_frame_whose_header_finds_no_room_is_counted() {
+    for (room, truncated, errors) in [(10, 1, 0), (12, 1, 0), (100, 0, 1)] {
+        let (backend, _host) = backend(Offload::HEADER_12);
+        let mut memory = [0; 100];
+        let (result, _) = with_answers(
+            &backend.as_fd(),
+            |_| Some(libc::EINVAL),
+            || backend.receive_with_header(&mut [IoSliceMut::new(&mut memory[..room])]),
+        );
+        let all = backend.statistics().receive;
+        assert_eq!((all.truncated, all.io_error), (truncated, errors), "{room} bytes: {result:?}");
+    }
+}
