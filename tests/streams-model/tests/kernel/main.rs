@@ -12,16 +12,15 @@ mod dlpi;
 mod driver;
 mod faults;
 mod hang;
+mod hazards;
 mod interfaces;
 mod links;
 mod names;
 mod observed;
-mod panics;
 mod privileges;
 mod random;
 mod read_modes;
 mod stream_head;
-mod suspicions;
 mod traffic;
 
 use std::time::Duration;

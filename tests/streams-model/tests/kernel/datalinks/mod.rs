@@ -4,7 +4,6 @@ mod administration;
 mod delivery;
 mod faults;
 mod flow;
-mod hazards;
 mod head;
 mod offloads;
 mod opening;
