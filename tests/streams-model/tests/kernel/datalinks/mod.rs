@@ -2,7 +2,6 @@
 
 mod administration;
 mod delivery;
-mod faults;
 mod flow;
 mod head;
 mod offloads;
