@@ -8,18 +8,13 @@ mod guest;
 mod closing;
 mod datalinks;
 mod detection;
-mod dlpi;
 mod driver;
 mod faults;
-mod hang;
 mod hazards;
 mod interfaces;
 mod links;
 mod names;
-mod observed;
-mod privileges;
 mod random;
-mod read_modes;
 mod stream_head;
 mod traffic;
 
