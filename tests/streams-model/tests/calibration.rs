@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 use streams_model::{Errno, abi, image};
 
-use replay::run::run;
+use replay::run;
 
 const HEADERS: &str = include_str!("../data/illumos-abi.txt");
 /// What the data links need beside it, printed the same way.
