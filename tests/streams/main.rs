@@ -42,12 +42,9 @@ use threads::{Frontend, Refused, Resume, Threads, ThreadsError, Wait};
 use wire::{Checksum, Gso, GsoKind, Offload, RejectReason};
 
 mod bench;
-mod calls;
 
 mod addresses;
 mod attach_hazards;
-mod attach_trace;
-mod automatic;
 mod datalink;
 mod datalink_adopted;
 mod datalink_attach;
@@ -59,7 +56,6 @@ mod faults;
 mod frames;
 mod inherited;
 mod invariants;
-mod killed;
 mod lifecycle;
 mod names;
 mod older_driver;
