@@ -8,7 +8,6 @@ mod acks;
 mod administrator;
 mod bandwidth;
 mod bufmod;
-mod faults;
 mod frame;
 mod hazards;
 mod neighbour;
