@@ -25,14 +25,12 @@ mod transmit;
 use std::collections::BTreeMap;
 
 pub use frame::Mac;
+pub use neighbour::DatalinkState;
 pub use offload::{Offload, Offloads};
 pub(crate) use opening::is_datalink;
-pub use snapshot::DatalinkState;
 
 pub(crate) use bufmod::Bufmod;
 pub(crate) use stream::DatalinkStream;
-
-mod snapshot;
 
 use crate::abi::Errno;
 use crate::kernel::Kernel;
