@@ -15,7 +15,6 @@ mod notify;
 mod offload;
 mod opening;
 mod primitives;
-mod protection;
 mod requests;
 mod rise;
 mod stream;
@@ -35,7 +34,7 @@ pub(crate) use stream::DatalinkStream;
 use crate::abi::Errno;
 use crate::kernel::Kernel;
 use bandwidth::Bandwidth;
-use protection::Protection;
+use transmit::Protection;
 
 /// A link's number inside the model.
 pub(super) type LinkId = u32;
