@@ -3,9 +3,9 @@
 //! A link is a NIC, an etherstub or a vnic over one of the two. The switch joins the vnics over a link with each other,
 //! with the link itself and, over a NIC, with the wire. A stream is opened on one link and speaks DLPI.
 
-mod acceptance;
 mod acks;
 mod administrator;
+mod arrival;
 mod bandwidth;
 mod bufmod;
 mod frame;
@@ -16,7 +16,6 @@ mod offload;
 mod opening;
 mod primitives;
 mod requests;
-mod rise;
 mod stream;
 mod switch;
 mod transmit;
