@@ -13,7 +13,6 @@ mod hazards;
 mod neighbour;
 mod notify;
 mod offload;
-mod opening;
 mod primitives;
 mod requests;
 mod stream;
@@ -25,10 +24,9 @@ use std::collections::BTreeMap;
 pub use frame::Mac;
 pub use neighbour::DatalinkState;
 pub use offload::{Offload, Offloads};
-pub(crate) use opening::is_datalink;
 
 pub(crate) use bufmod::Bufmod;
-pub(crate) use stream::DatalinkStream;
+pub(crate) use stream::{DatalinkStream, is_datalink};
 
 use crate::abi::Errno;
 use crate::kernel::Kernel;
