@@ -4,7 +4,7 @@ use crate::abi::{self, request_name};
 use crate::call::{Call, Hang, Outcome, Place};
 use crate::image::{Bytes, Lifreq, POLLFD_EVENTS, POLLFD_LEN, Strioctl};
 use crate::kernel::Kernel;
-use crate::kernel::descriptors::PATH_LIMIT;
+use crate::kernel::files::PATH_LIMIT;
 use crate::kernel::interface::Family;
 use crate::memory::{Memory, copy_in_string, copy_in_vec};
 use crate::trace::Record;

@@ -6,11 +6,9 @@ pub(crate) mod stream;
 
 mod arp;
 mod bringup;
-mod close;
 pub(crate) mod datalink;
 mod decode;
 mod deliver;
-mod descriptors;
 mod dlpi;
 mod head;
 mod host;
