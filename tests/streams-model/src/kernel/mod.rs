@@ -5,7 +5,6 @@ pub(crate) mod interface;
 pub(crate) mod stream;
 
 mod arp;
-mod bringup;
 pub(crate) mod datalink;
 mod decode;
 mod deliver;
