@@ -20,7 +20,6 @@ mod message;
 mod naming;
 mod ndp;
 mod packet;
-mod polling;
 mod settings;
 mod sleep;
 mod snapshot;
