@@ -26,7 +26,6 @@ mod snapshot;
 mod streamio;
 mod tap;
 mod timers;
-mod watch;
 
 use std::collections::BTreeMap;
 
@@ -39,6 +38,7 @@ use crate::call::{Call, Outcome, Sys};
 use crate::fault::{Deeds, Fault, Moment, Plan, Trouble, When};
 use crate::image::Lifreq;
 use crate::kernel::datalink::Datalinks;
+use crate::kernel::decode::Watch;
 use crate::kernel::files::Files;
 use crate::kernel::interface::{Interface, InterfaceId};
 use crate::kernel::links::Links;
@@ -47,7 +47,6 @@ use crate::kernel::sleep::Sleepers;
 use crate::kernel::stream::{Stream, StreamId};
 use crate::kernel::tap::Ppas;
 use crate::kernel::timers::Timers;
-use crate::kernel::watch::Watch;
 use crate::memory::{Memory, ReadOnly};
 use crate::trace::{Record, Suspicion};
 
