@@ -29,7 +29,6 @@ pub mod call;
 pub mod fault;
 pub mod image;
 pub mod memory;
-pub mod trace;
 
 mod host_memory;
 mod kernel;
@@ -41,7 +40,7 @@ mod define;
 pub mod interpose;
 
 pub use abi::Errno;
-pub use call::{Call, Hang, Outcome, Place, Ticket};
+pub use call::{Call, Hang, Outcome, Place, Record, Suspicion, Ticket};
 pub use fault::{Fault, Moment, Predicate, Trouble, When};
 pub use host_memory::HostMemory;
 pub use image::{Lifreq, Strbuf, Strioctl};
@@ -54,4 +53,3 @@ pub use kernel::{
 pub use machine::Machine;
 pub use memory::{Arena, Memory};
 pub use process::{Answer, Process, process};
-pub use trace::{Record, Suspicion};

@@ -6,13 +6,13 @@ use std::collections::BTreeMap;
 
 use crate::abi::{self, request_name};
 use crate::call::{Call, Hang, Outcome, Place};
+use crate::call::{Record, Suspicion};
 use crate::image::{Bytes, Lifreq, POLLFD_EVENTS, POLLFD_LEN, Strioctl};
 use crate::kernel::Kernel;
 use crate::kernel::files::PATH_LIMIT;
 use crate::kernel::interface::Family;
 use crate::kernel::stream::{Driver, StreamId};
 use crate::memory::{Memory, copy_in_string, copy_in_vec};
-use crate::trace::{Record, Suspicion};
 
 /// Operation, what it is about, descriptor, arguments.
 struct Line(String, Option<String>, Option<i32>, String);

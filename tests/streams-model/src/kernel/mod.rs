@@ -35,6 +35,7 @@ pub use snapshot::{InterfaceState, LinkState, Snapshot};
 
 use crate::abi::Errno;
 use crate::call::{Call, Outcome, Sys};
+use crate::call::{Record, Suspicion};
 use crate::fault::{Deeds, Fault, Moment, Plan, Trouble, When};
 use crate::image::Lifreq;
 use crate::kernel::datalink::Datalinks;
@@ -48,7 +49,6 @@ use crate::kernel::stream::{Stream, StreamId};
 use crate::kernel::tap::Ppas;
 use crate::kernel::timers::Timers;
 use crate::memory::{Memory, ReadOnly};
-use crate::trace::{Record, Suspicion};
 
 /// One machine running illumos with one process of interest: descriptors, streams, links, PPAs and interfaces.
 ///
