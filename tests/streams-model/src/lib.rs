@@ -30,7 +30,6 @@ pub mod fault;
 pub mod image;
 pub mod memory;
 
-mod host_memory;
 mod kernel;
 mod machine;
 mod process;
@@ -42,7 +41,6 @@ pub mod interpose;
 pub use abi::Errno;
 pub use call::{Call, Hang, Outcome, Place, Record, Suspicion, Ticket};
 pub use fault::{Fault, Moment, Predicate, Trouble, When};
-pub use host_memory::HostMemory;
 pub use image::{Lifreq, Strbuf, Strioctl};
 pub use kernel::datalink::{DatalinkState, LinkClass, Mac, Offload, Offloads};
 pub use kernel::interface::Family;
@@ -51,5 +49,5 @@ pub use kernel::{
     DEFAULT_MAC, InterfaceState, Kernel, LinkState, Privileges, Service, Snapshot, Traffic, Tuntap,
 };
 pub use machine::Machine;
-pub use memory::{Arena, Memory};
+pub use memory::{Arena, HostMemory, Memory};
 pub use process::{Answer, Process, process};
