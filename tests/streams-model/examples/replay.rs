@@ -5,8 +5,6 @@
 
 #[path = "../tests/support/caller.rs"]
 mod caller;
-#[path = "../tests/support/guest.rs"]
-mod guest;
 #[path = "../tests/replay/mod.rs"]
 mod replay;
 

@@ -3,8 +3,6 @@
 
 #[path = "support/caller.rs"]
 mod caller;
-#[path = "support/guest.rs"]
-mod guest;
 #[path = "replay/mod.rs"]
 mod replay;
 

@@ -3,8 +3,7 @@
 use streams_model::abi::{DL_CLDLS, DLIOCRAW, POLLPRI, TUNGETPPA, TUNNEWPPA, TUNSETPPA};
 use streams_model::{DEFAULT_MAC, Errno, Outcome, Tuntap, abi};
 
-use crate::caller::Caller;
-use crate::guest::{BROADCAST, GUEST_MAC, arp_request, echo_request};
+use crate::caller::{BROADCAST, Caller, GUEST_MAC, arp_request, echo_request};
 use crate::{GUEST, HOST, done, failed};
 
 #[test]

@@ -2,8 +2,6 @@
 
 #[path = "../support/caller.rs"]
 mod caller;
-#[path = "../support/guest.rs"]
-mod guest;
 
 mod closing;
 mod datalinks;

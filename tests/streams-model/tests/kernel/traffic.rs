@@ -6,8 +6,7 @@ use std::time::Duration;
 use streams_model::abi::{I_LINK, I_UNLINK, IFF_IPV4};
 use streams_model::{DEFAULT_MAC, Errno, abi};
 
-use crate::caller::{Caller, Plumbed};
-use crate::guest::{GUEST_MAC, arp_request, echo_request};
+use crate::caller::{Caller, GUEST_MAC, Plumbed, arp_request, echo_request};
 use crate::{GUEST, HOST, done, failed, up_and_quiet};
 
 /// Makes the guest known to the host.

@@ -10,8 +10,7 @@ use streams_model::{DEFAULT_MAC, Lifreq, Outcome, abi};
 
 use super::line::Line;
 use super::{Checked, Replay, equal};
-use crate::caller::{Plumbed, lifreq};
-use crate::guest::{arp_request, echo_request};
+use crate::caller::{Plumbed, arp_request, echo_request, lifreq};
 
 /// Bytes of `struct lifconf`, and room for that many interfaces.
 const LIFCONF: usize = 24;
@@ -148,7 +147,7 @@ impl Replay {
         let answer = |replay: &mut Self, frame: &[u8], kind: [u8; 2]| {
             replay.caller.write(control, frame);
             let frames = replay.caller.drain(control);
-            frames.into_iter().find(|frame| frame[12..14] == kind && frame[..6] == crate::guest::GUEST_MAC)
+            frames.into_iter().find(|frame| frame[12..14] == kind && frame[..6] == crate::caller::GUEST_MAC)
         };
         let arp = answer(self, &arp_request(guest, host), [8, 6]);
         let echo = answer(self, &echo_request(DEFAULT_MAC, guest, host, 98), [8, 0]);
