@@ -1,6 +1,7 @@
-//! What the tests share: configurations, and what must hold whatever happened; and the calls of a test with the descriptor
-//! numbers a quiet process would have. The harness runs tests that open descriptors of their own at the same time, which
-//! moves the real numbers.
+//! What the tests share: configurations, and what must hold whatever happened.
+//!
+//! The calls of a test are shown with the descriptor numbers a quiet process would have. The harness runs tests that open
+//! descriptors of their own at the same time, which moves the real numbers.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;

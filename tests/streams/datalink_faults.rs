@@ -1,8 +1,8 @@
-//! One call of the attach to a data link, or of the detach, fails with every errno it can have, before and after it took
-//! effect: nothing is left, the address is as it was, the link can be deleted, and the error names step, link and errno.
+//! One call of a data link's attach or detach fails with every errno it can have, before and after it took effect.
+//! Nothing is left, the address is as it was, the link can be deleted, and the error names step, link and errno.
 //!
-//! Then anything that can happen to a data link, in any order: what is sent arrives once and whole or is an error, and the
-//! guest gets each frame for it once.
+//! Then anything that can happen to a data link does, in any order. What is sent arrives once and whole or is an error, and
+//! the guest gets each frame for it once.
 
 use streams_model::{Errno, Machine, Moment, Record, Trouble};
 

@@ -1,5 +1,7 @@
-//! What a data link leaves to us for want of offloads: oversized frames are cut, also those in many slices, and a checksum
-//! that a neighbour's host has left to a device is finished.
+//! What a data link, which has no offloads, leaves to us.
+//!
+//! Oversized frames are cut, and frames may be in many slices. A neighbour's frame whose checksum its host has left to a
+//! device is finished.
 
 use std::io::IoSlice;
 

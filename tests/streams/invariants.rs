@@ -1,5 +1,6 @@
-//! What holds over whole lives of a TAP, each by its number in `tests/FEATURES.md`. A process that is killed between any two
-//! calls ends such a life, too: the kernel closes what it had, in ascending order, and nothing is left.
+//! What holds over whole lives of a TAP, each by its number in `tests/FEATURES.md`.
+//!
+//! A process may be killed between any two calls: the kernel closes what it had, in ascending order, and nothing is left.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

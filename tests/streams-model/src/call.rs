@@ -1,5 +1,6 @@
-//! A system call as it reaches the kernel, how it can end, and the trace: every call as a decoded line, and what looked wrong
-//! about it.
+//! A system call as it reaches the kernel, and how it can end.
+//!
+//! The trace shows every call as a decoded line, and what looked wrong about it.
 
 use std::fmt;
 

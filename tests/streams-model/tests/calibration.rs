@@ -1,5 +1,7 @@
-//! What the model is calibrated by: every number is the one a compiler printed from the illumos headers, and every line of
-//! the records of the real code gives the same answer on the model.
+//! What the model is calibrated by.
+//!
+//! Every number of it is the one a compiler printed from the illumos headers. Every line of the records of the real code
+//! gives the same answer on the model.
 
 #[path = "support/caller.rs"]
 mod caller;

@@ -1,5 +1,7 @@
-//! Replays a record of either kind of what the real code was seen to do, line by line: every case from a freshly booted
-//! machine on, every line's verdict.
+//! Replays the record of what the real code was seen to do, line by line.
+//!
+//! A whole record is of plumbing or of data links. Every case goes from a freshly booted machine on, and every line gets
+//! its verdict.
 
 mod calls;
 mod datalink;

@@ -1,6 +1,7 @@
-//! Lines in parentheses: no system calls, but what the observer did or looked at. Then what the observer did without a line
-//! of its own: the record is a selection of calls, and these are the ones it leaves out, read off from what the lines around
-//! them show.
+//! Lines in parentheses: no system calls, but what the observer did or looked at.
+//!
+//! Other things the observer did without a line of its own. The record is a selection of calls; these are the ones it
+//! leaves out. They are read off from what the lines around them show.
 
 use std::fmt::Write as _;
 use std::time::Duration;

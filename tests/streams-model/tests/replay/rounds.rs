@@ -1,5 +1,6 @@
-//! Lines that stand for many rounds, or for the attach sequence broken off after a step, and those of two threads: one
-//! inside the kernel while the other closes the control stream.
+//! Lines that stand for many rounds, or for the attach sequence broken off after a step.
+//!
+//! Lines of two threads stand for a race: one is inside the kernel while the other closes the control stream.
 
 use std::time::Duration;
 

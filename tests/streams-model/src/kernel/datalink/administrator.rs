@@ -1,5 +1,6 @@
-//! What the administrator does with dladm, and links made from a text: for a program that is started with the machine it runs
-//! on, and cannot make them itself.
+//! What the administrator does with dladm.
+//!
+//! Links are also made from a text: for a program that is started with the machine it runs on, and cannot make them itself.
 
 use std::net::Ipv4Addr;
 

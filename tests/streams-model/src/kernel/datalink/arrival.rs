@@ -1,8 +1,9 @@
-//! From the switch up to the stream head: which streams of a link take a frame, and by which of the two ways; then the form it
-//! takes, and the modules it passes.
+//! From the switch up to the stream head: which streams of a link take a frame, and by which of the two ways.
 //!
 //! A stream that wants copies beyond its type gets them by the promiscuous way, and then nothing by the way of the
-//! bound streams, except that one which only wants every group address still gets the rest by the latter.
+//! bound streams. One that only wants every group address still gets the rest by the latter.
+//!
+//! The driver gives a frame its form, and the modules above it pass it on.
 
 use crate::abi::{self, ETHERTYPE_VLAN};
 use crate::image::put;
