@@ -11,7 +11,7 @@ const TEST: &str = "an_attach_and_a_detach_make_the_calls_of_the_sequence_and_no
 pub fn all(report: &mut Report) -> Outcome<()> {
     let output = Command::new("cargo")
         .args(["test", "--quiet", "--manifest-path", "../Cargo.toml", "--test", "streams", "--"])
-        .args(["--exact", "--nocapture", &format!("attach_trace::{TEST}")])
+        .args(["--exact", "--nocapture", &format!("lifecycle::{TEST}")])
         .output()?;
     let text = String::from_utf8_lossy(&output.stdout);
     let line = text.lines().find_map(|line| line.strip_prefix("streams.plumb "));

@@ -5,8 +5,8 @@ use std::os::fd::{AsFd, AsRawFd};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use streams_model::{Errno, Machine, Message, MessageKind, Moment, Record, Trouble, When};
 
+use crate::bench::quiet_lines;
 use crate::bench::{address, assert_nothing_wrong, assert_unchanged, attach, errno_of, named, refused};
-use crate::calls::quiet_lines;
 use crate::datalink_bench::*;
 use crate::{AttachError, Config};
 

@@ -42,27 +42,20 @@ use threads::{Frontend, Refused, Resume, Threads, ThreadsError, Wait};
 use wire::{Checksum, Gso, GsoKind, Offload, RejectReason};
 
 mod bench;
-mod calls;
 
 mod addresses;
 mod attach_hazards;
-mod attach_trace;
-mod automatic;
 mod datalink;
-mod datalink_address;
 mod datalink_adopted;
 mod datalink_attach;
 mod datalink_bench;
 mod datalink_faults;
 mod datalink_life;
-mod datalink_random;
-mod datalink_segments;
-mod datalink_unfinished;
+mod datalink_offloads;
 mod faults;
 mod frames;
 mod inherited;
 mod invariants;
-mod killed;
 mod lifecycle;
 mod names;
 mod older_driver;

@@ -5,8 +5,6 @@
 
 #[path = "../tests/support/caller.rs"]
 mod caller;
-#[path = "../tests/support/guest.rs"]
-mod guest;
 #[path = "../tests/replay/mod.rs"]
 mod replay;
 
@@ -24,7 +22,7 @@ fn main() -> ExitCode {
     for file in files {
         let name = file.to_string_lossy().into_owned();
         let text = std::fs::read_to_string(&file).map_err(|error| format!("cannot be read: {error}"));
-        match text.and_then(|text| replay::run::run(&text)) {
+        match text.and_then(|text| replay::run(&text)) {
             Ok(report) => {
                 println!("{name}: {report}");
                 code = code.max(u8::from(!report.wrong.is_empty()));

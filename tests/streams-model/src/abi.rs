@@ -2,7 +2,7 @@
 //!
 //! Written from the headers (`sys/errno.h`, `sys/fcntl.h`, `sys/poll.h`, `sys/stropts.h`, `sys/dlpi.h`, `sys/sockio.h`,
 //! `net/if.h`, the tuntap driver's `if_tun.h`), never from the `libc` crate, so that a wrong number in that crate is
-//! seen. `tests/abi.rs` compares every one of them with the list a compiler printed from those headers.
+//! seen. `tests/calibration.rs` compares every one of them with the list a compiler printed from those headers.
 
 mod errno;
 

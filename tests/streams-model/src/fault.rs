@@ -3,8 +3,8 @@
 use std::fmt;
 
 use crate::abi::Errno;
+use crate::call::Record;
 use crate::kernel::Kernel;
-use crate::trace::Record;
 
 /// Picks calls by their decoded record; the outcome in it is not known yet.
 pub type Predicate = Box<dyn Fn(&Record) -> bool + Send>;

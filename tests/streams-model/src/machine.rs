@@ -3,10 +3,10 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::call::{Record, Suspicion};
 use crate::fault::{Fault, Moment, Trouble, When};
 use crate::kernel::{Kernel, Snapshot};
 use crate::process::process;
-use crate::trace::{Record, Suspicion};
 
 /// One test of a process at a time.
 static TURN: Mutex<()> = Mutex::new(());

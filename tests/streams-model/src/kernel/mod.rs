@@ -5,33 +5,27 @@ pub(crate) mod interface;
 pub(crate) mod stream;
 
 mod arp;
-mod bringup;
-mod close;
 pub(crate) mod datalink;
 mod decode;
 mod deliver;
-mod descriptors;
 mod dlpi;
 mod head;
 mod host;
-mod icmp;
 mod ifreq;
 mod ifset;
 mod ioctl;
+mod ip;
 mod links;
 mod message;
 mod naming;
 mod ndp;
 mod packet;
-mod polling;
 mod settings;
 mod sleep;
 mod snapshot;
 mod streamio;
 mod tap;
 mod timers;
-mod udp;
-mod watch;
 
 use std::collections::BTreeMap;
 
@@ -41,9 +35,11 @@ pub use snapshot::{InterfaceState, LinkState, Snapshot};
 
 use crate::abi::Errno;
 use crate::call::{Call, Outcome, Sys};
+use crate::call::{Record, Suspicion};
 use crate::fault::{Deeds, Fault, Moment, Plan, Trouble, When};
 use crate::image::Lifreq;
 use crate::kernel::datalink::Datalinks;
+use crate::kernel::decode::Watch;
 use crate::kernel::files::Files;
 use crate::kernel::interface::{Interface, InterfaceId};
 use crate::kernel::links::Links;
@@ -52,9 +48,7 @@ use crate::kernel::sleep::Sleepers;
 use crate::kernel::stream::{Stream, StreamId};
 use crate::kernel::tap::Ppas;
 use crate::kernel::timers::Timers;
-use crate::kernel::watch::Watch;
 use crate::memory::{Memory, ReadOnly};
-use crate::trace::{Record, Suspicion};
 
 /// One machine running illumos with one process of interest: descriptors, streams, links, PPAs and interfaces.
 ///

@@ -11,8 +11,8 @@
 use std::collections::BTreeMap;
 
 use crate::abi::{POLLIN, POLLPRI, POLLRDNORM};
-use crate::host_memory::HostMemory;
 use crate::kernel::Kernel;
+use crate::memory::HostMemory;
 
 /// Which descriptors' host side is readable now.
 #[derive(Debug, Default)]

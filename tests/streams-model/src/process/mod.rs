@@ -16,10 +16,10 @@ use backing::Backing;
 
 use crate::abi::{self, Errno};
 use crate::call::{Call, Outcome, Place};
-use crate::host_memory::HostMemory;
 use crate::kernel::interface::Family;
 use crate::kernel::stream::Driver;
 use crate::kernel::{Kernel, Tuntap};
+use crate::memory::HostMemory;
 
 pub(crate) use backing::host;
 

@@ -5,8 +5,7 @@ use std::time::Duration;
 use streams_model::abi::{I_LINK, IFF_DUPLICATE, IFF_IPV6};
 use streams_model::{DEFAULT_MAC, Errno};
 
-use crate::caller::{Caller, Plumbed};
-use crate::guest::{GUEST_MAC, arp_request, echo_request};
+use crate::caller::{Caller, GUEST_MAC, Plumbed, arp_request, echo_request};
 use crate::{GUEST, HOST, done, failed, up_and_quiet};
 
 fn just_up() -> (Caller, Plumbed) {

@@ -1,7 +1,9 @@
-//! Addresses, masks, MTU, flags, mux ids, and the questions about them.
+//! Interfaces: addresses, masks, MTU, flags, mux ids, the questions about them, and what an unprivileged process is refused.
 
-use streams_model::abi::{self, AF_INET, AF_INET6, I_LINK, IFF_IPV4, IFF_IPV6, IFF_NOLINKLOCAL, IFF_UP};
-use streams_model::{DEFAULT_MAC, Errno, Outcome};
+use streams_model::abi::{
+    AF_INET, AF_INET6, I_LINK, I_PLINK, I_UNLINK, IFF_IPV4, IFF_IPV6, IFF_NOLINKLOCAL, IFF_UP, SIOCSLIFNAME,
+};
+use streams_model::{DEFAULT_MAC, Errno, Outcome, Privileges, abi};
 
 use crate::caller::{Caller, lifreq};
 use crate::{done, failed};
@@ -98,7 +100,7 @@ fn mux_ids_are_stored_as_given() {
         assert_eq!(caller.lif(mux, abi::SIOCSLIFMUXID, &request).0, done(0));
         assert_eq!(caller.lif(mux, abi::SIOCGLIFMUXID, &lifreq("tap0", 0, 0)).1.muxids(), ids);
     }
-    assert_eq!(caller.ioctl(mux, abi::I_UNLINK, 2), done(0), "the links know better");
+    assert_eq!(caller.ioctl(mux, I_UNLINK, 2), done(0), "the links know better");
     let mut request = lifreq("tap0", 0, 0);
     request.set_muxids(77, 5);
     caller.lif(mux, abi::SIOCSLIFMUXID, &request);
@@ -173,4 +175,66 @@ fn ipv6_without_a_link_local_address_does_not_come_up() {
     assert_eq!(caller.set_up(mux6, "tap0", true), failed(Errno::EINVAL));
     let flags = caller.lif(mux6, abi::SIOCGLIFFLAGS, &lifreq("tap0", 0, 0)).1.flags();
     assert_eq!(flags & (IFF_UP | IFF_NOLINKLOCAL), IFF_NOLINKLOCAL);
+}
+
+fn with(change: impl FnOnce(&mut Privileges)) -> Caller {
+    let mut caller = Caller::default();
+    let mut privileges = Privileges::default();
+    change(&mut privileges);
+    caller.kernel.set_privileges(privileges);
+    caller
+}
+
+#[test]
+fn without_the_node_there_is_no_tap() {
+    let mut caller = with(|privileges| privileges.open_tap = false);
+    assert_eq!(caller.open("/dev/tap", abi::O_RDWR), failed(Errno::EACCES));
+    assert_eq!(caller.open("/dev/udp", abi::O_RDWR), done(3));
+}
+
+#[test]
+fn without_raw_access_only_the_pass_through_is_pushed() {
+    let mut caller = with(|privileges| privileges.net_rawaccess = false);
+    let tap = caller.must_open("/dev/tap");
+    let mux = caller.must_open("/dev/udp");
+    assert_eq!(caller.push(tap, "ip"), failed(Errno::EPERM));
+    assert_eq!(caller.push(tap, "arp"), failed(Errno::EPERM));
+    assert_eq!(caller.push(mux, "arp"), done(0));
+    assert_eq!(caller.list(tap).1, ["tap"]);
+}
+
+#[test]
+fn without_ip_configuration_only_questions_are_answered() {
+    let mut caller = Caller::default();
+    let plumbed = caller.plumb("tap0", 0, I_LINK);
+    let fresh = caller.must_open("/dev/tap");
+    caller.push(fresh, "ip");
+    caller.kernel.set_privileges(Privileges { sys_ip_config: false, ..Privileges::default() });
+    let refused = failed(Errno::EPERM);
+    assert_eq!(caller.lif(fresh, SIOCSLIFNAME, &lifreq("vm0", 0, IFF_IPV4)).0, refused);
+    let mut request = lifreq("tap0", 0, 0);
+    request.set_address(AF_INET as u16, &crate::HOST);
+    for setter in [abi::SIOCSLIFMUXID, abi::SIOCSLIFFLAGS, abi::SIOCSLIFADDR, abi::SIOCSLIFMTU] {
+        assert_eq!(caller.lif(plumbed.mux, setter, &request).0, refused, "{setter:#x}");
+        let unknown = caller.lif(plumbed.mux, setter, &lifreq("tap7", 0, 0)).0;
+        assert_eq!(unknown, refused, "{setter:#x}: the privilege is looked at before the name");
+    }
+    let nobodys = lifreq("tap7", 7, 0);
+    assert_eq!(caller.lif(plumbed.mux, abi::SIOCGLIFMUXID, &nobodys).0, failed(Errno::ENXIO));
+    for getter in [abi::SIOCGLIFFLAGS, abi::SIOCGLIFMUXID, abi::SIOCGLIFMTU, abi::SIOCGLIFADDR] {
+        assert_eq!(caller.lif(plumbed.mux, getter, &request).0, done(0), "{getter:#x}");
+    }
+    for link in [I_LINK, I_PLINK] {
+        assert_eq!(caller.ioctl(plumbed.mux, link, i64::from(fresh)), refused);
+    }
+    assert_eq!(caller.ioctl(plumbed.mux, I_UNLINK, 1), refused);
+    assert_eq!(caller.close(plumbed.mux), done(0));
+    assert_eq!(
+        caller.kernel.take_console(),
+        ["KERNEL: munlink: could not perform unlink ioctl, closing anyway (1)"; 2]
+    );
+    assert_eq!(caller.kernel.interface_states(), []);
+    caller.kernel.set_privileges(Privileges::default());
+    let mux = caller.must_open("/dev/udp");
+    assert_eq!(caller.ioctl(mux, I_LINK, i64::from(fresh)), done(5), "the refused links used up two ids");
 }

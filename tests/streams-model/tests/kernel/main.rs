@@ -2,26 +2,18 @@
 
 #[path = "../support/caller.rs"]
 mod caller;
-#[path = "../support/guest.rs"]
-mod guest;
 
 mod closing;
 mod datalinks;
 mod detection;
-mod dlpi;
 mod driver;
 mod faults;
-mod hang;
+mod hazards;
 mod interfaces;
 mod links;
 mod names;
-mod observed;
-mod panics;
-mod privileges;
 mod random;
-mod read_modes;
 mod stream_head;
-mod suspicions;
 mod traffic;
 
 use std::time::Duration;

@@ -1,11 +1,16 @@
-//! What the data link driver answers, byte for byte.
+//! What the data link driver answers, byte for byte. Then planned faults of primitives: how they are told in the trace, and
+//! answers that are not the driver's.
 
 use crate::abi;
-use crate::image::{Bytes, put};
+use crate::call::{Call, Sys};
+use crate::fault::Trouble;
+use crate::image::{Bytes, Strbuf, put};
 use crate::kernel::Kernel;
+use crate::kernel::datalink::stream::Request;
 use crate::kernel::datalink::{DatalinkStream, Link, Mac};
 use crate::kernel::packet::BROADCAST;
 use crate::kernel::stream::{DlState, Message, MessageKind};
+use crate::memory::{Memory, copy_in_vec};
 
 /// Where the parts of the answer to `DL_INFO_REQ` lie behind the structure itself.
 const INFO_ADDRESS: usize = 76;
@@ -156,4 +161,42 @@ impl Kernel {
 pub(super) fn part(control: &[u8], offset_at: usize, length_at: usize) -> Option<&[u8]> {
     let (offset, length) = (control.u32_at(offset_at) as usize, control.u32_at(length_at) as usize);
     control.get(offset..offset.checked_add(length)?)
+}
+
+impl Kernel {
+    /// The primitive a putmsg on a data link carries, by its number.
+    pub(in crate::kernel) fn primitive_in(&self, memory: &dyn Memory, call: &Call) -> Option<u32> {
+        let Call::Putmsg { fd, control, .. } = *call else { return None };
+        self.datalink(self.stream_of(fd).ok()?)?;
+        let strbuf =
+            Strbuf::copy_in(memory, control).ok().filter(|strbuf| control != 0 && strbuf.len >= 4)?;
+        Some(copy_in_vec(memory, strbuf.buf, 4).ok()?.u32_at(0))
+    }
+
+    /// Lets a primitive be answered as the fault says; every other call is carried out.
+    pub(in crate::kernel) fn answer_wrongly(
+        &mut self,
+        memory: &mut dyn Memory,
+        call: Call,
+        trouble: Trouble,
+    ) -> Sys {
+        let (Some(primitive), Call::Putmsg { fd, .. }) = (self.primitive_in(memory, &call), call) else {
+            return self.execute(memory, call);
+        };
+        let answer = match trouble {
+            Trouble::Refuse { error: why, unix } => error(primitive, Refusal(why, unix), None),
+            Trouble::Reply(bytes) => urgent(bytes.to_vec()),
+            _ => return Ok(0),
+        };
+        let id = self.stream_of(fd)?;
+        if let Some(stream) = self.datalink_mut(id) {
+            stream.pending.push_back(Request { control: Vec::new(), data: None, answer: Some(answer) });
+        }
+        Ok(0)
+    }
+
+    /// The name of a primitive with its flags, as the trace shows them.
+    pub(in crate::kernel) fn primitive_words(primitive: u32, flags: i32) -> (String, &'static str) {
+        (abi::primitive_name(primitive), if flags == abi::RS_HIPRI { "RS_HIPRI" } else { "0" })
+    }
 }

@@ -3,23 +3,18 @@
 //! A link is a NIC, an etherstub or a vnic over one of the two. The switch joins the vnics over a link with each other,
 //! with the link itself and, over a NIC, with the wire. A stream is opened on one link and speaks DLPI.
 
-mod acceptance;
 mod acks;
 mod administrator;
+mod arrival;
 mod bandwidth;
 mod bufmod;
-mod description;
-mod faults;
 mod frame;
 mod hazards;
 mod neighbour;
 mod notify;
 mod offload;
-mod opening;
 mod primitives;
-mod protection;
 mod requests;
-mod rise;
 mod stream;
 mod switch;
 mod transmit;
@@ -27,19 +22,16 @@ mod transmit;
 use std::collections::BTreeMap;
 
 pub use frame::Mac;
+pub use neighbour::DatalinkState;
 pub use offload::{Offload, Offloads};
-pub(crate) use opening::is_datalink;
-pub use snapshot::DatalinkState;
 
 pub(crate) use bufmod::Bufmod;
-pub(crate) use stream::DatalinkStream;
-
-mod snapshot;
+pub(crate) use stream::{DatalinkStream, is_datalink};
 
 use crate::abi::Errno;
 use crate::kernel::Kernel;
 use bandwidth::Bandwidth;
-use protection::Protection;
+use transmit::Protection;
 
 /// A link's number inside the model.
 pub(super) type LinkId = u32;

@@ -1,12 +1,13 @@
-//! Which frames arrive, by the levels of promiscuity.
+//! Which frames arrive, by the levels of promiscuity, and what a neighbour's IP leaves to the hardware.
 
 use streams_model::abi::{
     DL_PROMISC_MULTI as MULTI, DL_PROMISC_PHYS as PHYS, DL_PROMISC_RX_ONLY as RX_ONLY, DL_PROMISC_SAP as SAP,
 };
-use streams_model::{LinkClass, abi};
+use streams_model::{LinkClass, Offload, Offloads, abi};
 
 use super::{
-    BROADCAST, Datalink, FAR, FOREIGN, GROUP, NIC, OTHER, OWN, PATH, bold_network, frame, network, words,
+    BROADCAST, Datalink, FAR, FOREIGN, GROUP, NIC, OTHER, OWN, PATH, RECOMMENDED, bold_network, frame,
+    network, words,
 };
 
 /// Levels, then how often each arrives: unicast of the bound type and of another, broadcast of both, multicast that
@@ -134,7 +135,7 @@ fn the_only_client_of_a_nic_gets_what_is_not_for_it() {
 #[test]
 fn padding_behind_a_length_field_is_taken_off() {
     let mut caller = network();
-    let fd = caller.attach(PATH, super::RECOMMENDED, 0);
+    let fd = caller.attach(PATH, RECOMMENDED, 0);
     for (length, expected) in [(0, 14), (1, 15), (38, 52), (46, 60), (47, 60)] {
         caller.kernel.wire_brings("net0", &frame(OWN, FAR, length, 60)).expect("a NIC");
         assert_eq!(caller.drain(fd)[0].len(), expected, "{length}");
@@ -147,7 +148,7 @@ fn frames_longer_than_the_own_mtu_arrive_over_an_etherstub() {
     caller.kernel.create_etherstub("stub0", NIC).expect("makes it");
     caller.kernel.create_vnic("vnic0", "stub0", OWN, 0).expect("makes it");
     caller.kernel.create_vnic("vnic1", "stub0", OTHER, 0).expect("makes it");
-    let fd = caller.attach(PATH, super::RECOMMENDED, 0);
+    let fd = caller.attach(PATH, RECOMMENDED, 0);
     assert_eq!(caller.kernel.set_link_mtu("vnic0", 1500), Ok(()));
     caller.kernel.link_sends("vnic1", &frame(OWN, OTHER, 0x800, 9014)).expect("a link");
     assert_eq!(caller.drain(fd)[0].len(), 9014);
@@ -167,4 +168,53 @@ fn before_raw_mode_frames_come_as_units_of_data_and_stay_so() {
     assert_eq!((control.len(), got.data.map(|data| data.len())), (68, Some(46)));
     assert_eq!(control[24..32], [&OWN[..], &[0, 8]].concat());
     assert_eq!(caller.drain(fd), [frame(BROADCAST, FAR, 0x800, 60)]);
+}
+
+/// A UDP packet whose checksum holds the pseudo header's sum alone.
+fn unfinished(to: [u8; 6]) -> Vec<u8> {
+    let mut sent = frame(to, OTHER, 0x800, 74);
+    sent[14..34].copy_from_slice(&[0x45, 0, 0, 60, 0, 0, 0, 0, 64, 17, 0, 0, 10, 0, 0, 9, 10, 0, 0, 5]);
+    sent[34..42].copy_from_slice(&[0x30, 0x39, 0, 0x50, 0, 40, 0x14, 0x47]);
+    sent
+}
+
+fn is_finished(frame: &[u8]) -> bool {
+    let pseudo = [&frame[26..34], &[0, 17, 0, 40], &frame[34..]].concat();
+    let sum: u32 = pseudo.chunks(2).map(|pair| u32::from(pair[0]) << 8 | u32::from(pair[1])).sum();
+    (sum & 0xffff) + (sum >> 16) == 0xffff
+}
+
+#[test]
+fn only_group_frames_over_an_offering_nic_arrive_unfinished() {
+    let left = Offload { partial: Some((20, 26, 60)), ..Offload::default() };
+    for offers in [false, true] {
+        for to in [OWN, BROADCAST] {
+            let mut caller = network();
+            let offloads = Offloads { partial_checksum: offers, ..Offloads::default() };
+            caller.kernel.set_offloads("net0", offloads).expect("a NIC");
+            let fd = caller.attach(PATH, RECOMMENDED, 0);
+            caller.kernel.link_sends_with("vnic1", &unfinished(to), left).expect("a link");
+            let seen = is_finished(&caller.drain(fd)[0]);
+            assert_eq!(seen, !offers || to == OWN, "offered {offers}, to {to:?}");
+            let wire = caller.kernel.take_wire_frames("net0").expect("a NIC");
+            assert!(wire.iter().all(|frame| is_finished(frame)), "the wire gets it right");
+        }
+    }
+}
+
+#[test]
+fn segments_are_cut_before_a_neighbour_gets_them() {
+    let mut caller = network();
+    caller
+        .kernel
+        .set_offloads("net0", Offloads { segmentation: true, ..Offloads::default() })
+        .expect("a NIC");
+    let fd = caller.attach(PATH, RECOMMENDED, 0);
+    let mut sent = frame(OWN, OTHER, 0x800, 54 + 2500);
+    sent[14..34].copy_from_slice(&[0x45, 0, 9, 0xec, 0, 0, 0, 0, 64, 6, 0, 0, 10, 0, 0, 9, 10, 0, 0, 5]);
+    sent[46] = 0x50;
+    let left = Offload { mss: Some(1000), ..Offload::default() };
+    caller.kernel.link_sends_with("vnic1", &sent, left).expect("a link");
+    let lengths: Vec<_> = caller.drain(fd).iter().map(Vec::len).collect();
+    assert_eq!(lengths, [1054, 1054, 554]);
 }

@@ -1,16 +1,10 @@
 //! The rules of data links, one family of them a file.
 
-mod administration;
 mod delivery;
-mod faults;
-mod flow;
-mod hazards;
 mod head;
-mod offloads;
 mod opening;
 mod primitives;
 mod sending;
-mod telling;
 
 use streams_model::{Errno, Outcome, abi};
 

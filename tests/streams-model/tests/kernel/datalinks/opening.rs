@@ -1,8 +1,8 @@
-//! Who may open a link, by which name, and what an open and a close leave.
+//! Who may open a link, by which name, what an open and a close leave, and what the administrator is refused meanwhile.
 
 use streams_model::{Errno, Privileges, abi};
 
-use super::{Datalink, FOREIGN, PATH, RECOMMENDED, frame, network, refusal, words};
+use super::{Datalink, FOREIGN, NIC, OTHER, OWN, PATH, RECOMMENDED, frame, network, refusal, words};
 use crate::{done, failed};
 
 #[test]
@@ -74,7 +74,7 @@ fn a_close_undoes_everything_in_every_state() {
         for step in &steps[..last] {
             assert_ne!(caller.ask(fd, step)[..4], abi::DL_ERROR_ACK.to_le_bytes());
         }
-        caller.kernel.wire_brings("net0", &frame(super::OWN, FOREIGN, 0x800, 60)).expect("a NIC");
+        caller.kernel.wire_brings("net0", &frame(OWN, FOREIGN, 0x800, 60)).expect("a NIC");
         assert_eq!(caller.kernel.datalink_states()[1].promiscuity, usize::from(last >= 4));
         assert_eq!(caller.kernel.delete_link("vnic0"), Err(Errno::EBUSY));
         assert_eq!(caller.putmsg(fd, Some(&words(&[abi::DL_INFO_REQ])), None), done(0), "left unanswered");
@@ -85,4 +85,58 @@ fn a_close_undoes_everything_in_every_state() {
     caller.kernel.exit();
     assert_eq!((fd, caller.kernel.snapshot()), (3, before));
     assert_eq!(caller.kernel.delete_link("vnic0"), Ok(()));
+}
+
+#[test]
+fn an_open_stream_keeps_its_link_as_it_is() {
+    let mut caller = network();
+    let fd = caller.open_link(PATH);
+    let busy = Err(Errno::EBUSY);
+    assert_eq!(caller.kernel.delete_link("vnic0"), busy);
+    assert_eq!(caller.kernel.rename_link("vnic0", "net7"), busy);
+    assert_eq!(caller.kernel.set_link_zone("vnic0", 1), busy);
+    assert_eq!(caller.kernel.delete_link("net0"), busy);
+    caller.close(fd);
+    assert_eq!(caller.kernel.rename_link("vnic0", "vnic1"), Err(Errno::EEXIST));
+    assert_eq!(caller.kernel.rename_link("vnic0", "net7"), Ok(()));
+    assert_eq!(caller.kernel.delete_link("net7"), Ok(()));
+    assert_eq!(caller.kernel.delete_link("net0"), busy, "another lies over it");
+    assert_eq!(caller.kernel.delete_link("vnic1"), Ok(()));
+    assert_eq!(caller.kernel.delete_link("net0"), Ok(()));
+    assert_eq!(caller.kernel.delete_link("net0"), Err(Errno::ENOENT));
+}
+
+#[test]
+fn a_link_lies_over_what_is_there_with_an_address_of_its_own() {
+    let mut caller = network();
+    assert_eq!(caller.kernel.create_vnic("vnic2", "net9", [2; 6], 0), Err(Errno::ENOENT));
+    assert_eq!(caller.kernel.create_vnic("vnic2", "vnic0", [2; 6], 0), Err(Errno::EINVAL));
+    assert_eq!(caller.kernel.create_vnic("vnic2", "net0", OTHER, 0), Err(Errno::EBUSY));
+    assert_eq!(caller.kernel.create_vnic("vnic0", "net0", [2; 6], 0), Err(Errno::EEXIST));
+    assert_eq!(caller.kernel.connect_nics("net0", "vnic0"), Err(Errno::EINVAL));
+    assert_eq!(caller.kernel.set_link_address("vnic0", NIC), Err(Errno::EBUSY));
+    assert_eq!(caller.kernel.datalink_states()[1].address, OWN);
+}
+
+#[test]
+fn links_are_made_as_a_text_describes_them() {
+    let mut caller = crate::caller::Caller::default();
+    let text = "nic net0 2:8:20:0:0:1 1500; vnic vnic0 net0 2:8:20:0:1:0; etherstub stub0 2:0:0:0:0:1; vnic v1 stub0 2:0:0:0:0:2 5";
+    assert_eq!(caller.kernel.make_links(text), Ok(()));
+    let states = caller.kernel.datalink_states();
+    let seen: Vec<_> =
+        states.iter().map(|state| (state.name.as_str(), state.over.as_deref(), state.mtu)).collect();
+    let expected = [
+        ("net0", None, 1500),
+        ("vnic0", Some("net0"), 1500),
+        ("stub0", None, 9000),
+        ("v1", Some("stub0"), 9000),
+    ];
+    assert_eq!((seen.as_slice(), states[1].address), (&expected[..], OWN));
+    for wrong in
+        ["nic net1", "vnic v2 net9 2:0:0:0:0:3", "nic net0 2:0:0:0:0:4", "nic net2 2:0:0", "tap tap0 x"]
+    {
+        let error = caller.kernel.make_links(wrong).expect_err(wrong);
+        assert!(error.contains(wrong), "{error}");
+    }
 }

@@ -2,12 +2,9 @@
 
 mod administrator;
 mod answers;
+mod compound;
 mod frames;
-mod loops;
 mod requests;
-mod stations;
-mod text;
-mod waits;
 
 use std::collections::BTreeMap;
 

@@ -6,9 +6,9 @@ use streams_model::{Outcome, abi};
 
 use super::super::line::Line;
 use super::super::{Checked, UNKNOWN, equal};
+use super::Datalinks;
+use super::compound::words;
 use super::frames::{self, SIM1};
-use super::stations::words;
-use super::{Datalinks, text};
 
 /// The number of the frame in the observer's units of data, and of the first of two frames in one write.
 const UNIT_NUMBER: u8 = 0x21;
@@ -136,7 +136,7 @@ impl Datalinks {
         let answer = self.caller.getmsg(fd, 16384, 256).control.unwrap_or_default();
         let refused = answer.get(..4) == Some(&abi::DL_ERROR_ACK.to_le_bytes());
         if refused == taken.starts_with("accepted") {
-            return Err(format!("observed {taken}, the model answers {}", text::decoded(&answer)));
+            return Err(format!("observed {taken}, the model answers {}", frames::decoded(&answer)));
         }
         Ok(())
     }
@@ -195,8 +195,8 @@ impl Datalinks {
         let noted = line.note.strip_prefix("ic_len=").and_then(|rest| rest.split(' ').next()?.parse().ok());
         equal("ic_len", noted, Some(answered))?;
         match line.note.split("data=").nth(1) {
-            Some(seen) if !text::digits_match(seen, &data) => {
-                Err(format!("data: observed {seen}, the model gives {}", text::hex(&data)))
+            Some(seen) if !frames::digits_match(seen, &data) => {
+                Err(format!("data: observed {seen}, the model gives {}", frames::hex(&data)))
             }
             _ => Ok(()),
         }

@@ -1,15 +1,17 @@
 //! Lines in parentheses: no system calls, but what the observer did or looked at.
+//!
+//! Other things the observer did without a line of its own. The record is a selection of calls; these are the ones it
+//! leaves out. They are read off from what the lines around them show.
 
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use streams_model::abi::{self, AF_INET, AF_INET6, I_LINK, I_PLINK, IFF_UP};
-use streams_model::{DEFAULT_MAC, Lifreq, Outcome};
+use streams_model::abi::{AF_INET, AF_INET6, I_LINK, I_PLINK, IFF_IPV6, IFF_UP};
+use streams_model::{DEFAULT_MAC, Lifreq, Outcome, abi};
 
 use super::line::Line;
 use super::{Checked, Replay, equal};
-use crate::caller::{Plumbed, lifreq};
-use crate::guest::{arp_request, echo_request};
+use crate::caller::{Plumbed, arp_request, echo_request, lifreq};
 
 /// Bytes of `struct lifconf`, and room for that many interfaces.
 const LIFCONF: usize = 24;
@@ -61,7 +63,7 @@ impl Replay {
             }
             "(race sweep against close of C)" => {
                 let first = line.note.chars().next().map(|seen| if seen == 'o' { '.' } else { seen });
-                equal("race", first, Some(super::threads::race(&line.step)?))
+                equal("race", first, Some(super::rounds::race(&line.step)?))
             }
             _ => self.round_line(line),
         }
@@ -146,7 +148,7 @@ impl Replay {
         let answer = |replay: &mut Self, frame: &[u8], kind: [u8; 2]| {
             replay.caller.write(control, frame);
             let frames = replay.caller.drain(control);
-            frames.into_iter().find(|frame| frame[12..14] == kind && frame[..6] == crate::guest::GUEST_MAC)
+            frames.into_iter().find(|frame| frame[12..14] == kind && frame[..6] == crate::caller::GUEST_MAC)
         };
         let arp = answer(self, &arp_request(guest, host), [8, 6]);
         let echo = answer(self, &echo_request(DEFAULT_MAC, guest, host, 98), [8, 0]);
@@ -218,5 +220,77 @@ impl Line {
     fn first_number(&self) -> u64 {
         let number: u64 = self.args.split(' ').next().and_then(|word| word.parse().ok()).unwrap_or(0);
         self.bounded(usize::try_from(number).unwrap_or(usize::MAX)) as u64
+    }
+}
+
+const GUEST: [u8; 4] = [10, 77, 0, 2];
+const HOST: [u8; 4] = [10, 77, 0, 1];
+
+impl Replay {
+    /// Does what was done before this line.
+    pub(super) fn hidden_steps(&mut self, line: &Line) {
+        if line.call == "SIOCSLIFFLAGS" && line.argument_number("flags").is_some_and(|flags| flags & 1 != 0) {
+            let name = line.argument("name").unwrap_or_default();
+            self.give_address(line.fd(0), name);
+        }
+        match (line.case.as_str(), line.step.as_str(), line.call.as_str()) {
+            ("A.host-traffic", _, "putmsg O_T_BIND_REQ") => {
+                self.caller.open("/dev/udp", abi::O_RDWR | abi::O_NONBLOCK);
+            }
+            // The observer looked at the frames of every interval before going on.
+            ("A.traffic-during-dad", _, "write") => drop(self.caller.drain(self.last_control)),
+            ("B.reattach-after-destructor", "destructor", "close") if line.fd(0) == 4 => {
+                self.caller.plumb("tap0", 0, I_LINK);
+            }
+            ("C.names", _, "open" | "(state)") => {
+                self.close(5);
+            }
+            ("C.names", _, "SIOCSLIFNAME") => {
+                self.caller.push(5, "ip");
+            }
+            ("C.punlink-all", "v6 of tap1 under udp6", "I_PLINK") => {
+                self.caller.must_open("/dev/udp6");
+                self.caller.ip_stream("tap1", 1, IFF_IPV6);
+            }
+            ("C.A-left-open", "11", "(20 s pass, frames drained)") => self.link_leaving_arp_open(),
+            ("C.detach-with-queued-frames", _, "I_UNLINK") if line.last_number() == 2 => {
+                self.queue_twenty_replies()
+            }
+            ("D.v4-and-v6", "setup", "SIOCGLIFFLAGS") => {
+                let mux = self.caller.must_open("/dev/udp6");
+                let ip = self.caller.ip_stream("tap0", 0, IFF_IPV6);
+                self.caller.ioctl(mux, I_LINK, i64::from(ip));
+                self.close(ip);
+            }
+            _ => {}
+        }
+    }
+
+    /// Bringing an interface up, the observer gave it an address when it had none and the case is not about that.
+    fn give_address(&mut self, mux: i32, name: &str) {
+        let states = self.caller.kernel.interface_states();
+        let blank = states.iter().any(|state| state.name == name && state.address == [0; 4]);
+        if blank && !self.address_given {
+            let address = if name == "tap1" { [10, 78, 0, 1] } else { HOST };
+            self.caller.set_address(mux, name, address);
+        }
+    }
+
+    fn link_leaving_arp_open(&mut self) {
+        for lower in [5, 6] {
+            self.caller.ioctl(3, I_LINK, lower);
+        }
+        self.close(5);
+        self.caller.set_address(3, "tap0", HOST);
+        assert_eq!(self.caller.set_up(3, "tap0", true), Outcome::Done(0));
+    }
+
+    fn queue_twenty_replies(&mut self) {
+        self.caller.kernel.advance(Duration::ZERO);
+        self.caller.write(self.last_control, &arp_request(GUEST, HOST));
+        self.caller.drain(self.last_control);
+        for _ in 0..20 {
+            self.caller.write(self.last_control, &echo_request(DEFAULT_MAC, GUEST, HOST, 98));
+        }
     }
 }

@@ -1,14 +1,17 @@
-//! Which streams of a link take a frame, and by which of the two ways.
+//! From the switch up to the stream head: which streams of a link take a frame, and by which of the two ways.
 //!
 //! A stream that wants copies beyond its type gets them by the promiscuous way, and then nothing by the way of the
-//! bound streams, except that one which only wants every group address still gets the rest by the latter.
+//! bound streams. One that only wants every group address still gets the rest by the latter.
+//!
+//! The driver gives a frame its form, and the modules above it pass it on.
 
-use crate::abi::ETHERTYPE_VLAN;
+use crate::abi::{self, ETHERTYPE_VLAN};
+use crate::image::put;
 use crate::kernel::Kernel;
-use crate::kernel::datalink::frame::{Header, Kind, vid_of_frame};
+use crate::kernel::datalink::frame::{Header, Kind, TAG, vid_of_frame, without_tag};
 use crate::kernel::datalink::stream::{Entry, PROMISC_MULTI, PROMISC_PHYS, PROMISC_RX_ONLY, PROMISC_SAP};
 use crate::kernel::datalink::{DatalinkStream, LinkClass, LinkId};
-use crate::kernel::stream::StreamId;
+use crate::kernel::stream::{Message, MessageKind, StreamId};
 
 /// Whether a stream takes a frame that came by one of the two ways.
 fn accepts(stream: &DatalinkStream, header: &Header, promiscuous: bool, looped: bool) -> bool {
@@ -139,4 +142,63 @@ impl Kernel {
 /// Whether tagged frames come to this stream by a way of their own.
 fn takes_tags(stream: &DatalinkStream) -> bool {
     stream.entry == Some(Entry::Tags) && stream.copies() == 0
+}
+
+/// Bytes of `dl_unitdata_ind_t`, and of each address behind it: room for the longest.
+const INDICATION: usize = 24;
+const ADDRESS_ROOM: usize = 22;
+/// Bytes of an Ethernet address and a type.
+const ADDRESS: u32 = 8;
+
+impl Kernel {
+    /// Hands a frame up a stream; it is dropped when there is no room above the driver.
+    pub(super) fn rise(&mut self, id: StreamId, frame: &[u8], header: &Header) {
+        let Some(stream) = self.datalink(id) else { return };
+        let vid = stream.link.and_then(|link| self.link_of(link)).map_or(0, |link| link.vid);
+        let message = if stream.raw {
+            Message::data(if vid == 0 { frame.to_vec() } else { without_tag(frame) })
+        } else {
+            indication(stream, frame, header, vid)
+        };
+        if self.has_room_above(id) {
+            self.traffic.queued += 1;
+            self.put_up(id, message);
+        } else {
+            self.traffic.dropped_full += 1;
+        }
+    }
+
+    /// Whether the first queue above the driver takes a message that is not of high priority.
+    fn has_room_above(&self, id: StreamId) -> bool {
+        self.streams.get(&id).is_some_and(|stream| match stream.bufmods.last() {
+            Some(bufmod) => !bufmod.is_full(),
+            None => stream.can_put(),
+        })
+    }
+
+    /// Puts a message into the lowest queue above the driver.
+    pub(super) fn put_up(&mut self, id: StreamId, message: Message) {
+        let now = self.timers.now();
+        let Some(stream) = self.streams.get_mut(&id) else { return };
+        let modules = stream.bufmods.len();
+        stream.pass_up(modules, message, now);
+    }
+}
+
+/// A frame as a stream gets it that is not in raw mode.
+fn indication(stream: &DatalinkStream, frame: &[u8], header: &Header, vid: u16) -> Message {
+    let keeps_tag = header.tag.is_some()
+        && vid == 0
+        && (stream.entry == Some(Entry::Tags) || stream.promisc & PROMISC_SAP != 0);
+    let sap = if keeps_tag { ETHERTYPE_VLAN } else { header.sap };
+    let mut control = vec![0; INDICATION + 2 * ADDRESS_ROOM];
+    let (to, from) = (INDICATION, INDICATION + ADDRESS_ROOM);
+    let words =
+        [abi::DL_UNITDATA_IND, ADDRESS, to as u32, ADDRESS, from as u32, u32::from(header.is_group())];
+    put(&mut control, 0, &words.map(u32::to_le_bytes).concat());
+    put(&mut control, to, &[&header.destination[..], &sap.to_le_bytes()].concat());
+    put(&mut control, from, &[&header.source[..], &header.field.to_le_bytes()].concat());
+    let payload_at = header.length - if keeps_tag { TAG } else { 0 };
+    let payload = frame.get(payload_at..).unwrap_or(&[]).to_vec();
+    Message { kind: MessageKind::Proto, control: Some(control), data: Some(payload) }
 }
