@@ -194,6 +194,8 @@ fn without_links_the_other_groups_are_asked() {
 
 #[test]
 fn only_links_made_for_the_questions_are_asked() {
+    let wrong = script(Path::new("/")).arg("datalink").env("FACTS_LINKS", "net0 net1").output().unwrap();
+    assert_eq!(wrong.status.code(), Some(2), "{wrong:?}");
     assert!(Links::parse(LINKS).is_some());
     for wrong in [
         "",

@@ -88,7 +88,9 @@ impl Stations {
         facts.pass(SOON);
         let arrived = self.other.drain();
         // Nobody asks them here, and their room is limited.
-        (self.sender.drain(), self.beside_sender.drain(), self.beside_other.drain());
+        for station in [&self.sender, &self.beside_sender, &self.beside_other] {
+            station.drain();
+        }
         facts.is(name, json!({ "written": written, "arrived": arrived }));
     }
 }

@@ -51,9 +51,9 @@ pub(crate) fn questions(facts: &mut Facts<'_>, [name, other]: [&LinkName; 2]) ->
     burst(facts, &pair, "read_of_a_burst_of_200")?;
     pair.reader = Link::open(other).step("open")?;
     other_form(facts, &pair)?;
+    cycles(facts, other)?;
     pair.reader = Link::open(other).step("open")?;
-    bufmod(facts, &pair)?;
-    cycles(facts, other)
+    bufmod(facts, &pair)
 }
 
 /// The lengths that reads give in each mode.
@@ -118,6 +118,21 @@ fn other_form(facts: &mut Facts<'_>, pair: &Pair) -> Result<(), Stopped> {
     Ok(())
 }
 
+/// A close undoes everything, with frames unread, so that the next stream is like the first.
+fn cycles(facts: &mut Facts<'_>, name: &LinkName) -> Result<(), Stopped> {
+    let first = Link::station(name)?.address(DL_CURR_PHYS_ADDR).step("DL_PHYS_ADDR_REQ")?;
+    let mut whole = 0;
+    for _ in 0..CYCLES {
+        let link = Link::station(name)?;
+        link.send(&frame(first, first, SAP, 60)).step("write")?;
+        whole += usize::from(link.address(DL_CURR_PHYS_ADDR) == Ok(first));
+    }
+    facts.is("cycles_of_100", whole);
+    let link = Link::station(name)?;
+    facts.is("frames_left_by_them", link.drain().len());
+    Ok(())
+}
+
 /// As the library sets it up: frames stay what they are, and there is room.
 fn bufmod(facts: &mut Facts<'_>, pair: &Pair) -> Result<(), Stopped> {
     let reader = &pair.reader;
@@ -133,19 +148,4 @@ fn bufmod(facts: &mut Facts<'_>, pair: &Pair) -> Result<(), Stopped> {
     facts.is("snap_of_bufmod_then", value(reader.number(SBIOCGSNAP, -1)));
     reader.listen()?;
     burst(facts, pair, "read_of_a_burst_of_200_by_bufmod")
-}
-
-/// A close undoes everything, with frames unread, so that the next stream is like the first.
-fn cycles(facts: &mut Facts<'_>, name: &LinkName) -> Result<(), Stopped> {
-    let first = Link::station(name)?.address(DL_CURR_PHYS_ADDR).step("DL_PHYS_ADDR_REQ")?;
-    let mut whole = 0;
-    for _ in 0..CYCLES {
-        let link = Link::station(name)?;
-        link.send(&frame(first, first, SAP, 60)).step("write")?;
-        whole += usize::from(link.address(DL_CURR_PHYS_ADDR) == Ok(first));
-    }
-    facts.is("cycles_of_100", whole);
-    let link = Link::station(name)?;
-    facts.is("frames_left_by_them", link.drain().len());
-    Ok(())
 }
