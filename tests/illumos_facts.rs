@@ -5,6 +5,7 @@
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use streams_model::{Machine, Tuntap};
 #[path = "../ci/illumos/facts/questions/mod.rs"]
 mod questions;
 
-use questions::{Clock, Facts, GROUPS};
+use questions::{Clock, Facts, GROUPS, Links};
 
 streams_model::interpose!();
 
@@ -30,14 +31,21 @@ impl Clock for Virtual<'_> {
     }
 }
 
+/// As `ci/illumos-facts` makes them on a real machine, and their names.
+const MADE: &str =
+    "etherstub facts0 2:8:20:0:2:0; vnic facts1 facts0 2:8:20:0:2:1; vnic facts2 facts0 2:8:20:0:2:2";
+const LINKS: &str = "facts1 facts2";
+
 /// What the groups print, each on a machine of its own.
 fn ask(driver: Tuntap) -> String {
+    let links = Links::parse(LINKS);
     let mut lines = Vec::new();
     for (name, questions) in GROUPS {
         let machine = Machine::boot();
         machine.kernel(|kernel| kernel.set_tuntap(driver));
+        machine.kernel(|kernel| kernel.make_links(MADE)).unwrap();
         let before = machine.snapshot();
-        Facts::ask(name, &Virtual(&machine), &mut lines, questions);
+        Facts::ask(name, &Virtual(&machine), links.as_ref(), &mut lines, questions);
         assert_eq!(machine.snapshot(), before, "{name} leaves something");
         // Two questions are about what the library never does: a link of its own undone as if it were persistent, and the
         // device closed first. Nothing else is even doubtful.
@@ -68,15 +76,30 @@ fn the_model_answers_as_it_is_written_down() {
     }
 }
 
-/// Runs the script on a machine that gives these answers.
-fn compare(test: &str, answers: &str, groups: &[&str]) -> Output {
+/// A folder of the test's own with these commands in it, which find it in `$HERE`.
+fn folder_of(test: &str, commands: &[(&str, &str)]) -> PathBuf {
     let folder = std::env::temp_dir().join(format!("facts-{}-{test}", std::process::id()));
     fs::create_dir_all(&folder).unwrap();
+    for (name, text) in commands {
+        let command = folder.join(name);
+        fs::write(&command, format!("#!/bin/sh\nHERE=${{0%/*}}\n{text}\n")).unwrap();
+        fs::set_permissions(&command, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    folder
+}
+
+/// The script with a program that gives the answers in the folder, and without links or a zealous environment.
+fn script(folder: &Path) -> Command {
+    let mut script = Command::new("ci/illumos-facts");
+    script.env("FACTS", folder.join("program")).env_remove("FACTS_LINKS").env_remove("CI");
+    script
+}
+
+/// Runs the script on a machine that gives these answers.
+fn compare(test: &str, answers: &str, groups: &[&str]) -> Output {
+    let folder = folder_of(test, &[("program", "cat \"$HERE/answers\"")]);
     fs::write(folder.join("answers"), answers).unwrap();
-    let program = folder.join("program");
-    fs::write(&program, "#!/bin/sh\ncat \"${0%/*}/answers\"\n").unwrap();
-    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
-    let output = Command::new("ci/illumos-facts").args(groups).env("FACTS", program).output().unwrap();
+    let output = script(&folder).args(groups).env("FACTS_LINKS", LINKS).output().unwrap();
     fs::remove_dir_all(folder).unwrap();
     output
 }
@@ -108,4 +131,81 @@ fn elsewhere_the_script_is_skipped_with_a_reason() {
     let output = Command::new("ci/illumos-facts").env_remove("FACTS").output().unwrap();
     assert_eq!((output.status.code(), output.stdout.len()), (Some(0), 0));
     assert!(String::from_utf8(output.stderr).unwrap().contains("skipped: this is Linux"));
+}
+
+/// Answers what is asked, and notes of which links.
+const PROGRAM: &str = "echo \"asks $* of ${FACTS_LINKS-nobody}\" >>\"$HERE/log\"
+for group in \"$@\"; do grep \"^{.fact.:.$group\\.\" ci/illumos/facts/model.jsonl; done";
+
+/// What the script says and ends with where dladm does this, and what it does with dladm and the program.
+fn with_dladm(test: &str, dladm: &str, ci: &str, groups: &[&str]) -> (Option<i32>, String, Vec<String>) {
+    let dladm = format!("echo \"$*\" >>\"$HERE/log\"\n{dladm}");
+    let folder = folder_of(test, &[("program", PROGRAM), ("dladm", &dladm)]);
+    let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap());
+    let output = script(&folder).args(groups).env("PATH", path).env("CI", ci).output().unwrap();
+    let log = fs::read_to_string(folder.join("log")).unwrap();
+    fs::remove_dir_all(folder).unwrap();
+    let number = |text: &str| {
+        let from = text.find("facts").map_or(0, |at| at + "facts".len());
+        text[from..].chars().take_while(char::is_ascii_digit).collect::<String>()
+    };
+    let lines = log.lines().map(|line| line.replace(&format!("facts{}", number(line)), "facts"));
+    (output.status.code(), String::from_utf8(output.stderr).unwrap(), lines.collect())
+}
+
+const MAKES: [&str; 3] = [
+    "create-etherstub -t factsstub0",
+    "create-vnic -t -l factsstub0 factsvnic1",
+    "create-vnic -t -l factsstub0 factsvnic2",
+];
+const REMOVES: [&str; 3] =
+    ["delete-vnic -t factsvnic2", "delete-vnic -t factsvnic1", "delete-etherstub -t factsstub0"];
+
+#[test]
+fn the_script_makes_its_links_and_removes_them() {
+    let (status, said, log) = with_dladm("links", "", "true", &["datalink"]);
+    assert_eq!(status, Some(0), "{said}");
+    let asks = ["asks datalink of factsvnic1 factsvnic2"];
+    assert_eq!(log, [&MAKES[..], &asks, &REMOVES].concat(), "{said}");
+
+    // A link that is busy is told of, and the others go.
+    let busy = "case $* in delete-vnic*1) echo busy; exit 1 ;; esac";
+    let (status, said, log) = with_dladm("busy", busy, "", &["datalink"]);
+    assert_eq!(status, Some(1), "{said}");
+    assert!(
+        said.contains("stays until a reboot") && said.contains("vnic1: busy; dladm delete-vnic -t"),
+        "{said}"
+    );
+    assert_eq!(log[4..], REMOVES);
+}
+
+#[test]
+fn without_links_the_other_groups_are_asked() {
+    let refused = "case $* in create-vnic*2) echo 'not permitted'; exit 1 ;; esac";
+    for (ci, expected) in [("", 0), ("true", 2)] {
+        let (status, said, log) = with_dladm("refused", refused, ci, &["head", "datalink"]);
+        assert_eq!(status, Some(expected), "{said}");
+        assert!(said.contains("datalink: skipped: no vnics can be made: not permitted"), "{said}");
+        assert_eq!(log, [&MAKES[..], &REMOVES[1..], &["asks head of nobody"]].concat());
+        let (status, said, log) = with_dladm("alone", refused, ci, &["datalink"]);
+        assert_eq!((status, log.len()), (Some(expected), 5), "{said}");
+    }
+}
+
+#[test]
+fn only_links_made_for_the_questions_are_asked() {
+    let wrong = script(Path::new("/")).arg("datalink").env("FACTS_LINKS", "net0 net1").output().unwrap();
+    assert_eq!(wrong.status.code(), Some(2), "{wrong:?}");
+    assert!(Links::parse(LINKS).is_some());
+    for wrong in [
+        "",
+        "facts1",
+        "facts1 facts1",
+        "net0 facts1",
+        "facts1 ../facts2",
+        "facts1 facts2 facts3",
+        "facts1  facts2",
+    ] {
+        assert!(Links::parse(wrong).is_none(), "{wrong:?}");
+    }
 }

@@ -34,7 +34,8 @@ pub(crate) fn questions(facts: &mut Facts<'_>) -> Result<(), Stopped> {
     addresses(facts, &control, &taker, own)
 }
 
-fn frame(to: [u8; 6], from: [u8; 6], kind: u16, len: usize) -> Vec<u8> {
+/// A frame of this length with its header.
+pub(crate) fn frame(to: [u8; 6], from: [u8; 6], kind: u16, len: usize) -> Vec<u8> {
     let mut frame = [&to[..], &from, &kind.to_be_bytes()].concat();
     frame.resize(len, 0x55);
     frame

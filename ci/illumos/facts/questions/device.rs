@@ -2,10 +2,9 @@
 //! stream, with an int and within the driver's table; an address only where there is a device.
 
 use std::ffi::c_int;
-use std::os::fd::AsFd;
 
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout};
+use nix::poll::PollFlags;
 
 use super::abi;
 use super::stream::{Answer, Stream, code};
@@ -87,14 +86,14 @@ impl Protocol {
 
     fn ask(&self, words: &[u32], tail: &[u8], wanted: u32) -> Result<Vec<u8>, Errno> {
         self.0.put_message(&mut message(words, tail), None)?;
-        let mut entries = [PollFd::new(self.0.0.as_fd(), PollFlags::POLLPRI)];
-        nix::poll::poll(&mut entries, PollTimeout::from(5000_u16))?;
+        self.0.wait(PollFlags::POLLPRI)?;
         let answer = self.0.get_message(256, 256)?.control.unwrap_or_default();
         if answer.get(..4) == Some(&wanted.to_ne_bytes()) { Ok(answer) } else { Err(Errno::EPROTO) }
     }
 }
 
-fn message(words: &[u32], tail: &[u8]) -> Vec<u8> {
+/// The control part of a primitive: its words, and what follows them.
+pub(crate) fn message(words: &[u32], tail: &[u8]) -> Vec<u8> {
     let mut bytes: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
     bytes.extend_from_slice(tail);
     bytes

@@ -7,6 +7,8 @@ use std::time::Duration;
 use nix::errno::Errno;
 use serde_json::{Value, json};
 
+use super::datalink::Links;
+
 /// The clock of the machine that is looked at.
 pub(crate) trait Clock {
     /// Time since some moment.
@@ -19,6 +21,7 @@ pub(crate) trait Clock {
 pub(crate) struct Facts<'a> {
     group: &'static str,
     clock: &'a dyn Clock,
+    links: Option<&'a Links>,
     out: &'a mut dyn Write,
 }
 
@@ -47,10 +50,11 @@ impl<'a> Facts<'a> {
     pub(crate) fn ask(
         group: &'static str,
         clock: &'a dyn Clock,
+        links: Option<&'a Links>,
         out: &'a mut dyn Write,
         questions: Questions,
     ) {
-        let mut facts = Self { group, clock, out };
+        let mut facts = Self { group, clock, links, out };
         if let Err(Stopped(step, errno)) = questions(&mut facts) {
             facts.is("stopped", format!("{step}: {errno:?}"));
         }
@@ -72,6 +76,11 @@ impl<'a> Facts<'a> {
         let _ = self.out.flush();
     }
 
+    /// The links that may be asked.
+    pub(crate) fn links(&self) -> Option<Links> {
+        self.links.cloned()
+    }
+
     pub(crate) fn now(&self) -> Duration {
         self.clock.now()
     }
@@ -84,7 +93,7 @@ impl<'a> Facts<'a> {
 pub(crate) type Questions = fn(&mut Facts<'_>) -> Result<(), Stopped>;
 
 /// All groups; each begins and ends with a machine as it was.
-pub(crate) const GROUPS: [(&str, Questions); 8] = [
+pub(crate) const GROUPS: [(&str, Questions); 9] = [
     ("device", super::driver::questions),
     ("head", super::head::questions),
     ("reading", super::reading::questions),
@@ -93,4 +102,5 @@ pub(crate) const GROUPS: [(&str, Questions); 8] = [
     ("up", super::up::questions),
     ("closing", super::closing::questions),
     ("contention", super::contention::questions),
+    ("datalink", super::datalink::questions),
 ];

@@ -1,13 +1,14 @@
 //! What is asked, in groups.
 //!
 //! - `stream` and `device` are the system calls, `interface` what plumbing is made of, `frames` what a guest sends.
-//! - `facts` is what becomes of the answers; the other modules are one group each.
+//! - `facts` is what becomes of the answers; the other modules are one group each. `datalink` has a folder.
 
 #[expect(dead_code, reason = "the library needs more of it")]
 #[path = "../../../../platform/illumos/abi.rs"]
 mod abi;
 mod closing;
 mod contention;
+mod datalink;
 mod delivery;
 mod device;
 mod driver;
@@ -20,4 +21,5 @@ mod reading;
 mod stream;
 mod up;
 
+pub(crate) use datalink::Links;
 pub(crate) use facts::{Clock, Facts, GROUPS};

@@ -25,10 +25,11 @@ const LONGEST_STREAM: usize = 16;
 #[derive(Debug)]
 pub(crate) struct Stream(pub(crate) OwnedFd);
 
-/// What getmsg(2) took: what it returned, and the parts that were there.
+/// What getmsg(2) took: what it returned, whether it was of high priority, and the parts that were there.
 #[derive(Debug)]
 pub(crate) struct Message {
     pub(crate) more: c_int,
+    pub(crate) urgent: bool,
     pub(crate) control: Option<Vec<u8>>,
     pub(crate) data: Option<Vec<u8>>,
 }
@@ -137,8 +138,8 @@ impl Stream {
         self.by_pointer(code(request), argument)
     }
 
-    /// An interface request by `I_STR`, as the arp module wants it.
-    pub(crate) fn ask_module(&self, request: Request, argument: &mut LifReq) -> Answer {
+    /// A request by `I_STR`, with its structure: the arp module wants an interface request so.
+    pub(crate) fn ask_module<T>(&self, request: Request, argument: &mut T) -> Answer {
         let mut block = block(code(request), argument);
         self.by_pointer(code(abi::I_STR), &mut block)
     }
@@ -180,6 +181,12 @@ impl Stream {
         words.collect::<Vec<_>>().join(" ")
     }
 
+    /// Waits until one of these is ready, at most as long as a driver may take.
+    pub(crate) fn wait(&self, events: PollFlags) -> Result<(), Errno> {
+        let mut entries = [PollFd::new(self.0.as_fd(), events)];
+        nix::poll::poll(&mut entries, PollTimeout::from(1000 * ANSWER_SECONDS as u16)).map(drop)
+    }
+
     /// Takes a message with room for `control` and `data` bytes.
     pub(crate) fn get_message(&self, control: usize, data: usize) -> Result<Message, Errno> {
         let (mut control, mut data) = (vec![0; control], vec![0; data]);
@@ -194,17 +201,27 @@ impl Stream {
             bytes.truncate(usize::try_from(part.len).ok()?);
             Some(bytes)
         };
-        Ok(Message { more, control: taken(control_part, control), data: taken(data_part, data) })
+        let urgent = flags == abi::RS_HIPRI;
+        Ok(Message { more, urgent, control: taken(control_part, control), data: taken(data_part, data) })
     }
 
     /// Sends a message, with a data part or without.
     pub(crate) fn put_message(&self, control: &mut [u8], data: Option<&mut [u8]>) -> Answer {
+        self.put(control, data, 0)
+    }
+
+    /// Sends a message of high priority, which has no data part.
+    pub(crate) fn put_urgent(&self, control: &mut [u8]) -> Answer {
+        self.put(control, None, abi::RS_HIPRI)
+    }
+
+    fn put(&self, control: &mut [u8], data: Option<&mut [u8]>, flags: c_int) -> Answer {
         let control_part = part(control);
         let data_part = data.map(part);
         let data_part = data_part.as_ref().map_or(ptr::null(), ptr::from_ref);
         // SAFETY: the parts are `StrBuf`s of this function, whose `buf` points at `len` bytes lent by the caller; the
         // kernel reads both until the call returns. No data part is a null pointer.
-        Errno::result(unsafe { putmsg(self.0.as_raw_fd(), &raw const control_part, data_part, 0) })
+        Errno::result(unsafe { putmsg(self.0.as_raw_fd(), &raw const control_part, data_part, flags) })
     }
 }
 

@@ -7,7 +7,7 @@ use crate::fault::Trouble;
 use crate::image::{Bytes, Strbuf, put};
 use crate::kernel::Kernel;
 use crate::kernel::datalink::stream::Request;
-use crate::kernel::datalink::{DatalinkStream, Link, Mac};
+use crate::kernel::datalink::{DatalinkStream, Link, LinkClass, LinkId, Mac};
 use crate::kernel::packet::BROADCAST;
 use crate::kernel::stream::{DlState, Message, MessageKind};
 use crate::memory::{Memory, copy_in_vec};
@@ -131,8 +131,9 @@ impl Kernel {
         let address_at = if bound { INFO_ADDRESS as u32 } else { 0 };
         let sap_length = (-2_i32).cast_unsigned();
         let mtu = link.map_or(0, |link| link.mtu);
+        let least = stream.link.map_or(0, |link| self.least_payload(link));
         let head = [
-            &[abi::DL_INFO_ACK, mtu, 0, ADDRESS, abi::DL_ETHER, 0, state, sap_length, abi::DL_CLDLS][..],
+            &[abi::DL_INFO_ACK, mtu, least, ADDRESS, abi::DL_ETHER, 0, state, sap_length, abi::DL_CLDLS][..],
             &quality,
             &[style, address_at, abi::DL_VERSION_2, MAC, INFO_BROADCAST as u32, 0],
         ];
@@ -154,6 +155,12 @@ impl Kernel {
             );
         }
         urgent(control)
+    }
+
+    /// What is told as `dl_min_sdu`: 1 of an etherstub, which a vnic takes over from what it lies over.
+    fn least_payload(&self, link: LinkId) -> u32 {
+        let switch = self.link_of(self.switch_of(link));
+        u32::from(switch.is_some_and(|switch| switch.class == LinkClass::Etherstub))
     }
 }
 

@@ -25,6 +25,18 @@ fn the_link_describes_itself() {
 }
 
 #[test]
+fn a_link_over_an_etherstub_wants_a_payload() {
+    let mut caller = network();
+    caller.kernel.create_etherstub("stub0", [2, 0, 0, 0, 0, 1]).expect("makes it");
+    caller.kernel.create_vnic("vnic2", "stub0", [2, 0, 0, 0, 0, 2], 0).expect("makes it");
+    let least = [PATH, "/dev/net/stub0", "/dev/net/vnic2"].map(|path| {
+        let fd = caller.open_link(path);
+        caller.ask(fd, &words(&[abi::DL_INFO_REQ]))[8]
+    });
+    assert_eq!(least, [0, 1, 1], "dl_min_sdu");
+}
+
+#[test]
 fn a_stream_is_bound_once_to_a_type_or_a_length() {
     let mut caller = network();
     let fd = caller.open_link(PATH);
