@@ -104,6 +104,7 @@ const STEPS: [&str; 24] = [
     "up",
 ];
 
+/// Rows O6 and O8.
 #[test]
 fn on_a_machine_where_all_is_well_every_step_is_ok() {
     let machine = Machine::new("well");
@@ -117,6 +118,7 @@ fn on_a_machine_where_all_is_well_every_step_is_ok() {
     machine.assert_clean();
 }
 
+/// Row O2.
 #[test]
 fn a_step_whose_tool_is_not_installed_is_skipped_with_what_installs_it() {
     let machine = Machine::new("snoopless");
@@ -185,6 +187,7 @@ fn a_step_that_cannot_be_done_is_skipped_but_not_where_nobody_reads_it() {
     machine.assert_clean();
 }
 
+/// Row O6.
 #[test]
 fn a_tool_that_does_not_end_is_killed() {
     let machine = Machine::new("hang");
@@ -212,6 +215,7 @@ fn an_interrupt_leaves_nothing_either() {
     }
 }
 
+/// Row O6.
 #[test]
 fn what_is_missing_is_named_with_what_installs_it() {
     let output = Command::new("ci/omnios").env("PATH", "/usr/bin:/bin").output().unwrap();

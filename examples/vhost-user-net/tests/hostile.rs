@@ -79,6 +79,7 @@ fn set_call(guest: &Guest, ring: u64, stream: &UnixStream, call: &OwnedFd) {
     assert!(guest.frontend.get_features().is_ok());
 }
 
+/// Row V1.
 #[test]
 fn a_full_call_descriptor_is_not_waited_for() {
     for (name, call, _reader) in full_events() {
@@ -93,6 +94,7 @@ fn a_full_call_descriptor_is_not_waited_for() {
     }
 }
 
+/// Row V1.
 #[test]
 fn the_end_comes_though_the_peer_makes_its_descriptor_block_again() {
     for (name, call, _reader) in full_events() {
@@ -123,6 +125,7 @@ fn a_kick_descriptor_whose_other_end_is_closed_is_left_alone() {
     host.end();
 }
 
+/// Row V2.
 #[test]
 fn descriptors_that_no_message_has_are_closed_at_once() {
     let mut host = Host::new("stray", 1);
@@ -161,6 +164,7 @@ fn descriptors_that_no_message_has_are_closed_at_once() {
     host.end();
 }
 
+/// Row V2.
 #[test]
 fn the_end_of_a_peer_that_passes_its_own_socket_is_seen() {
     let mut host = Host::new("own", 1);
@@ -175,6 +179,7 @@ fn the_end_of_a_peer_that_passes_its_own_socket_is_seen() {
     host.end();
 }
 
+/// Row V2.
 #[test]
 fn a_message_with_too_many_descriptors_ends_its_connection_only() {
     let mut host = Host::new("many", 1);
@@ -188,6 +193,7 @@ fn a_message_with_too_many_descriptors_ends_its_connection_only() {
     host.end();
 }
 
+/// Row V5.
 #[test]
 fn memory_that_is_no_file_or_too_short_is_refused() {
     let mut host = Host::new("short", 1);
@@ -207,6 +213,7 @@ fn memory_that_is_no_file_or_too_short_is_refused() {
     host.end();
 }
 
+/// Row V5.
 #[test]
 fn memory_that_is_cut_short_ends_the_connection_and_nothing_else() {
     let mut host = Host::new("cut", 1);
@@ -233,6 +240,7 @@ fn is_hung_up(stream: &UnixStream) -> bool {
     polled[0].revents().contains(PollFlags::HUP)
 }
 
+/// Row V3.
 #[test]
 fn a_name_beside_the_socket_is_nothing_to_the_daemon() {
     let host = Host::new("names", 1);
