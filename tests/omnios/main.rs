@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::{self, Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
@@ -184,6 +185,21 @@ fn a_step_that_cannot_be_done_is_skipped_but_not_where_nobody_reads_it() {
     );
     let output = machine.script("taken").env("CI", "true").output().unwrap();
     assert_eq!((output.status.code(), steps(&output, "FAILED").len()), (Some(1), 0), "{output:?}");
+    machine.assert_clean();
+}
+
+/// Row O6. The job on a real machine is a script on standard input, of which the tools must leave the rest.
+#[test]
+fn no_tool_takes_what_the_script_was_given_to_read() {
+    let machine = Machine::new("reader");
+    let (mut reader, mut writer) = io::pipe().unwrap();
+    writer.write_all(b"the rest of the job").unwrap();
+    drop(writer);
+    let output = machine.script("").stdin(reader.try_clone().unwrap()).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let mut rest = String::new();
+    reader.read_to_string(&mut rest).unwrap();
+    assert_eq!(rest, "the rest of the job");
     machine.assert_clean();
 }
 

@@ -20,11 +20,14 @@ use vmm_sys_util::eventfd::EventFd;
 /// Sends a request with descriptors.
 fn request(stream: &UnixStream, request: u32, payload: &[u8], descriptors: &[BorrowedFd<'_>]) {
     let header = [request, 1, payload.len() as u32].map(u32::to_le_bytes).concat();
+    send(stream, &[&header, payload].concat(), descriptors);
+}
+
+fn send(stream: &UnixStream, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(253))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
     assert!(ancillary.push(SendAncillaryMessage::ScmRights(descriptors)));
-    let bytes = [&header, payload].concat();
-    let sent = sendmsg(stream, &[IoSlice::new(&bytes)], &mut ancillary, SendFlags::NOSIGNAL);
+    let sent = sendmsg(stream, &[IoSlice::new(bytes)], &mut ancillary, SendFlags::NOSIGNAL);
     assert_eq!(sent.unwrap(), bytes.len());
 }
 
@@ -161,6 +164,21 @@ fn descriptors_that_no_message_has_are_closed_at_once() {
         drop((far, stream));
         assert!(is_closed(&near), "after request {number}");
     }
+    host.end();
+}
+
+/// Row V2.
+#[test]
+fn descriptors_are_closed_before_the_rest_of_their_message_comes() {
+    let mut host = Host::new("rest", 1);
+    let (stream, (near, far)) = (connect(&host), UnixStream::pair().unwrap());
+    // SET_FEATURES, whose payload of 8 bytes is still to come.
+    send(&stream, &[2, 1, 8].map(u32::to_le_bytes).concat(), &[far.as_fd()]);
+    drop(far);
+    assert!(is_closed(&near));
+    (&stream).write_all(&[0; 8]).unwrap();
+    assert!(answers(&stream));
+    drop(stream);
     host.end();
 }
 

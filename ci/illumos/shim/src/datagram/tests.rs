@@ -92,6 +92,7 @@ fn a_writer_takes_the_error_from_the_reader() {
     assert_eq!((take(&other), seen(&other)), (Err(EAGAIN), POLLOUT));
 }
 
+/// Row O15.
 #[test]
 fn unread_bytes_of_the_closed_end_change_nothing() {
     let [one, other] = pair();
