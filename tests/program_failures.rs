@@ -73,7 +73,7 @@ fn no_shell_sees_the_path() {
     assert!(!std::path::Path::new("injected").exists(), "a shell has run what the path contains");
 }
 
-/// Row hazard 21.
+/// Rows hazard 21 and O12.
 #[test]
 fn a_path_of_any_length_is_run_or_refused_but_never_cut() {
     let programs = Programs::new("long");

@@ -249,6 +249,7 @@ fn the_last_thread_to_leave_is_one() {
     });
 }
 
+/// Row O14.
 #[test]
 fn of_two_that_plug_the_cable_in_at_once_one_drops_what_is_queued() {
     bounded().check(|| {
@@ -273,6 +274,7 @@ fn of_two_that_plug_the_cable_in_at_once_one_drops_what_is_queued() {
     });
 }
 
+/// Row O14.
 #[test]
 fn a_reader_drops_no_frame_once_the_link_is_up() {
     bounded().check(|| {

@@ -49,3 +49,24 @@ fn found(can: HostCan) -> HostCapabilities {
     let HostCan { tcp4, tcp6, udp } = can;
     HostCapabilities::of(Offload { checksum: true, tcp4, tcp6, udp, ..Offload::NONE })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Row X1.
+    #[test]
+    fn the_host_does_what_the_attach_found_and_no_more() {
+        let nothing = HostCan { tcp4: false, tcp6: false, udp: false };
+        let checksum = Offload { checksum: true, ..Offload::NONE };
+        let cases = [
+            (nothing, checksum),
+            (HostCan { tcp4: true, ..nothing }, Offload { tcp4: true, ..checksum }),
+            (HostCan { tcp6: true, ..nothing }, Offload { tcp6: true, ..checksum }),
+            (HostCan { udp: true, ..nothing }, Offload { udp: true, ..checksum }),
+        ];
+        for (can, offload) in cases {
+            assert_eq!(Capabilities::new(can).now(), HostCapabilities::of(offload), "{can:?}");
+        }
+    }
+}

@@ -60,6 +60,7 @@ fn assert_fails(output: &Output, words: &[&str]) {
     }
 }
 
+/// Row C1.
 #[test]
 fn package_lists_of_long_ago_are_brought_up_to_date_before_anything_is_installed() {
     let machine = Machine::new("fresh", &[]);
@@ -71,6 +72,7 @@ fn package_lists_of_long_ago_are_brought_up_to_date_before_anything_is_installed
     }
 }
 
+/// Row C1.
 #[test]
 fn a_compiler_that_is_too_old_is_replaced() {
     let machine = Machine::new("old", &all(OLD));
@@ -79,6 +81,7 @@ fn a_compiler_that_is_too_old_is_replaced() {
     assert_eq!(machine.installed("rustc-web").as_deref(), Some(NEW));
 }
 
+/// Row C1.
 #[test]
 fn a_compiler_whose_source_is_of_another_version_is_replaced() {
     let machine = Machine::new("two", &all(NEW));
@@ -87,6 +90,7 @@ fn a_compiler_whose_source_is_of_another_version_is_replaced() {
     assert_eq!(machine.installed("rust-web-src").as_deref(), Some(NEW));
 }
 
+/// Row C1.
 #[test]
 fn nothing_is_asked_of_apt_where_all_is_there() {
     let machine = Machine::new("whole", &all(NEW));
@@ -94,6 +98,7 @@ fn nothing_is_asked_of_apt_where_all_is_there() {
     assert_eq!(machine.calls(), [""; 0]);
 }
 
+/// Row C1.
 #[test]
 fn an_archive_with_an_old_compiler_alone_is_called_so() {
     let machine = Machine::new("archive", &[]);
@@ -101,6 +106,7 @@ fn an_archive_with_an_old_compiler_alone_is_called_so() {
     assert_fails(&output, &["is 1.85.0", "or later is needed", "security.debian.org"]);
 }
 
+/// Row C1.
 #[test]
 fn lists_that_cannot_be_had_are_told_of_and_the_version_decides() {
     let machine = Machine::new("offline", &[]);
@@ -114,6 +120,7 @@ fn an_install_that_fails_is_named() {
     assert_fails(&machine.run("install", "0", &[]), &["apt-get failed: apt-get install"]);
 }
 
+/// Row C1.
 #[test]
 fn an_ordinary_user_is_told_to_update_the_lists_first() {
     let machine = Machine::new("user", &all(OLD));

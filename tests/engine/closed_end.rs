@@ -27,6 +27,7 @@ fn receive(backend: &Backend) -> Result<Option<usize>, ReceiveError> {
     Ok(backend.receive(&mut [IoSliceMut::new(&mut buffer)])?.map(|received| received.len))
 }
 
+/// Row O10.
 #[test]
 fn a_sender_is_told_that_the_end_is_gone_whoever_took_the_error() {
     let (backend, host) = pair::backend();
@@ -43,6 +44,7 @@ fn a_sender_is_told_that_the_end_is_gone_whoever_took_the_error() {
     pair::assert_adds_up(&backend);
 }
 
+/// Row O10.
 #[test]
 fn an_end_that_closes_while_the_link_is_down_is_gone_when_it_comes_up() {
     let (backend, host) = pair::backend();
@@ -64,6 +66,7 @@ fn packets() -> (OwnedFd, OwnedFd) {
 /// A drain, and how it is begun.
 type Drain = fn(&Backend);
 
+/// Row O10.
 #[test]
 fn a_drain_that_finds_the_end_does_not_swallow_it() {
     let drains: [Drain; 3] = [
@@ -94,6 +97,7 @@ fn a_drain_that_finds_the_end_does_not_swallow_it() {
     }
 }
 
+/// Row O10.
 #[test]
 fn what_is_queued_comes_before_the_end() {
     let (backend, host) = pair::backend();
@@ -104,6 +108,7 @@ fn what_is_queued_comes_before_the_end() {
 }
 
 /// A connected socket of a system that tells by the next call.
+/// Row O5.
 #[test]
 fn a_peer_by_name_that_is_gone_is_found() {
     let path = std::env::temp_dir().join(format!("tap-plumb-{}-closed", std::process::id()));

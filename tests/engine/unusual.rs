@@ -27,7 +27,7 @@ fn behind_header(offload: Offload) -> (Arc<Backend>, UnixDatagram) {
     (Arc::new(Backend::new(tap)), host)
 }
 
-/// Row X8.
+/// Rows X8 and O13.
 #[test]
 fn an_empty_datagram_is_a_runt_of_no_bytes_and_no_end() {
     for offload in [Offload::NONE, Offload::HEADER_12] {

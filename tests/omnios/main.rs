@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::{self, Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
@@ -104,6 +105,7 @@ const STEPS: [&str; 24] = [
     "up",
 ];
 
+/// Rows O6 and O8.
 #[test]
 fn on_a_machine_where_all_is_well_every_step_is_ok() {
     let machine = Machine::new("well");
@@ -117,6 +119,7 @@ fn on_a_machine_where_all_is_well_every_step_is_ok() {
     machine.assert_clean();
 }
 
+/// Row O2.
 #[test]
 fn a_step_whose_tool_is_not_installed_is_skipped_with_what_installs_it() {
     let machine = Machine::new("snoopless");
@@ -185,6 +188,22 @@ fn a_step_that_cannot_be_done_is_skipped_but_not_where_nobody_reads_it() {
     machine.assert_clean();
 }
 
+/// Row O6. The job on a real machine is a script on standard input, of which the tools must leave the rest.
+#[test]
+fn no_tool_takes_what_the_script_was_given_to_read() {
+    let machine = Machine::new("reader");
+    let (mut reader, mut writer) = io::pipe().unwrap();
+    writer.write_all(b"the rest of the job").unwrap();
+    drop(writer);
+    let output = machine.script("").stdin(reader.try_clone().unwrap()).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let mut rest = String::new();
+    reader.read_to_string(&mut rest).unwrap();
+    assert_eq!(rest, "the rest of the job");
+    machine.assert_clean();
+}
+
+/// Row O6.
 #[test]
 fn a_tool_that_does_not_end_is_killed() {
     let machine = Machine::new("hang");
@@ -212,6 +231,7 @@ fn an_interrupt_leaves_nothing_either() {
     }
 }
 
+/// Row O6.
 #[test]
 fn what_is_missing_is_named_with_what_installs_it() {
     let output = Command::new("ci/omnios").env("PATH", "/usr/bin:/bin").output().unwrap();

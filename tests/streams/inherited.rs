@@ -171,6 +171,7 @@ fn assert_nothing_wrong_but_cloexec(machine: &Machine) {
     );
 }
 
+/// Row O9.
 #[test]
 fn a_linked_stream_a_dead_one_and_a_silent_driver_are_refused() {
     let machine = newer_driver();
@@ -195,6 +196,7 @@ fn a_linked_stream_a_dead_one_and_a_silent_driver_are_refused() {
     assert_eq!(refusal(bare_device("tap3")).found, "a stream without a driver");
 }
 
+/// Row O9.
 #[test]
 fn what_is_no_stream_is_refused_by_its_kind() {
     let _machine = Machine::boot();
@@ -202,6 +204,7 @@ fn what_is_no_stream_is_refused_by_its_kind() {
     assert_eq!(error.found, "a device that is no stream");
 }
 
+/// Row O1.
 #[test]
 fn a_datagram_socket_is_a_tap_here_too() {
     let machine = Machine::boot();

@@ -14,6 +14,7 @@ use crate::bench::{
     address, assert_nothing_wrong, assert_unchanged, attach, calls_about, impatient, named, older_driver,
 };
 
+/// Row O3.
 #[test]
 fn a_device_of_our_own_keeps_the_number_that_it_was_given() {
     let machine = older_driver();
@@ -29,6 +30,7 @@ fn a_device_of_our_own_keeps_the_number_that_it_was_given() {
     assert_unchanged(&machine, &before);
 }
 
+/// Row O3.
 #[test]
 fn the_interface_that_somebody_plumbs_over_it_can_be_set() {
     let machine = older_driver();
@@ -39,6 +41,7 @@ fn the_interface_that_somebody_plumbs_over_it_can_be_set() {
     assert_eq!((tap.mtu().unwrap(), tap.is_up().unwrap()), (1300, false));
 }
 
+/// Row O3.
 #[test]
 fn a_device_that_is_made_again_keeps_its_number() {
     let machine = older_driver();
@@ -52,6 +55,7 @@ fn a_device_that_is_made_again_keeps_its_number() {
     assert_nothing_wrong(&machine);
 }
 
+/// Row O3.
 #[test]
 fn a_control_stream_of_another_program_is_adopted_and_has_no_name() {
     let machine = older_driver();
@@ -78,6 +82,7 @@ fn a_control_stream_of_another_program_is_adopted_and_has_no_name() {
     assert_nothing_wrong(&machine);
 }
 
+/// Row O3.
 #[test]
 fn a_setting_of_an_adopted_stream_says_why_it_cannot_be() {
     let _machine = older_driver();
@@ -94,6 +99,7 @@ fn a_setting_of_an_adopted_stream_says_why_it_cannot_be() {
 }
 
 /// The other tests of this program, on machines with this driver.
+/// Row O3.
 #[test]
 fn all_else_holds_as_well() {
     let mut suite = Command::new(std::env::current_exe().unwrap());

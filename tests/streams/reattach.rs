@@ -158,6 +158,7 @@ fn links_that_cannot_be_undone_go_with_their_multiplexor() {
 }
 
 /// Every call fails once; whatever remains, the same can be tried again, and a detach leaves nothing.
+/// Row I1.
 #[test]
 fn a_failure_at_any_call_can_be_tried_again() {
     let calls_of = |config: fn(&str) -> Config| {

@@ -67,6 +67,7 @@ fn assert_gone(machine: &Machine, backend: &Backend, what: &str) {
     assert!(matches!(receive(backend), Err(ReceiveError::Gone)), "{what}");
 }
 
+/// Row I1.
 #[test]
 fn every_call_refused_in_every_way_leaves_a_backend_that_says_gone() {
     let mut refused = 0;
@@ -117,6 +118,7 @@ fn others() -> Vec<File> {
 }
 
 /// The kernel closes ascending numbers: no control stream may be closed before the multiplexors.
+/// Row I2.
 #[test]
 fn a_kill_after_a_failure_and_a_success_closes_the_multiplexors_first() {
     let mut kills = 0;
@@ -142,6 +144,7 @@ fn a_kill_after_a_failure_and_a_success_closes_the_multiplexors_first() {
 }
 
 /// As above, but the process is killed within the second trial.
+/// Row I2.
 #[test]
 fn a_kill_at_any_call_of_a_second_trial_closes_the_multiplexors_first() {
     let mut kills = 0;

@@ -79,6 +79,7 @@ fn an_ipv6_address_brings_the_ipv6_side() {
     assert_unchanged(&machine, &before);
 }
 
+/// Row L1.
 #[test]
 fn each_address_has_a_unit_of_its_own() {
     let machine = Machine::boot();

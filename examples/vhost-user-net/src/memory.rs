@@ -300,6 +300,7 @@ mod tests {
         }
     }
 
+    /// Row V5.
     #[test]
     fn memory_that_is_taken_away_becomes_zeros_and_is_noted() {
         let file = file(0x4000);

@@ -20,11 +20,14 @@ use vmm_sys_util::eventfd::EventFd;
 /// Sends a request with descriptors.
 fn request(stream: &UnixStream, request: u32, payload: &[u8], descriptors: &[BorrowedFd<'_>]) {
     let header = [request, 1, payload.len() as u32].map(u32::to_le_bytes).concat();
+    send(stream, &[&header, payload].concat(), descriptors);
+}
+
+fn send(stream: &UnixStream, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(253))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
     assert!(ancillary.push(SendAncillaryMessage::ScmRights(descriptors)));
-    let bytes = [&header, payload].concat();
-    let sent = sendmsg(stream, &[IoSlice::new(&bytes)], &mut ancillary, SendFlags::NOSIGNAL);
+    let sent = sendmsg(stream, &[IoSlice::new(bytes)], &mut ancillary, SendFlags::NOSIGNAL);
     assert_eq!(sent.unwrap(), bytes.len());
 }
 
@@ -79,6 +82,7 @@ fn set_call(guest: &Guest, ring: u64, stream: &UnixStream, call: &OwnedFd) {
     assert!(guest.frontend.get_features().is_ok());
 }
 
+/// Row V1.
 #[test]
 fn a_full_call_descriptor_is_not_waited_for() {
     for (name, call, _reader) in full_events() {
@@ -93,6 +97,7 @@ fn a_full_call_descriptor_is_not_waited_for() {
     }
 }
 
+/// Row V1.
 #[test]
 fn the_end_comes_though_the_peer_makes_its_descriptor_block_again() {
     for (name, call, _reader) in full_events() {
@@ -123,6 +128,7 @@ fn a_kick_descriptor_whose_other_end_is_closed_is_left_alone() {
     host.end();
 }
 
+/// Row V2.
 #[test]
 fn descriptors_that_no_message_has_are_closed_at_once() {
     let mut host = Host::new("stray", 1);
@@ -161,6 +167,22 @@ fn descriptors_that_no_message_has_are_closed_at_once() {
     host.end();
 }
 
+/// Row V2.
+#[test]
+fn descriptors_are_closed_before_the_rest_of_their_message_comes() {
+    let mut host = Host::new("rest", 1);
+    let (stream, (near, far)) = (connect(&host), UnixStream::pair().unwrap());
+    // SET_FEATURES, whose payload of 8 bytes is still to come.
+    send(&stream, &[2, 1, 8].map(u32::to_le_bytes).concat(), &[far.as_fd()]);
+    drop(far);
+    assert!(is_closed(&near));
+    (&stream).write_all(&[0; 8]).unwrap();
+    assert!(answers(&stream));
+    drop(stream);
+    host.end();
+}
+
+/// Row V2.
 #[test]
 fn the_end_of_a_peer_that_passes_its_own_socket_is_seen() {
     let mut host = Host::new("own", 1);
@@ -175,6 +197,7 @@ fn the_end_of_a_peer_that_passes_its_own_socket_is_seen() {
     host.end();
 }
 
+/// Row V2.
 #[test]
 fn a_message_with_too_many_descriptors_ends_its_connection_only() {
     let mut host = Host::new("many", 1);
@@ -188,6 +211,7 @@ fn a_message_with_too_many_descriptors_ends_its_connection_only() {
     host.end();
 }
 
+/// Row V5.
 #[test]
 fn memory_that_is_no_file_or_too_short_is_refused() {
     let mut host = Host::new("short", 1);
@@ -207,6 +231,7 @@ fn memory_that_is_no_file_or_too_short_is_refused() {
     host.end();
 }
 
+/// Row V5.
 #[test]
 fn memory_that_is_cut_short_ends_the_connection_and_nothing_else() {
     let mut host = Host::new("cut", 1);
@@ -233,6 +258,7 @@ fn is_hung_up(stream: &UnixStream) -> bool {
     polled[0].revents().contains(PollFlags::HUP)
 }
 
+/// Row V3.
 #[test]
 fn a_name_beside_the_socket_is_nothing_to_the_daemon() {
     let host = Host::new("names", 1);

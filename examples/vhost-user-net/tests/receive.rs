@@ -128,6 +128,7 @@ fn a_frame_that_does_not_fit_is_dropped_whole() {
     assert_eq!(rig.pair.backend.statistics().receive.truncated, 1);
 }
 
+/// Row V7.
 #[test]
 fn an_empty_datagram_is_no_end() {
     let mut rig = Rig::new(VERSION_1);

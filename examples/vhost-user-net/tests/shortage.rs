@@ -19,6 +19,7 @@ fn take_all_but(left: usize) -> Vec<File> {
     files
 }
 
+/// Row V3.
 #[test]
 fn a_shortage_of_descriptors_costs_a_connection_at_most() {
     setrlimit(Resource::Nofile, Rlimit { current: Some(80), maximum: Some(80) }).unwrap();

@@ -51,6 +51,7 @@ fn nothing_is_left_behind() {
     }
 }
 
+/// Row V6.
 #[test]
 fn a_second_daemon_gives_way_and_does_not_call_the_first() {
     let place = Place::new("second");
@@ -65,6 +66,7 @@ fn a_second_daemon_gives_way_and_does_not_call_the_first() {
     });
 }
 
+/// Row V6.
 #[test]
 fn a_socket_that_another_program_listens_at_is_an_error_and_is_not_called() {
     let place = Place::new("living");
@@ -93,6 +95,7 @@ fn what_is_no_socket_is_not_ours_to_remove() {
     assert_eq!(std::fs::read(place.socket()).unwrap(), b"precious");
 }
 
+/// Row V6.
 #[test]
 fn a_newer_socket_at_the_path_stays() {
     let place = Place::new("newer");
@@ -103,6 +106,7 @@ fn a_newer_socket_at_the_path_stays() {
     assert!(place.socket().exists());
 }
 
+/// Row V6.
 #[test]
 fn a_lock_that_is_no_file_is_an_error() {
     let place = Place::new("lock");

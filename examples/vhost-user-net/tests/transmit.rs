@@ -163,6 +163,7 @@ fn bad_frames_come_back_and_the_crate_counts_them() {
     assert_eq!(rig.pair.backend.statistics().transmit.rejected, 1);
 }
 
+/// Row V4.
 #[test]
 fn what_was_not_agreed_on_is_dropped_and_counted() {
     for (flags, kind) in [(1, 0), (1, 1), (0, 1), (1, 3), (1, 4), (1, 5), (0, 0x80), (1, 0x81)] {
@@ -240,16 +241,19 @@ fn a_frame_that_a_full_tap_took_in_part_goes_on_where_it_stopped() {
     assert_eq!(rig.transmit.used(), [(0, 0)]);
 }
 
+/// Row V4.
 #[test]
 fn a_batch_is_bounded_by_segments() {
     assert_eq!(costly_batch(false), (Pause::More, 1, 1));
 }
 
+/// Row V4.
 #[test]
 fn the_end_is_looked_at_between_frames() {
     assert_eq!(costly_batch(true), (Pause::More, 0, 0));
 }
 
+/// Row V4.
 #[test]
 fn a_chain_of_too_many_parts_is_refused() {
     let mut rig = refuses(|rig| {

@@ -36,6 +36,7 @@ pub(crate) fn what_is_no_macvtap_is_named() {
     }
 }
 
+/// Row L9.
 pub(crate) fn a_macvtap_is_opened_by_its_name() {
     if !macvtaps(&["mv0", "mv1"]) {
         return;

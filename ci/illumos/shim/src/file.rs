@@ -308,6 +308,7 @@ mod tests {
         assert!(status_flags(0) >= 0);
     }
 
+    /// Row O9.
     #[test]
     fn a_memory_device_refuses_a_request_in_its_own_way() {
         const I_LIST: i32 = 0x5315;

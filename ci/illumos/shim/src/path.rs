@@ -239,6 +239,7 @@ unsafe extern "C" fn utimensat(
 mod tests {
     use std::ffi::CString;
 
+    /// Row O12.
     #[test]
     fn a_name_has_1023_bytes_at_most() {
         for (length, errno) in [(1023, 2), (1024, 78), (4000, 78)] {

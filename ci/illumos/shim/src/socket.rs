@@ -308,6 +308,7 @@ mod tests {
         assert_eq!(host_kind(1, 2), Ok((libc::AF_UNIX, libc::SOCK_STREAM)));
     }
 
+    /// Rows O1 and O15.
     #[test]
     fn an_end_of_a_pair_has_a_name_of_zeros_and_a_peer_without_any() {
         let mut ends = [-1; 2];

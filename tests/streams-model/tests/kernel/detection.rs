@@ -58,6 +58,7 @@ fn arp_is_answered_only_when_detection_is_over() {
     assert!(answered(&mut caller, 5_251));
 }
 
+/// Row I4.
 #[test]
 fn a_conflict_takes_the_address_away_and_it_comes_back() {
     let (mut caller, plumbed) = just_up();
@@ -95,6 +96,7 @@ fn is_duplicate(caller: &Caller) -> bool {
 const DUPLICATE: &str = "tap0 has duplicate address 10.77.0.1 (in use by 02:00:00:00:00:02); disabled";
 const RECOVERED: &str = "recovered address ::ffff:10.77.0.1 on tap0";
 
+/// Row I4.
 #[test]
 fn a_reply_takes_the_address_away_at_any_time_of_detection() {
     assert_eq!(IFF_DUPLICATE, 0x40_0000_0000);
@@ -122,6 +124,7 @@ fn a_reply_takes_the_address_away_at_any_time_of_detection() {
     }
 }
 
+/// Row I4.
 #[test]
 fn a_trial_that_fails_is_not_told_of_and_made_again() {
     let (mut caller, plumbed) = just_up();
@@ -141,6 +144,7 @@ fn a_trial_that_fails_is_not_told_of_and_made_again() {
     assert_eq!(caller.close(plumbed.mux), done(0));
 }
 
+/// Row I4.
 #[test]
 fn an_address_that_is_ours_is_not_taken_away() {
     let (mut caller, plumbed) = up_and_quiet();

@@ -137,6 +137,7 @@ fn opening_fails_as_the_machine_is() {
     assert_eq!(outcomes, [done(3), done(4), failed(Errno::EMFILE)]);
 }
 
+/// Row O3.
 #[test]
 fn the_older_driver_refuses_the_number_of_a_device_and_differs_in_nothing_else() {
     let mut caller = Caller::default();

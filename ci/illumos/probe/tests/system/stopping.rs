@@ -38,6 +38,7 @@ fn a_function_that_is_not_there_is_named() {
 }
 
 /// Older systems take 16 slices; a program can be shown one.
+/// Row O7.
 #[test]
 fn the_limit_of_slices_can_be_that_of_an_old_system() {
     let mut command = Command::new(env::current_exe().unwrap());

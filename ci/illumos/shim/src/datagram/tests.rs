@@ -63,6 +63,7 @@ fn frames_are_kept_apart_and_an_empty_one_is_one() {
     assert_eq!(take(&other), Err(EAGAIN));
 }
 
+/// Row O10.
 #[test]
 fn a_closed_end_is_told_to_a_reader_once_after_what_is_queued() {
     let [one, other] = pair();
@@ -78,6 +79,7 @@ fn a_closed_end_is_told_to_a_reader_once_after_what_is_queued() {
     }
 }
 
+/// Row O10.
 #[test]
 fn a_writer_takes_the_error_from_the_reader() {
     let [one, other] = pair();
@@ -90,6 +92,7 @@ fn a_writer_takes_the_error_from_the_reader() {
     assert_eq!((take(&other), seen(&other)), (Err(EAGAIN), POLLOUT));
 }
 
+/// Row O15.
 #[test]
 fn unread_bytes_of_the_closed_end_change_nothing() {
     let [one, other] = pair();
@@ -100,6 +103,7 @@ fn unread_bytes_of_the_closed_end_change_nothing() {
     assert_eq!(take(&other), Err(EAGAIN));
 }
 
+/// Row O10.
 #[test]
 fn a_copy_of_an_end_keeps_it_open_and_knows_what_was_told() {
     let [one, other] = pair();
@@ -112,6 +116,7 @@ fn a_copy_of_an_end_keeps_it_open_and_knows_what_was_told() {
     assert_eq!(take(&other), Err(EAGAIN));
 }
 
+/// Row O10.
 #[test]
 fn so_error_takes_the_error_as_well() {
     let [one, other] = pair();
@@ -121,6 +126,7 @@ fn so_error_takes_the_error_as_well() {
     assert_eq!((take_error(other.as_raw_fd()), take(&other)), (None, Err(EAGAIN)));
 }
 
+/// Row O13.
 #[test]
 fn an_empty_datagram_is_not_announced_but_one_behind_it_is() {
     let [one, other] = pair();
@@ -131,6 +137,7 @@ fn an_empty_datagram_is_not_announced_but_one_behind_it_is() {
     assert_eq!(take(&other).as_deref(), Ok(&b""[..]));
 }
 
+/// Row O4.
 #[test]
 fn a_datagram_ends_at_65536_bytes() {
     let [one, other] = pair();
@@ -139,6 +146,7 @@ fn a_datagram_ends_at_65536_bytes() {
     assert_eq!(take(&other).map(|bytes| bytes.len()), Ok(65536));
 }
 
+/// Row O7.
 #[test]
 fn an_end_takes_two_long_frames_or_fifteen_usual_ones() {
     for (length, most) in [(65000, 2), (1514, 15), (60, 360)] {
@@ -150,6 +158,7 @@ fn an_end_takes_two_long_frames_or_fifteen_usual_ones() {
     }
 }
 
+/// Row O5.
 #[test]
 fn that_nobody_is_there_by_name_is_told_by_the_next_call() {
     let path = std::env::temp_dir().join(format!("illumos-shim-{}", std::process::id()));
