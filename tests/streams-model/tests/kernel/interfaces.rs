@@ -203,6 +203,7 @@ fn without_raw_access_only_the_pass_through_is_pushed() {
     assert_eq!(caller.list(tap).1, ["tap"]);
 }
 
+/// Rows I3 and I5.
 #[test]
 fn without_ip_configuration_only_questions_are_answered() {
     let mut caller = Caller::default();
