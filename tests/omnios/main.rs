@@ -47,11 +47,19 @@ impl Machine {
     #[track_caller]
     fn assert_clean(&self) {
         assert_eq!(fs::read_dir(self.0.join("tmp")).unwrap().count(), 0, "its temporary files");
-        for name in ["tap0", "tap19"] {
+        for name in ["tap0", "tap19", "plumbguest0", "plumbguest1"] {
             let Ok(owner) = fs::read_to_string(self.0.join("state").join(name)) else { continue };
             let owner = Pid::from_raw(owner.trim().parse().unwrap());
             assert!(kill(owner, None).is_err(), "the guest of {name} still runs");
         }
+        assert_eq!(self.links(), Vec::<String>::new(), "its links");
+    }
+
+    /// What there is of links, and of the host's IP on them.
+    fn links(&self) -> Vec<String> {
+        let names = fs::read_dir(self.0.join("state")).unwrap();
+        let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names.filter(|name| name.starts_with("link.") || name.starts_with("ip.")).collect()
     }
 }
 
@@ -78,7 +86,7 @@ fn steps(output: &Output, wanted: &str) -> Vec<String> {
 }
 
 /// All steps, in the order of their names.
-const STEPS: [&str; 24] = [
+const STEPS: [&str; 39] = [
     "address",
     "alive",
     "attach",
@@ -93,6 +101,21 @@ const STEPS: [&str; 24] = [
     "guest",
     "interface",
     "last",
+    "link-address",
+    "link-alive",
+    "link-arp",
+    "link-attach",
+    "link-busy",
+    "link-crash",
+    "link-detach",
+    "link-guest",
+    "link-ip",
+    "link-ping",
+    "link-plumbed",
+    "link-proof",
+    "link-restored",
+    "link-unprivileged",
+    "links",
     "ping",
     "privileges",
     "probe",
@@ -141,24 +164,32 @@ fn a_step_whose_tool_is_not_installed_is_skipped_with_what_installs_it() {
 /// The step that is broken must fail, and the machine be left as it was.
 fn break_step(step: &str) {
     let machine = Machine::new(step);
+    // The other half of the steps is skipped: no driver, or no links.
+    let other = if step.starts_with("link") { "ls" } else { "dladm" };
+    fs::remove_file(machine.0.join("bin").join(other)).unwrap();
     let output = machine.script(step).output().unwrap();
     let failed = steps(&output, "FAILED");
     assert!(failed.iter().any(|failed| failed == step), "{step}: {output:?}");
     assert_eq!(output.status.code(), Some(1), "{step}: {output:?}");
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(said, format!("omnios: {} failed\n", failed.len()), "{step}");
-    // These two leave an interface that is not the script's to remove.
+    // These leave an interface that is not the script's to remove, or a link that cannot be removed.
     let verdicts = verdicts(&output);
-    if !["crash", "teardown"].contains(&step) {
+    if !["crash", "link-crash", "teardown"].contains(&step) {
         assert_eq!(verdicts["teardown"].0, "ok", "{step}: {output:?}");
     }
     // What depends on the step is not tried: nothing else fails but what the same defect shows in.
     let same: &[&str] = match step {
         "crash" => &["crash", "proof", "teardown"],
+        "link-crash" => &["link-crash", "teardown"],
         "up" => &["address", "up"],
         step => &[step],
     };
     assert!(failed.iter().all(|failed| same.contains(&failed.as_str())), "{step}: {failed:?} {output:?}");
+    if step == "link-crash" {
+        assert_eq!(machine.links().len(), 2, "{:?}", machine.links());
+        return;
+    }
     machine.assert_clean();
 }
 
@@ -205,6 +236,61 @@ fn no_tool_takes_what_the_script_was_given_to_read() {
 
 /// Row O6.
 #[test]
+fn without_the_driver_the_steps_of_a_vnic_are_done() {
+    let machine = Machine::new("driverless");
+    let output = machine.script("driverless").output().unwrap();
+    assert_eq!(
+        (output.status.code(), steps(&output, "skipped")),
+        (Some(0), vec!["tap".into()]),
+        "{output:?}"
+    );
+    assert!(verdicts(&output)["tap"].1.contains("pkg install driver/tuntap"), "{output:?}");
+    let others = STEPS.into_iter().filter(|step| step.starts_with("link"));
+    let others: Vec<_> = ["build"].into_iter().chain(others).chain(["privileges", "teardown"]).collect();
+    assert_eq!(steps(&output, "ok"), others, "{output:?}");
+    machine.assert_clean();
+}
+
+/// The steps of a vnic are skipped, and those of a TAP are done.
+#[track_caller]
+fn assert_no_links(machine: &Machine, broken: &str, reason: &str) {
+    let output = machine.script(broken).output().unwrap();
+    assert_eq!(
+        (output.status.code(), steps(&output, "skipped")),
+        (Some(0), vec!["links".into()]),
+        "{output:?}"
+    );
+    assert!(verdicts(&output)["links"].1.contains(reason), "{output:?}");
+    assert_eq!(steps(&output, "ok").len(), 24, "{output:?}");
+}
+
+#[test]
+fn where_no_link_can_be_made_the_steps_of_a_vnic_are_skipped() {
+    let machine = Machine::new("zone");
+    assert_no_links(&machine, "zone", "permission denied: this zone has no sys_dl_config");
+    machine.assert_clean();
+    let machine = Machine::new("dladmless");
+    fs::remove_file(machine.0.join("bin/dladm")).unwrap();
+    assert_no_links(&machine, "", "no dladm");
+    machine.assert_clean();
+}
+
+#[test]
+fn the_administrators_links_are_left_alone_whatever_their_names() {
+    let machine = Machine::new("named");
+    let give =
+        |name: &str| fs::write(machine.0.join("state").join(format!("link.{name}")), "e1000g0").unwrap();
+    give("plumbguest0");
+    let output = machine.script("").output().unwrap();
+    assert_eq!((output.status.code(), steps(&output, "ok").len()), (Some(0), STEPS.len()), "{output:?}");
+    assert!(verdicts(&output)["link-attach"].1.contains("attached plumbguest1"), "{output:?}");
+    assert_eq!(machine.links(), ["link.plumbguest0"]);
+    (1..20).for_each(|number| give(&format!("plumbstub{number}")));
+    assert_no_links(&machine, "", "are all in use");
+    assert_eq!(machine.links().len(), 20);
+}
+
+#[test]
 fn a_tool_that_does_not_end_is_killed() {
     let machine = Machine::new("hang");
     let output = machine.script("hang").env("LIMIT", "2").output().unwrap();
@@ -213,22 +299,31 @@ fn a_tool_that_does_not_end_is_killed() {
     machine.assert_clean();
 }
 
+/// A tool does not end; the signal comes when the guest is there.
+fn interrupt(signal: Signal, tool: &str, guest: &str) {
+    let machine = Machine::new(&format!("{signal}-{tool}"));
+    let script = machine.script(tool).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let start = Instant::now();
+    while !machine.0.join("state").join(guest).exists() {
+        assert!(start.elapsed() < Duration::from_secs(60), "no guest was started");
+        thread::sleep(Duration::from_millis(10));
+    }
+    kill(Pid::from_raw(script.id().try_into().unwrap()), signal).unwrap();
+    let output = script.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), output.status.signal()), (Some(130), None), "{output:?}");
+    assert_eq!(verdicts(&output)["teardown"].0, "ok", "{output:?}");
+    machine.assert_clean();
+}
+
 #[test]
 fn an_interrupt_leaves_nothing_either() {
-    for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
-        let machine = Machine::new(signal.as_str());
-        let script = machine.script("hang").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let start = Instant::now();
-        while !machine.0.join("state/crashed").exists() {
-            assert!(start.elapsed() < Duration::from_secs(30), "no guest was started");
-            thread::sleep(Duration::from_millis(10));
+    thread::scope(|scope| {
+        for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
+            for (tool, guest) in [("hang", "crashed"), ("link-hang", "crashed-link")] {
+                scope.spawn(move || interrupt(signal, tool, guest));
+            }
         }
-        kill(Pid::from_raw(script.id().try_into().unwrap()), signal).unwrap();
-        let output = script.wait_with_output().unwrap();
-        assert_eq!((output.status.code(), output.status.signal()), (Some(130), None), "{output:?}");
-        assert_eq!(verdicts(&output)["teardown"].0, "ok", "{output:?}");
-        machine.assert_clean();
-    }
+    });
 }
 
 /// Row O6.
@@ -237,11 +332,7 @@ fn what_is_missing_is_named_with_what_installs_it() {
     let output = Command::new("ci/omnios").env("PATH", "/usr/bin:/bin").output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{output:?}");
-    for expected in [
-        "this is Linux",
-        "ppriv: pkg install $(pkg search -H -o pkg.name -r basename:ppriv)",
-        "/dev/tap: pkg install driver/tuntap",
-    ] {
+    for expected in ["this is Linux", "ppriv: pkg install $(pkg search -H -o pkg.name -r basename:ppriv)"] {
         assert!(said.contains(expected), "{said}");
     }
 }
