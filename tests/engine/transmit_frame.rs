@@ -141,6 +141,19 @@ fn promiscuous_mode_is_accepted_and_may_repeat() {
     }
 }
 
+/// A datagram that long is Linux' own.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_longest_frame_may_leave_its_checksum_to_be_done() {
+    let (backend, host) = pair::backend();
+    let bytes = vec![1; 65597];
+    let slices = [IoSlice::new(&bytes)];
+    let frame = Frame::new(&slices).checksum(Checksum::Partial { start: 34, offset: 6 });
+    backend.begin_transmit().unwrap().send(&frame).unwrap();
+    assert_eq!(pair::host_receive(&host).len(), bytes.len());
+    pair::assert_adds_up(&backend);
+}
+
 #[test]
 fn a_frame_that_is_too_long_is_refused_before_its_checksum_is_summed() {
     let (backend, _host) = pair::backend();

@@ -1,12 +1,15 @@
 //! What single errnos mean.
 
-use std::io::IoSliceMut;
+use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
-use tap_plumb::{Offload, ReceiveError, TransmitError};
+use tap_plumb::{Checksum, Frontend, Offload, ReceiveError, Refused, Threads, TransmitError, Wait};
 
-use crate::sample::{FORMS, Sample, assert_adds_up, backend};
-use crate::trapped::{Call, with_answers};
+use crate::sample::{FORMS, Form, Sample, assert_adds_up, backend};
+use crate::trapped::{Call, taken, with_answers};
 
 /// Some hosts tell the end once, to whoever reads first.
 /// Row X8.
@@ -33,11 +36,12 @@ fn an_end_that_a_drain_meets_is_told_by_the_next_call() {
 fn a_length_that_the_host_refuses_is_told_without_a_limit_that_nobody_stated() {
     for form in FORMS {
         let (backend, _host) = backend(Offload::HEADER_12);
-        let (sent, _) = with_answers(
+        let (sent, calls) = with_answers(
             &backend.as_fd(),
             |_| Some(libc::EMSGSIZE),
             || Sample::whole().send(&mut backend.begin_transmit().unwrap(), form, None),
         );
+        assert_eq!(calls.len(), 1, "it is asked once");
         let Err(error @ TransmitError::LengthRefused { len: 154, sent: 0 }) = sent else {
             panic!("{sent:?}")
         };
@@ -84,5 +88,72 @@ fn a_frame_whose_header_finds_no_room_is_counted() {
         );
         let all = backend.statistics().receive;
         assert_eq!((all.truncated, all.io_error), (truncated, errors), "{room} bytes: {result:?}");
+    }
+}
+
+/// A kernel that takes a part of a frame takes none of it: what it says is an error.
+#[test]
+fn a_write_that_is_cut_short_is_an_error_and_no_success() {
+    for form in FORMS {
+        for (offload, before) in [(Offload::NONE, 0), (Offload::NONE, 1), (Offload::HEADER_12, 0)] {
+            let (backend, _host) = backend(offload);
+            let mut interruptions = before;
+            let short = move |_: &Call| {
+                interruptions -= 1;
+                Some(if interruptions >= 0 { libc::EINTR } else { taken(100) })
+            };
+            let (sent, calls) = with_answers(&backend.as_fd(), short, || {
+                Sample::whole().send(&mut backend.begin_transmit().unwrap(), form, None)
+            });
+            assert!(
+                matches!(&sent, Err(TransmitError::Io { sent: 0, .. })),
+                "{form:?} {offload:?}: {sent:?}"
+            );
+            assert_eq!(calls.len(), 1 + before as usize);
+            let all = backend.statistics().transmit;
+            assert_eq!((all.io_error, all.segments_sent), (1, 0));
+            assert_adds_up(&all);
+        }
+    }
+}
+
+/// Counts the calls that say what is pending can be sent.
+#[derive(Default)]
+struct Pending(AtomicUsize);
+
+impl Frontend for Pending {
+    fn wait_receive_available(&self, _: Duration) -> Wait {
+        Wait::Interrupted
+    }
+
+    fn interrupt_wait(&self) {}
+
+    fn receive(&self, _: &[IoSlice<'_>], _: Checksum) -> Result<(), Refused> {
+        Err(Refused)
+    }
+
+    fn transmit_pending(&self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+#[test]
+fn a_host_that_had_no_room_is_asked_again_by_the_device() {
+    for (errno, owed) in [(libc::ENOBUFS, true), (libc::EAGAIN, true), (libc::EIO, false)] {
+        let (backend, _host) = backend(Offload::NONE);
+        let pending = Arc::new(Pending::default());
+        let threads = Threads::spawn(Arc::clone(&backend), Arc::clone(&pending) as _).unwrap();
+        let (sent, _) = with_answers(
+            &backend.as_fd(),
+            |_| Some(errno),
+            || Sample::whole().send(&mut backend.begin_transmit().unwrap(), Form::Slices, None),
+        );
+        sent.unwrap_err();
+        let (start, limit) = (Instant::now(), Duration::from_millis(if owed { 5000 } else { 60 }));
+        while pending.0.load(Ordering::SeqCst) == 0 && start.elapsed() < limit {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        assert_eq!(pending.0.load(Ordering::SeqCst) > 0, owed, "errno {errno}");
+        threads.stop().unwrap();
     }
 }

@@ -60,6 +60,11 @@ pub(crate) fn with_answers<T: Send>(
     })
 }
 
+/// The answer that so many bytes were taken.
+pub(crate) fn taken(bytes: i32) -> i32 {
+    -bytes
+}
+
 /// The calls that `action` makes on `fd`, each of them made.
 pub(crate) fn calls<T: Send>(fd: &impl AsRawFd, action: impl FnOnce() -> T + Send) -> (T, Vec<Call>) {
     with_answers(fd, |_| None, action)
