@@ -157,3 +157,17 @@ fn a_host_that_had_no_room_is_asked_again_by_the_device() {
         threads.stop().unwrap();
     }
 }
+
+#[test]
+fn a_frame_that_asks_for_nothing_is_not_tried_again_in_software() {
+    for form in FORMS {
+        let (backend, _host) = backend(Offload::HEADER_12);
+        let (sent, calls) = with_answers(
+            &backend.as_fd(),
+            |_| Some(libc::EINVAL),
+            || Sample::whole().send(&mut backend.begin_transmit().unwrap(), form, None),
+        );
+        assert!(matches!(&sent, Err(TransmitError::Io { sent: 0, .. })), "{form:?}: {sent:?}");
+        assert_eq!(calls.len(), 1, "{form:?}");
+    }
+}
