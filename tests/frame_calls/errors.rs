@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use tap_plumb::{Checksum, Frontend, Offload, ReceiveError, Refused, Threads, TransmitError, Wait};
+use tap_plumb::{Checksum, Frontend, GsoKind, Offload, ReceiveError, Refused, Threads, TransmitError, Wait};
 
 use crate::sample::{FORMS, Form, Sample, assert_adds_up, backend};
 use crate::trapped::{Call, taken, with_answers};
@@ -158,16 +158,33 @@ fn a_host_that_had_no_room_is_asked_again_by_the_device() {
     }
 }
 
+/// Software helps where the host cannot do what the header asks for, and where segments are shorter than their frame.
 #[test]
-fn a_frame_that_asks_for_nothing_is_not_tried_again_in_software() {
-    for form in FORMS {
+fn a_frame_that_software_would_not_help_is_tried_once() {
+    let oversized = || Sample::new(GsoKind::Tcp4, 300, 100);
+    let cases: [(Sample, i32); 5] = [
+        (Sample::whole(), libc::EINVAL),
+        (Sample::whole(), libc::EIO),
+        (Sample::partial(), libc::EIO),
+        (Sample::partial(), libc::EMSGSIZE),
+        (oversized(), libc::EIO),
+    ];
+    for (form, (sample, errno)) in
+        FORMS.into_iter().flat_map(|form| cases.iter().map(move |case| (form, case)))
+    {
         let (backend, _host) = backend(Offload::HEADER_12);
         let (sent, calls) = with_answers(
             &backend.as_fd(),
-            |_| Some(libc::EINVAL),
-            || Sample::whole().send(&mut backend.begin_transmit().unwrap(), form, None),
+            |_| Some(*errno),
+            || sample.send(&mut backend.begin_transmit().unwrap(), form, None),
         );
-        assert!(matches!(&sent, Err(TransmitError::Io { sent: 0, .. })), "{form:?}: {sent:?}");
-        assert_eq!(calls.len(), 1, "{form:?}");
+        assert!(
+            matches!(
+                &sent,
+                Err(TransmitError::Io { sent: 0, .. } | TransmitError::LengthRefused { sent: 0, .. })
+            ),
+            "{form:?} {errno}: {sent:?}"
+        );
+        assert_eq!(calls.len(), 1, "{form:?} {errno}");
     }
 }
