@@ -1,6 +1,7 @@
 //! Descriptors: `fcntl.h`, `unistd.h`, `sys/uio.h`, `sys/file.h`.
 //!
 //! Each call asks first whether the descriptor is a stream of the model kernel.
+//! Pseudo-terminals are here, too: `stdlib.h`. Terminals' settings (`termios.h`) are not translated: they stop the process.
 
 // UNSAFETY: C functions with raw arguments, each passed on to the host or read as its illumos prototype says.
 #![expect(unsafe_code, reason = "exported to the generated libraries")]
@@ -321,4 +322,16 @@ mod tests {
             assert_eq!((result, unsafe { crate::errno::location().read() }), (-1, errno), "{path}");
         }
     }
+}
+
+forward! { errno:
+    fn grantpt(fd: c_int) -> c_int;
+    fn unlockpt(fd: c_int) -> c_int;
+    fn ptsname(fd: c_int) -> *mut c_char;
+}
+
+#[unsafe(export_name = "illumos_posix_openpt")]
+extern "C" fn posix_openpt(flags: c_int) -> c_int {
+    // SAFETY: takes a number; the access mode agrees.
+    errno(unsafe { libc::posix_openpt((flags & 3) | OPEN_FLAGS.to_host(flags & !3)) })
 }

@@ -8,7 +8,7 @@
 
 use crate::errno::number;
 use crate::handle::Handle;
-use crate::time::host_clock;
+use crate::system::host_clock;
 use crate::translate::Numbers;
 use libc::timespec;
 use std::ffi::c_int;

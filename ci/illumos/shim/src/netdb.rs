@@ -1,15 +1,18 @@
-//! Names of hosts: `netdb.h`.
+//! Names of hosts, users and groups, and numbers of interfaces: `netdb.h`, `pwd.h`, `grp.h`, `net/if.h`. The model's
+//! interfaces come before the host's own.
 
 // UNSAFETY: C functions with raw arguments, each passed on to the host or read as its illumos prototype says.
 #![expect(unsafe_code, reason = "exported to the generated libraries")]
 
-use crate::errno::take_over;
+use crate::errno::{errno, number, take_over};
 use crate::socket::TYPES;
 use crate::socket_address::{Address, FAMILIES};
+use crate::streams;
 use crate::translate::{Flags, Numbers};
-use libc::socklen_t;
-use std::ffi::{CString, c_char, c_int, c_void};
-use std::{mem::MaybeUninit, ptr};
+use libc::{gid_t, socklen_t, uid_t};
+use std::ffi::{CStr, CString, c_char, c_int, c_uint, c_void};
+use std::mem::MaybeUninit;
+use std::ptr;
 
 /// `struct addrinfo`, 64 bit: the host has name and address the other way round.
 #[repr(C)]
@@ -156,4 +159,89 @@ unsafe extern "C" fn freeaddrinfo(list: *mut Information) {
 extern "C" fn gai_strerror(illumos: c_int) -> *const c_char {
     // SAFETY: takes a number, and the host has a text for any.
     unsafe { libc::gai_strerror(ERRORS.find_host(illumos).unwrap_or(libc::EAI_FAIL)) }
+}
+
+#[unsafe(export_name = "illumos_if_nametoindex")]
+unsafe extern "C" fn if_nametoindex(name: *const c_char) -> c_uint {
+    // SAFETY: the caller's NUL-terminated string, which lives through the call.
+    let model = streams::interface_index(unsafe { CStr::from_ptr(name) });
+    if let Some(index) = model {
+        return index;
+    }
+    // SAFETY: as above.
+    let index = unsafe { libc::if_nametoindex(name) };
+    if index == 0 {
+        take_over();
+    }
+    index
+}
+
+/// `struct passwd` of `pwd.h`: two members more than the host's.
+#[repr(C)]
+struct User {
+    name: *mut c_char,
+    password: *mut c_char,
+    uid: uid_t,
+    gid: gid_t,
+    age: *mut c_char,
+    comment: *mut c_char,
+    gecos: *mut c_char,
+    directory: *mut c_char,
+    shell: *mut c_char,
+}
+const _: () = assert!(size_of::<User>() == 64);
+
+forward! { same:
+    fn getuid() -> uid_t;
+    fn geteuid() -> uid_t;
+    fn getgid() -> gid_t;
+    fn getegid() -> gid_t;
+}
+
+forward! { errno:
+    fn setuid(user: uid_t) -> c_int;
+    fn seteuid(user: uid_t) -> c_int;
+    fn setgid(group: gid_t) -> c_int;
+    fn setegid(group: gid_t) -> c_int;
+    fn getgroups(most: c_int, groups: *mut gid_t) -> c_int;
+}
+
+#[unsafe(export_name = "illumos_setgroups")]
+unsafe extern "C" fn setgroups(count: c_int, groups: *const gid_t) -> c_int {
+    // SAFETY: the caller's array of `count` groups.
+    errno(unsafe { libc::setgroups(usize::try_from(count).unwrap_or(usize::MAX), groups) })
+}
+
+#[unsafe(export_name = "illumos___posix_getpwuid_r")]
+unsafe extern "C" fn getpwuid_r(
+    uid: uid_t,
+    user: *mut User,
+    buffer: *mut c_char,
+    length: usize,
+    found: *mut *mut User,
+) -> c_int {
+    let (mut host, mut host_found) = (MaybeUninit::uninit(), std::ptr::null_mut());
+    // SAFETY: places of this stack, and the caller's buffer of `length` writable bytes.
+    let result = unsafe { libc::getpwuid_r(uid, host.as_mut_ptr(), buffer, length, &raw mut host_found) };
+    // SAFETY: null, or the structure above, filled.
+    let filled = unsafe { host_found.as_ref() };
+    if let Some(host) = filled {
+        let translated = User {
+            name: host.pw_name,
+            password: host.pw_passwd,
+            uid: host.pw_uid,
+            gid: host.pw_gid,
+            age: host.pw_gecos,
+            comment: host.pw_gecos,
+            gecos: host.pw_gecos,
+            directory: host.pw_dir,
+            shell: host.pw_shell,
+        };
+        // SAFETY: the caller's structure, writable, perhaps uninitialised.
+        unsafe { user.write(translated) };
+    }
+    let answer = if filled.is_some() { user } else { std::ptr::null_mut() };
+    // SAFETY: the caller's place for an address.
+    unsafe { found.write(answer) };
+    number(result)
 }

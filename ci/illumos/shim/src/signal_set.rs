@@ -1,9 +1,11 @@
-//! Signals' numbers and sets of them: `sys/iso/signal_iso.h`, `sys/signal.h`.
+//! Signals' numbers and sets of them: `sys/iso/signal_iso.h`, `sys/signal.h`. Which of them a thread takes, waiting for one, and
+//! sending them: `signal.h`.
 
 // UNSAFETY: C functions with raw arguments, each passed on to the host or read as its illumos prototype says.
 #![expect(unsafe_code, reason = "exported to the generated libraries")]
 
-use crate::errno::{EINVAL, fail};
+use crate::errno::{EINVAL, errno, fail, number, to_illumos};
+use crate::thread::host_thread;
 use crate::translate::Numbers;
 use std::ffi::c_int;
 use std::mem::MaybeUninit;
@@ -190,4 +192,111 @@ mod tests {
         assert_eq!((place(0), place(1), place(33)), (None, Some((0, 1)), Some((1, 1))));
         assert_eq!(place(SIGNAL_COUNT as i32), None);
     }
+}
+
+/// `sys/iso/signal_iso.h`: how a mask is changed.
+const MASK_CHANGES: Numbers = Numbers {
+    what: "sigprocmask request",
+    pairs: &[(1, libc::SIG_BLOCK), (2, libc::SIG_UNBLOCK), (3, libc::SIG_SETMASK)],
+};
+
+/// Changes the mask by the host's function, which says whether it went well.
+///
+/// # Safety
+/// `set` is null or the caller's set, `old` null or a place for one.
+unsafe fn mask(
+    how: c_int,
+    set: *const SignalSet,
+    old: *mut SignalSet,
+    change: impl FnOnce(c_int, *const libc::sigset_t, *mut libc::sigset_t) -> c_int,
+) -> c_int {
+    // SAFETY: as the caller promises.
+    let set = unsafe { set.as_ref() }.map(SignalSet::host);
+    let how = if set.is_some() { MASK_CHANGES.to_host(how) } else { libc::SIG_BLOCK };
+    let mut host_old = SignalSet::default().host();
+    let result = change(how, set.as_ref().map_or(std::ptr::null(), std::ptr::from_ref), &raw mut host_old);
+    if result == 0 && !old.is_null() {
+        // SAFETY: as the caller promises.
+        unsafe { old.write(SignalSet::of_host(&host_old)) };
+    }
+    result
+}
+
+#[unsafe(export_name = "illumos_pthread_sigmask")]
+unsafe extern "C" fn pthread_sigmask(how: c_int, set: *const SignalSet, old: *mut SignalSet) -> c_int {
+    // SAFETY: the sets `mask` makes.
+    let change = |how, set, old| unsafe { libc::pthread_sigmask(how, set, old) };
+    // SAFETY: the caller's sets.
+    number(unsafe { mask(how, set, old, change) })
+}
+
+#[unsafe(export_name = "illumos_sigprocmask")]
+unsafe extern "C" fn sigprocmask(how: c_int, set: *const SignalSet, old: *mut SignalSet) -> c_int {
+    // SAFETY: the sets `mask` makes.
+    let change = |how, set, old| unsafe { libc::sigprocmask(how, set, old) };
+    // SAFETY: the caller's sets.
+    errno(unsafe { mask(how, set, old, change) })
+}
+
+/// The one of POSIX, that gives the error as its result.
+#[unsafe(export_name = "illumos___posix_sigwait")]
+unsafe extern "C" fn posix_sigwait(set: *const SignalSet, signal: *mut c_int) -> c_int {
+    // SAFETY: the caller's set.
+    let found = unsafe { sigwait(set) };
+    if found < 0 {
+        return EINVAL;
+    }
+    // SAFETY: the caller's place for a number.
+    unsafe { signal.write(found) };
+    0
+}
+
+#[unsafe(export_name = "illumos_sigwait")]
+unsafe extern "C" fn sigwait(set: *const SignalSet) -> c_int {
+    // SAFETY: the caller's set.
+    let set = unsafe { &*set }.host();
+    let mut signal = 0;
+    // SAFETY: a set and a number of this stack.
+    let result = unsafe { libc::sigwait(&raw const set, &raw mut signal) };
+    if result == 0 { SIGNALS.to_illumos(signal) } else { fail(to_illumos(result)) }
+}
+
+#[unsafe(export_name = "illumos_sigsuspend")]
+unsafe extern "C" fn sigsuspend(set: *const SignalSet) -> c_int {
+    // SAFETY: the caller's set.
+    let set = unsafe { &*set }.host();
+    // SAFETY: a set of this stack.
+    errno(unsafe { libc::sigsuspend(&raw const set) })
+}
+
+#[unsafe(export_name = "illumos_kill")]
+extern "C" fn kill(pid: c_int, signal: c_int) -> c_int {
+    // SAFETY: takes numbers.
+    with_signal(signal, |host| errno(unsafe { libc::kill(pid, host) })).unwrap_or_else(|| fail(EINVAL))
+}
+
+#[unsafe(export_name = "illumos_killpg")]
+extern "C" fn killpg(group: c_int, signal: c_int) -> c_int {
+    // SAFETY: takes numbers.
+    with_signal(signal, |host| errno(unsafe { libc::killpg(group, host) })).unwrap_or_else(|| fail(EINVAL))
+}
+
+#[unsafe(export_name = "illumos_raise")]
+extern "C" fn raise(signal: c_int) -> c_int {
+    // SAFETY: takes a number.
+    with_signal(signal, |host| errno(unsafe { libc::raise(host) })).unwrap_or_else(|| fail(EINVAL))
+}
+
+#[unsafe(export_name = "illumos_pthread_kill")]
+pub(crate) extern "C" fn pthread_kill(thread: u32, signal: c_int) -> c_int {
+    let Some(thread) = host_thread(thread) else {
+        return to_illumos(libc::ESRCH);
+    };
+    // SAFETY: a thread that has not been joined or detached, by the caller's promise.
+    with_signal(signal, |host| number(unsafe { libc::pthread_kill(thread, host) })).unwrap_or(EINVAL)
+}
+
+/// Signal 0 asks whether the process is there.
+fn with_signal(illumos: c_int, send: impl FnOnce(c_int) -> c_int) -> Option<c_int> {
+    if illumos == 0 { Some(send(0)) } else { SIGNALS.find_host(illumos).map(send) }
 }

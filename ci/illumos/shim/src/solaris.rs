@@ -7,7 +7,7 @@
 #![expect(unsafe_code, reason = "exported to the generated libraries")]
 
 use crate::errno::errno;
-use crate::{signal_send, socket, system};
+use crate::{signal_set, socket, system};
 use std::ffi::{c_char, c_int, c_long};
 use std::sync::OnceLock;
 
@@ -45,7 +45,7 @@ extern "C" fn xnet7_socket(family: c_int, kind: c_int, protocol: c_int) -> c_int
 /// `pthread_kill` of the standard of 2008.
 #[unsafe(export_name = "illumos___pthread_kill_xpg7")]
 extern "C" fn pthread_kill(thread: u32, signal: c_int) -> c_int {
-    signal_send::pthread_kill(thread, signal)
+    signal_set::pthread_kill(thread, signal)
 }
 
 /// `link` that does not follow a symbolic link; nor does the host's.
