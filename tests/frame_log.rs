@@ -82,10 +82,20 @@ fn frames_are_logged_with_the_time_since_the_last_one_and_a_dump() {
     host.send(&[&[0; 12][..], &frame[..60]].concat()).unwrap();
     datagrams::wait_readable(&backend);
     backend.receive(&mut [IoSliceMut::new(&mut vec![0xcd; 2000])]).unwrap().expect("a frame");
+    assert_last(60, &"ab".repeat(60));
+    // One that the caller asks for is shown with it.
+    host.send(&[&[0; 12][..], &[0xef; 60]].concat()).unwrap();
+    datagrams::wait_readable(&backend);
+    backend.receive_with_header(&mut [IoSliceMut::new(&mut vec![0xcd; 2000])]).unwrap().expect("a frame");
+    assert_last(72, &["00".repeat(12), "ef".repeat(60)].concat());
+}
+
+/// The last line tells of so many received bytes, and shows them.
+fn assert_last(len: usize, shown: &str) {
     let lines = LINES.0.lock().unwrap();
     let last = lines.last().unwrap();
     assert!(
-        last.starts_with("receive 60 bytes, ") && last.ends_with(&format!(": {}", "ab".repeat(60))),
+        last.starts_with(&format!("receive {len} bytes, ")) && last.ends_with(&format!(": {shown}")),
         "{last}"
     );
 }
