@@ -2,7 +2,6 @@
 
 mod support {
     pub(crate) mod check;
-    pub(crate) mod collect;
     #[expect(dead_code, reason = "nothing is random here")]
     pub(crate) mod frames;
 }
@@ -11,8 +10,8 @@ use std::convert::Infallible;
 use std::io::IoSlice;
 
 use support::check::{assert_fragments_right, assert_train_right};
-use support::collect::keep;
 use support::frames::Recipe;
+use support::frames::keep;
 use tap_plumb::{CarveError, Frame, Gso, GsoKind, RejectReason};
 
 const TRANSPORT: usize = 34;

@@ -3,7 +3,6 @@
 
 mod support {
     pub(crate) mod check;
-    pub(crate) mod collect;
     #[expect(dead_code, reason = "nothing is random here")]
     pub(crate) mod frames;
 }
@@ -12,7 +11,7 @@ use std::convert::Infallible;
 use std::io::IoSlice;
 
 use support::check::{assert_fragments_right, assert_train_right};
-use support::collect::keep;
+use support::frames::keep;
 use support::frames::{KINDS, Recipe, is_fragments, is_tcp};
 use tap_plumb::{CarveError, Checksum, Frame, Gso, GsoKind, RejectReason, internet_checksum};
 

@@ -1,8 +1,7 @@
-//! What holds of every frame and every context, whoever made them.
+//! What holds of every frame, every context and every checksum.
 
 mod support {
     pub(crate) mod check;
-    pub(crate) mod collect;
     #[expect(dead_code, reason = "all frames are random here")]
     pub(crate) mod frames;
 }
@@ -11,11 +10,14 @@ use std::convert::Infallible;
 use std::io::IoSlice;
 use std::ops::Range;
 
+use etherparse::checksum::Sum16BitWords;
 use proptest::prelude::*;
 use support::check::assert_train_right;
-use support::collect::{flat, keep};
 use support::frames::{KINDS, Random, Recipe};
-use tap_plumb::{CarveError, Checksum, Completion, Frame, Gso, GsoKind};
+use support::frames::{flat, keep};
+use tap_plumb::{CarveError, Checksum, Completion, Frame, Gso, GsoKind, internet_checksum};
+
+// What holds of every frame and every context, whoever made them.
 
 fn recipe() -> impl Strategy<Value = Recipe> {
     (any::<u64>(), 0..KINDS.len()).prop_map(|(seed, kind)| Recipe::random(KINDS[kind], &mut Random(seed)))
@@ -198,9 +200,60 @@ proptest! {
             return Ok(());
         };
         let mut expected = bytes.clone();
-        let sum = etherparse::checksum::Sum16BitWords::new().add_slice(&bytes[usize::from(start)..]);
+        let sum = Sum16BitWords::new().add_slice(&bytes[usize::from(start)..]);
         let sum = match sum.ones_complement().to_be() { 0 => 0xffff, sum => sum };
         expected[field..field + 2].copy_from_slice(&sum.to_be_bytes());
         prop_assert!(segments == [expected]);
+    }
+}
+
+// The Internet checksum against its definition, and against another crate's.
+
+/// RFC 1071, word by word.
+fn by_definition(bytes: &[u8]) -> u16 {
+    let mut sum = 0_u32;
+    for pair in bytes.chunks(2) {
+        sum += u32::from(u16::from_be_bytes([pair[0], pair.get(1).copied().unwrap_or(0)]));
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    !(sum as u16)
+}
+
+#[test]
+fn the_example_of_rfc_1071_comes_out_right() {
+    let bytes = [0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7];
+    assert_eq!(internet_checksum(&bytes), !0xddf2);
+}
+
+#[test]
+fn every_length_and_alignment_gives_the_defined_sum() {
+    let bytes: Vec<u8> = (0..700_u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    for start in 0..33 {
+        for end in start..bytes.len() {
+            let run = &bytes[start..end];
+            assert_eq!(internet_checksum(run), by_definition(run), "{start}..{end}");
+        }
+    }
+}
+
+#[test]
+fn carries_are_kept_over_the_longest_frame() {
+    for len in [1, 2, 7, 63, 64, 65, 1460, 65_535, 65_536, 1 << 20] {
+        assert_eq!(
+            internet_checksum(&vec![0xff; len]),
+            by_definition(&vec![0xff; len]),
+            "{len} bytes of 0xff"
+        );
+        assert_eq!(internet_checksum(&vec![0; len]), 0xffff, "{len} bytes of 0");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(2000) })]
+
+    #[test]
+    fn another_crate_agrees(bytes in proptest::collection::vec(any::<u8>(), 0..2000)) {
+        let theirs = Sum16BitWords::new().add_slice(&bytes).ones_complement().to_be();
+        prop_assert_eq!(internet_checksum(&bytes), theirs);
     }
 }

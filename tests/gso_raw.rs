@@ -3,7 +3,6 @@
 #![expect(unsafe_code, reason = "the raw form of send")]
 
 mod support {
-    pub(crate) mod collect;
     pub(crate) mod datagrams;
     #[expect(dead_code, reason = "all frames are random here")]
     pub(crate) mod frames;
@@ -12,8 +11,8 @@ mod support {
 use std::io::IoSlice;
 use std::os::unix::net::UnixDatagram;
 
-use support::collect::keep;
 use support::datagrams;
+use support::frames::keep;
 use support::frames::{KINDS, Random, Recipe};
 use tap_plumb::{Backend, Checksum, Frame, Gso, RawSlice, Tap, TransmitError};
 

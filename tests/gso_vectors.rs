@@ -1,10 +1,20 @@
-//! The vectors of `tests/vectors/gso.jsonl` through the carve command, line by line, and lines that are no vectors.
+//! Frames that are kept in files: the vectors, and what the fuzzers found.
 
 #[path = "../examples/carve.rs"]
 #[expect(dead_code, reason = "an example's main is not called here")]
 mod carve;
+#[path = "../fuzz/src/corpus.rs"]
+mod corpus;
+#[path = "../fuzz/src/exercise.rs"]
+mod exercise;
+#[path = "../fuzz/src/carve.rs"]
+mod fuzz_carve;
+#[path = "../fuzz/src/virtio_header.rs"]
+mod virtio_header;
 
 use serde_json::{Value, json};
+
+// The vectors of `tests/vectors/gso.jsonl` through the carve command, line by line, and lines that are no vectors.
 
 const VECTORS: &str = include_str!("vectors/gso.jsonl");
 
@@ -76,4 +86,38 @@ fn a_frame_with_an_unfinished_checksum_alone_is_one_segment() {
     let sum: u16 = 0x0102 + 0x0304 + 0x0506;
     let segment = format!("{}010203040506{:04x}ffff", "00".repeat(34), !sum);
     assert_eq!(answer(line.as_bytes())["segments"], json!([segment]));
+}
+
+// What the fuzzers have kept, replayed without a fuzzer: `fuzz/` needs a nightly compiler, this does not.
+
+/// Row B1.
+#[test]
+fn the_corpus_of_frames_and_contexts() {
+    corpus::replay(include_str!("../fuzz/carve.corpus"), fuzz_carve::carve);
+}
+
+/// Row B16.
+#[test]
+fn the_corpus_of_virtio_headers() {
+    corpus::replay(include_str!("../fuzz/virtio_header.corpus"), virtio_header::virtio_header);
+}
+
+#[test]
+fn a_corpus_is_read_line_by_line_with_names_or_without() {
+    assert_eq!(corpus::parse("00\n01ff loop\n02\n").unwrap(), [vec![0], vec![1, 0xff], vec![2]]);
+}
+
+#[test]
+fn a_line_that_is_no_input_is_named() {
+    for line in ["0", "0g", "0A", "", " name", "00zz name", "é0"] {
+        let fault = corpus::parse(&format!("00\n{line}\n")).unwrap_err();
+        assert!(fault.starts_with("line 2 is not"), "{line:?}: {fault}");
+    }
+}
+
+#[test]
+fn inputs_are_sorted_and_none_is_there_twice() {
+    for corpus in ["02\n01\n", "01 one\n01 two\n"] {
+        assert!(corpus::parse(corpus).unwrap_err().starts_with("line 2 does not come after"));
+    }
 }

@@ -2,7 +2,6 @@
 #![cfg(target_os = "linux")]
 
 mod support {
-    pub(crate) mod collect;
     pub(crate) mod cut;
     pub(crate) mod frames;
     pub(crate) mod oracle;
@@ -10,10 +9,10 @@ mod support {
 
 use std::io::IoSlice;
 
-use support::collect::keep;
 use support::cut::{
     carve, compare, cut_what_came, guest_frame, kernel_is_known_to_fail, known_to_the_kernel, offload, rounds,
 };
+use support::frames::keep;
 use support::frames::{KINDS, Random, Recipe, is_fragments, is_tcp, outer_is_ipv6};
 use support::oracle::{Oracle, Verdict, in_own_namespace};
 use tap_plumb::{Checksum, Frame, GsoKind, RejectReason};

@@ -2,7 +2,6 @@
 #![cfg(target_os = "linux")]
 
 mod support {
-    pub(crate) mod collect;
     pub(crate) mod cut;
     #[expect(dead_code, reason = "all frames are random here")]
     pub(crate) mod frames;

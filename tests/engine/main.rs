@@ -3,7 +3,6 @@
 #[path = "../support/datagrams.rs"]
 mod datagrams;
 
-mod closed_end;
 mod device;
 mod observed;
 mod pair;
@@ -11,11 +10,9 @@ mod receive_forms;
 mod receive_frame;
 mod segments;
 mod straight;
-mod stress;
 mod threads_callbacks;
 mod threads_gone;
 mod threads_receive;
-mod transmit_buffer;
 mod transmit_frame;
 mod transmit_session;
 mod unusual;

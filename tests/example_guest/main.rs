@@ -2,17 +2,14 @@
 
 #[cfg(target_os = "linux")]
 mod suite {
-    #[path = "../../support/example.rs"]
-    mod example;
     #[path = "../../support/namespace.rs"]
     mod namespace;
     #[path = "../../support/programs.rs"]
     mod programs;
 
+    mod ending;
     mod guest;
     mod proof;
-    mod refusal;
-    mod stay;
 
     use namespace::tests;
 
@@ -23,10 +20,10 @@ mod suite {
             proof::an_inherited_descriptor_serves_as_well,
             proof::without_an_address_the_interface_is_left_as_it_is,
             proof::attach_only_runs_both_programs_in_every_cycle,
-            refusal::an_ordinary_user_is_told_what_to_do,
-            refusal::a_wrong_option_is_one_sentence,
-            stay::ctrl_c_detaches_cleanly,
-            stay::a_removed_interface_ends_the_guest,
+            ending::an_ordinary_user_is_told_what_to_do,
+            ending::a_wrong_option_is_one_sentence,
+            ending::ctrl_c_detaches_cleanly,
+            ending::a_removed_interface_ends_the_guest,
         ])
     }
 }

@@ -2,16 +2,15 @@
 
 #[cfg(target_os = "linux")]
 mod suite {
-    #[path = "../../support/example.rs"]
-    mod example;
     #[expect(dead_code, reason = "used in parts here")]
     #[path = "../../support/host.rs"]
     mod host;
     #[path = "../../support/namespace.rs"]
     mod namespace;
+    #[path = "../../support/programs.rs"]
+    mod programs;
 
     mod life;
-    mod running;
 
     use namespace::tests;
 

@@ -2,8 +2,6 @@
 
 #[cfg(target_os = "linux")]
 mod suite {
-    #[path = "../../support/example.rs"]
-    mod example;
     #[expect(dead_code, reason = "a part of it is for other tests")]
     #[path = "../../support/host.rs"]
     mod host;
@@ -16,8 +14,7 @@ mod suite {
     mod programs;
 
     mod command;
-    mod refusals;
-    mod staying;
+    mod ending;
 
     use namespace::tests;
 
@@ -30,9 +27,9 @@ mod suite {
             command::a_virtio_header_is_there_when_asked_for,
             command::an_ordinary_user_runs_a_command_on_a_tap_made_beforehand,
             command::words_arrive_as_they_are,
-            refusals::what_cannot_be_run_is_told_before_or_after_the_attach,
-            staying::a_terminate_program_is_run_when_the_command_has_ended,
-            staying::signals_and_the_status_go_through,
+            ending::what_cannot_be_run_is_told_before_or_after_the_attach,
+            ending::a_terminate_program_is_run_when_the_command_has_ended,
+            ending::signals_and_the_status_go_through,
         ])
     }
 }

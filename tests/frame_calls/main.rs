@@ -2,13 +2,10 @@
 //! kernel, and answers in its place.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
-#[path = "../support/collect.rs"]
-mod collect;
 mod errors;
 #[path = "../support/frames.rs"]
 #[expect(dead_code, reason = "nothing is random here")]
 mod frames;
-mod refusals;
 mod resume;
 mod sample;
 mod slices;

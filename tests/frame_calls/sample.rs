@@ -13,7 +13,7 @@ use tap_plumb::{
     TransmitStatistics,
 };
 
-use crate::collect::keep;
+use crate::frames::keep;
 use crate::frames::{Recipe, is_tcp};
 
 pub(crate) fn backend(offload: Offload) -> (Arc<Backend>, UnixDatagram) {

@@ -4,43 +4,32 @@
 mod suite {
     #[path = "../../support/host.rs"]
     mod host;
-    #[path = "../../support/macvtaps.rs"]
-    mod macvtaps;
     #[path = "../../support/namespace.rs"]
     mod namespace;
     #[path = "../../support/process.rs"]
     mod process;
     #[path = "../../support/raw_tap.rs"]
     mod raw_tap;
+    #[expect(dead_code, reason = "a part of it is for other tests")]
     #[path = "../../support/seccomp.rs"]
     mod seccomp;
-    #[path = "../../support/traffic.rs"]
-    mod traffic;
 
     mod addresses;
     mod adopt;
     mod attach;
     mod busy;
-    mod creation;
     mod datalink;
     mod descriptors;
-    mod dropped;
     mod facts;
-    mod facts_frames;
     mod facts_requests;
     mod fewest;
     mod interface;
     mod jail;
-    mod jail_traffic;
-    mod names;
     mod offload;
-    mod privilege;
     mod queues;
     mod refusals;
     mod removal;
     mod roles;
-    mod starting;
-    mod state;
 
     use namespace::tests;
 
@@ -79,10 +68,10 @@ mod suite {
             busy::the_holder_is_named_after_the_deadline,
             busy::the_holder_of_a_namesake_elsewhere_is_not_named,
             busy::this_process_is_named_too_and_without_waiting_when_told_so,
-            creation::either_takes_what_is_there_and_makes_what_is_not,
-            creation::exclusive_takes_nothing_that_is_there,
-            creation::must_exist_makes_nothing,
-            creation::must_exist_needs_the_name_of_one_interface,
+            attach::either_takes_what_is_there_and_makes_what_is_not,
+            attach::exclusive_takes_nothing_that_is_there,
+            attach::must_exist_makes_nothing,
+            attach::must_exist_needs_the_name_of_one_interface,
             datalink::a_macvtap_is_opened_by_its_name,
             datalink::several_descriptors_of_a_macvtap_are_its_queues,
             datalink::a_queue_of_a_macvtap_is_detached_and_attached_at_run_time,
@@ -95,14 +84,14 @@ mod suite {
             descriptors::three_hundred_attaches_leave_nothing,
             descriptors::no_descriptor_takes_the_number_of_a_standard_stream,
             descriptors::a_program_has_standard_streams_also_where_its_parent_has_none,
-            dropped::what_did_not_fit_in_the_queue_is_counted,
-            facts_frames::a_blocked_read_ends_when_the_interface_goes,
-            facts_frames::a_buffer_shorter_than_the_header_eats_the_frame,
-            facts_frames::an_interface_is_made_where_the_node_was_opened,
-            facts_frames::headers_are_checked_against_the_frame,
-            facts_frames::one_read_takes_one_frame_and_cuts_it,
-            facts_frames::poll_tells_the_state,
-            facts_frames::writes_are_checked_for_the_ethernet_header_only,
+            interface::what_did_not_fit_in_the_queue_is_counted,
+            facts::a_blocked_read_ends_when_the_interface_goes,
+            facts::a_buffer_shorter_than_the_header_eats_the_frame,
+            facts::an_interface_is_made_where_the_node_was_opened,
+            facts::headers_are_checked_against_the_frame,
+            facts::one_read_takes_one_frame_and_cuts_it,
+            facts::poll_tells_the_state,
+            facts::writes_are_checked_for_the_ethernet_header_only,
             facts_requests::a_persistent_tap_of_nobody,
             facts_requests::an_interface_that_is_up_is_renamed,
             facts_requests::an_unbound_descriptor_can_do_nothing,
@@ -130,17 +119,17 @@ mod suite {
             interface::up_and_down_change_no_other_flag,
             jail::everything_works_without_proc,
             jail::what_is_ready_is_used_without_proc_and_without_a_right,
-            jail_traffic::frames_flow_and_a_removed_interface_comes_back_without_proc,
-            jail_traffic::frames_flow_without_proc_and_without_a_right,
-            names::names_the_kernel_keeps_for_itself,
-            names::the_rule_for_names_is_the_kernels,
+            jail::frames_flow_and_a_removed_interface_comes_back_without_proc,
+            jail::frames_flow_without_proc_and_without_a_right,
+            attach::names_the_kernel_keeps_for_itself,
+            attach::the_rule_for_names_is_the_kernels,
             offload::a_failed_change_leaves_what_was_recorded,
             offload::offloads_are_turned_off_and_on_at_run_time,
             offload::a_buffer_is_as_large_as_the_offloads_need,
             offload::a_kernel_that_lacks_an_offload_grants_the_rest,
             offload::the_headers_length_stays,
             offload::what_cannot_be_had_is_left_out_and_said,
-            privilege::an_unprivileged_process_is_told_what_it_lacks,
+            refusals::an_unprivileged_process_is_told_what_it_lacks,
             queues::a_further_queue_of_another_mode_is_refused,
             queues::what_one_interface_lacks_is_not_said_of_the_system,
             queues::a_duplicate_is_no_second_queue_of_an_interface_with_a_single_one,
@@ -165,13 +154,13 @@ mod suite {
             removal::several_queues_come_back_as_one_interface,
             removal::an_interface_that_is_bound_again_outlives_its_descriptors_where_that_is_asked_for,
             removal::the_same_descriptor_is_bound_again,
-            starting::threads_that_cannot_be_had_leave_nothing,
-            starting::a_pipe_that_cannot_be_had_leaves_nothing,
-            starting::the_pipes_of_threads_leave_the_numbers_of_the_standard_streams_alone,
-            state::a_spoilt_tap_gets_header_and_offloads_as_asked,
-            state::an_inherited_taps_carrier_and_send_buffer_are_set,
-            state::short_write_is_an_error_and_no_second_frame,
-            state::no_frame_comes_unfinished_or_is_filtered_away,
+            descriptors::threads_that_cannot_be_had_leave_nothing,
+            descriptors::a_pipe_that_cannot_be_had_leaves_nothing,
+            descriptors::the_pipes_of_threads_leave_the_numbers_of_the_standard_streams_alone,
+            offload::a_spoilt_tap_gets_header_and_offloads_as_asked,
+            offload::an_inherited_taps_carrier_and_send_buffer_are_set,
+            offload::short_write_is_an_error_and_no_second_frame,
+            offload::no_frame_comes_unfinished_or_is_filtered_away,
         ])
     }
 }

@@ -14,7 +14,6 @@ mod suite {
 
     mod cases;
     mod judge;
-    mod small;
     mod ways;
 
     use judge::{Entry, probe};

@@ -7,17 +7,16 @@ mod suite {
     #[path = "../../support/programs.rs"]
     mod programs;
 
-    mod names;
     mod owed;
 
     use namespace::tests;
 
     pub(crate) fn run() -> std::process::ExitCode {
         namespace::run(tests![
-            names::a_setup_program_makes_the_interface_and_a_terminate_program_removes_it,
-            names::the_interface_gets_the_printed_name,
-            names::a_terminate_program_is_told_the_name_the_kernel_chose,
-            names::programs_are_told_the_name_of_an_inherited_descriptor,
+            owed::a_setup_program_makes_the_interface_and_a_terminate_program_removes_it,
+            owed::the_interface_gets_the_printed_name,
+            owed::a_terminate_program_is_told_the_name_the_kernel_chose,
+            owed::programs_are_told_the_name_of_an_inherited_descriptor,
             owed::terminate_runs_exactly_when_it_is_owed,
             owed::terminate_finds_the_interface_gone,
             owed::terminate_runs_once_after_the_last_queue,

@@ -8,8 +8,6 @@ mod suite {
     #[expect(dead_code, reason = "a part of it is for other tests")]
     #[path = "../../support/host.rs"]
     mod host_side;
-    #[path = "../../support/macvtaps.rs"]
-    mod macvtaps;
     #[path = "../../support/namespace.rs"]
     mod namespace;
     #[expect(dead_code, reason = "processes are started by the tracer")]
@@ -21,11 +19,9 @@ mod suite {
 
     mod attach;
     mod frames;
-    mod numbers;
     mod sandbox;
     mod scenarios;
     mod settings;
-    mod table;
     mod tracer;
 
     use namespace::tests;

@@ -4,7 +4,7 @@ use std::io::IoSlice;
 
 use tap_plumb::{CarveError, Completion, Frame, GsoKind};
 
-use super::collect::keep;
+use super::frames::keep;
 use super::frames::{Recipe, is_tcp};
 use super::oracle::{HEADER_LEN, Oracle, Verdict, kernel_has_uso};
 

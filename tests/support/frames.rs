@@ -1,6 +1,11 @@
-//! Random frames of every kind, built from a recipe that a failing test can print.
+//! Frames: random ones of every kind, and sinks that keep what they get.
+
+use std::convert::Infallible;
+use std::io::IoSlice;
 
 use tap_plumb::{Gso, GsoKind};
+
+// Random frames of every kind, built from a recipe that a failing test can print.
 
 pub(crate) const SOURCE: [u8; 6] = [2, 0, 0, 0, 0, 1];
 const TARGET: [u8; 6] = [2, 0, 0, 0, 0, 2];
@@ -212,4 +217,18 @@ pub(crate) fn outer_is_ipv6(kind: GsoKind) -> bool {
 
 pub(crate) fn is_ipv6(kind: GsoKind) -> bool {
     outer_is_ipv6(kind) || matches!(kind, GsoKind::Tcp6In4 | GsoKind::Udp6In4)
+}
+
+// Sinks that keep what they get, each write in one piece.
+
+pub(crate) fn flat(slices: &[IoSlice<'_>]) -> Vec<u8> {
+    slices.iter().flat_map(|slice| slice.iter().copied()).collect()
+}
+
+/// A sink that adds what it gets to `writes`.
+pub(crate) fn keep(writes: &mut Vec<Vec<u8>>) -> impl FnMut(&[IoSlice<'_>]) -> Result<(), Infallible> {
+    |slices| {
+        writes.push(flat(slices));
+        Ok(())
+    }
 }

@@ -1,8 +1,16 @@
-//! The host's side of a test: the command `ip`, and what procfs says of this process.
+//! The host beside a test: its interfaces, its datagrams, and what it says of this process.
 
 use std::fs;
+use std::net::UdpSocket;
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
+
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
+use nix::sys::stat::{Mode, SFlag, major, makedev, minor, mknod};
+
+// The host's side of a test: the command `ip`, and what procfs says of this process.
 
 /// Runs `ip` with these words in the calling thread's namespace; its failure fails the test.
 pub(crate) fn ip(words: &str) -> String {
@@ -50,5 +58,78 @@ pub(crate) fn wait_until(what: &str, condition: impl Fn() -> bool) {
     while !condition() {
         assert!(start.elapsed() < Duration::from_secs(5), "{what} never came true");
         std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+// Macvtaps of a test's own, and their nodes.
+
+/// Makes macvtaps, where the kernel has any and this process may make nodes for them. Where not, the test shows nothing, which CI
+/// does not accept of root.
+pub(crate) fn macvtaps(names: &[&str]) -> bool {
+    if !is_root_of_the_machine() {
+        eprintln!("skipped: only root makes nodes");
+        return false;
+    }
+    ip("link add veth0 type veth peer name veth1");
+    ip("link set veth0 up");
+    ip("link set veth1 up");
+    for name in names {
+        if let Err(error) = try_ip(&format!("link add link veth0 name {name} type macvtap mode bridge")) {
+            assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "no macvtap: {error}");
+            eprintln!("skipped: this kernel makes no macvtap: {}", error.trim());
+            return false;
+        }
+        ip(&format!("link set {name} up"));
+    }
+    true
+}
+
+/// Nobody makes nodes in a fresh `/dev` of this thread's own.
+pub(crate) fn empty_dev() {
+    unshare(CloneFlags::CLONE_NEWNS).unwrap();
+    let none = None::<&str>;
+    mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).unwrap();
+    mount(Some("none"), "/dev", Some("tmpfs"), MsFlags::empty(), none).unwrap();
+    mount(Some("none"), "/sys", Some("sysfs"), MsFlags::empty(), none).unwrap();
+}
+
+/// Makes the node as the error says, by the number that the kernel tells.
+pub(crate) fn make_node(name: &str) -> PathBuf {
+    let index = fs::read_to_string(format!("/sys/class/net/{name}/ifindex")).unwrap();
+    let tap = format!("tap{}", index.trim());
+    let number = fs::read_to_string(format!("/sys/class/net/{name}/{tap}/dev")).unwrap();
+    let (first, second) = number.trim().split_once(':').unwrap();
+    let device = makedev(first.parse().unwrap(), second.parse().unwrap());
+    assert_eq!((major(device), minor(device)), (first.parse().unwrap(), second.parse().unwrap()));
+    let node = PathBuf::from("/dev").join(tap);
+    mknod(&node, SFlag::S_IFCHR, Mode::from_bits_truncate(0o600), device).unwrap();
+    node
+}
+
+// Frames from the host to the guest: UDP datagrams to a neighbour that is said to be there.
+
+/// Bytes before a datagram's payload: Ethernet, IPv4 and UDP headers.
+pub(crate) const HEADERS: usize = 14 + 20 + 8;
+
+/// The destination address of every frame.
+pub(crate) const GUEST: [u8; 6] = [2, 0, 0, 0, 0, 2];
+
+pub(crate) struct Host(UdpSocket);
+
+impl Host {
+    /// Brings the interface up with an address. The MTU is below what IPv6 needs, so that the kernel announces nothing.
+    pub(crate) fn on(name: &str) -> Self {
+        ip(&format!("link set {name} mtu 1200"));
+        ip(&format!("link set {name} up"));
+        ip(&format!("addr add 10.9.0.1/24 dev {name}"));
+        ip(&format!("neigh add 10.9.0.2 lladdr 02:00:00:00:00:02 dev {name}"));
+        let socket = UdpSocket::bind("10.9.0.1:7000").unwrap();
+        socket.connect("10.9.0.2:7001").unwrap();
+        Self(socket)
+    }
+
+    /// Sends a frame with `payload`, which is readable when this returns.
+    pub(crate) fn send(&self, payload: &[u8]) {
+        assert_eq!(self.0.send(payload).unwrap(), payload.len());
     }
 }

@@ -1,4 +1,4 @@
-//! Small real programs for the tests of the setup and terminate programs.
+//! The programs that a test starts: small scripts, and the examples.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
 use std::fs;
@@ -9,6 +9,8 @@ use nix::errno::Errno;
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
 use tap_plumb::{AttachError, Config, ProgramError};
+
+// Small real programs for the tests of the setup and terminate programs.
 
 /// An interface that no system has: every attach to it fails, after the setup program ran.
 pub(crate) const NOWHERE: &str = "tapnone9";
@@ -97,4 +99,24 @@ pub(crate) fn attach_failure(config: Config) -> AttachError {
         Err(error) => error,
         Ok(tap) => panic!("{tap:?} was to be nowhere"),
     }
+}
+
+// The examples, as their users run them.
+
+/// The folder of the built examples, beside the test binaries. Under cargo they are brought up to date first:
+/// `cargo test --test NAME` builds none.
+pub(crate) fn build(names: &[&str]) -> PathBuf {
+    let tests = std::env::current_exe().unwrap();
+    let profile = tests.ancestors().nth(2).unwrap();
+    if let Some(cargo) = std::env::var_os("CARGO") {
+        let release = profile.ends_with("release").then_some("--release");
+        let wanted = names.iter().flat_map(|name| ["--example", name]);
+        let build = Command::new(cargo).arg("build").args(wanted).args(release).output().unwrap();
+        assert!(build.status.success(), "{}", String::from_utf8_lossy(&build.stderr));
+    }
+    let folder = profile.join("examples");
+    for name in names {
+        assert!(folder.join(name).exists(), "{name} is not built: cargo build --example {name}");
+    }
+    folder
 }

@@ -1,4 +1,4 @@
-//! Makes one system call fail, in one thread: what no configuration of a machine can bring about.
+//! Threads in which system calls fail, or may not be made.
 
 use std::collections::BTreeMap;
 use std::thread;
@@ -7,6 +7,8 @@ use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
     apply_filter,
 };
+
+// Makes one system call fail, in one thread: what no configuration of a machine can bring about.
 
 /// Runs `action` in a thread of its own (in the caller's namespaces) where `call` fails with `errno`; with `request`, only
 /// the ioctl of that number.
@@ -60,4 +62,30 @@ fn filter(call: i64, conditions: Option<Vec<SeccompCondition>>, errno: i32) -> B
     let refuse = SeccompAction::Errno(u32::try_from(errno).unwrap());
     let architecture = std::env::consts::ARCH.try_into().unwrap();
     SeccompFilter::new(rules, SeccompAction::Allow, refuse, architecture).unwrap().try_into().unwrap()
+}
+
+// A thread that may make few system calls, as in a sandbox.
+
+/// Runs `action` in a thread of its own that may make `calls`, and what a thread needs to end; any other call kills the
+/// process, by `SIGSYS`.
+pub(crate) fn with_only<T: Send>(calls: &[i64], action: impl FnOnce() -> T + Send) -> T {
+    let end = [
+        libc::SYS_futex,
+        libc::SYS_munmap,
+        libc::SYS_madvise,
+        libc::SYS_sigaltstack,
+        libc::SYS_rt_sigprocmask,
+        libc::SYS_exit,
+    ];
+    let rules = calls.iter().chain(&end).map(|call| (*call, Vec::new())).collect();
+    let architecture = std::env::consts::ARCH.try_into().unwrap();
+    let filter = SeccompFilter::new(rules, SeccompAction::KillProcess, SeccompAction::Allow, architecture);
+    let program: BpfProgram = filter.unwrap().try_into().unwrap();
+    thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            apply_filter(&program).unwrap();
+            action()
+        });
+        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
 }

@@ -9,14 +9,10 @@ mod suite {
     mod host_side;
     #[path = "../../support/namespace.rs"]
     mod namespace;
-    #[path = "../../support/sandbox.rs"]
-    mod only;
     #[expect(dead_code, reason = "used in parts here")]
     #[path = "../../support/seccomp.rs"]
     mod seccomp;
 
-    mod counters;
-    mod edges;
     mod host;
     mod icmp;
     mod idle;
@@ -26,7 +22,6 @@ mod suite {
     mod offload;
     mod removal;
     mod sandbox;
-    mod suspend;
     mod traffic;
 
     use namespace::tests;
@@ -48,16 +43,16 @@ mod suite {
             removal::in_a_loop_of_your_own_removal_is_an_outcome,
             sandbox::read_readv_write_and_writev_are_all_calls_whatever_the_outcome,
             sandbox::a_host_without_buffers_costs_no_other_call,
-            counters::what_is_counted_is_what_the_kernel_counts,
-            counters::a_frame_whose_header_finds_no_room_is_counted_as_cut,
+            traffic::what_is_counted_is_what_the_kernel_counts,
+            traffic::a_frame_whose_header_finds_no_room_is_counted_as_cut,
             icmp::what_icmp_says_of_an_earlier_datagram_costs_no_later_one,
             icmp::what_icmp_says_while_a_frame_waits_is_no_end,
             icmp::a_datagram_of_ipv6_may_be_longer_than_one_of_ipv4,
             macvtap::the_end_of_a_macvtap_is_found,
-            suspend::queued_frames_are_dropped_on_resume_and_counted,
-            suspend::migration_announces_the_guest,
-            suspend::every_call_is_legal_in_every_state,
-            suspend::reset_drops_the_pending_frame_and_keeps_running,
+            link::queued_frames_are_dropped_on_resume_and_counted,
+            link::migration_announces_the_guest,
+            link::every_call_is_legal_in_every_state,
+            link::reset_drops_the_pending_frame_and_keeps_running,
             offload::oversized_frame_crosses_the_host_whole,
             offload::host_cuts_for_a_receiver_that_cannot,
             offload::software_and_host_give_the_same_segments,
@@ -66,9 +61,9 @@ mod suite {
             loops::level_edge_and_one_shot_pollers_see_every_frame,
             loops::sixty_four_taps_on_one_thread,
             loops::sixty_four_quiet_taps_do_not_wake_anybody,
-            edges::an_edge_poller_is_told_of_an_interface_that_comes_up_once_it_has_asked_by_poll,
-            edges::a_frame_that_comes_in_tells_an_edge_poller_of_writability_too,
-            edges::a_duplicate_takes_a_second_interest,
+            loops::an_edge_poller_is_told_of_an_interface_that_comes_up_once_it_has_asked_by_poll,
+            loops::a_frame_that_comes_in_tells_an_edge_poller_of_writability_too,
+            loops::a_duplicate_takes_a_second_interest,
         ])
     }
 }

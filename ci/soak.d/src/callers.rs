@@ -9,10 +9,9 @@ use std::time::{Duration, Instant};
 
 use tap_plumb::{Backend, Checksum, Frame, Frontend, Gso, LinkState, Refused, Resume, Tap, Threads, Wait};
 
-use crate::child::Trials;
+use crate::child::{Trials, assert_adds_up, assert_idle, wait_until};
 use crate::frames::Random;
-use crate::guest::Guest;
-use crate::world::{assert_adds_up, assert_idle, wait_until};
+use crate::traffic::Guest;
 
 const CALLERS: u64 = 4;
 const ROUND: Duration = Duration::from_millis(1500);

@@ -13,10 +13,9 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::{Gid, Uid, getuid, setgroups, setresgid, setresuid};
 use tap_plumb::{Backend, Config, Frame, Offload, Tap, Threads, ThreadsError, TransmitError};
 
-use crate::child::Trials;
+use crate::child::{Trials, assert_adds_up, wait_until};
 use crate::frames::Random;
-use crate::guest::Guest;
-use crate::world::{assert_adds_up, wait_until};
+use crate::traffic::Guest;
 
 /// Enough for an attach of two queues, and its threads.
 const MOST: usize = 16;

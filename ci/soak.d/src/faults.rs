@@ -8,11 +8,9 @@ use std::time::Duration;
 
 use tap_plumb::{Backend, Config, LinkState, Offload, Resume, Tap, Threads};
 
-use crate::child::Trials;
+use crate::child::{self, Trials, assert_adds_up, assert_idle, ip, wait_until};
 use crate::frames::Random;
-use crate::guest::Guest;
-use crate::traffic::Traffic;
-use crate::world::{self, assert_adds_up, assert_idle, ip, wait_until};
+use crate::traffic::{Guest, Traffic};
 
 /// Faults to one interface before the next one is attached.
 const FAULTS: u64 = 25;
@@ -106,7 +104,7 @@ impl Machine {
         drop((threads, spare));
         assert_eq!((Arc::strong_count(&backend), Arc::strong_count(&guest)), (1, 1), "references left");
         drop(backend);
-        wait_until("the end of the interface", || world::try_ip("link show soak0").is_err());
+        wait_until("the end of the interface", || child::try_ip("link show soak0").is_err());
     }
 
     fn remove(&mut self, _: &mut Random) {
@@ -137,7 +135,7 @@ impl Machine {
             return;
         }
         // A kernel that renames no interface that is up is asked the other way.
-        if world::try_ip(&format!("link set {} name {other}", self.name)).is_err() {
+        if child::try_ip(&format!("link set {} name {other}", self.name)).is_err() {
             ip(&format!("link set {} down", self.name));
             ip(&format!("link set {} name {other}", self.name));
             ip(&format!("link set {other} up"));

@@ -1,7 +1,6 @@
 //! Frames, contexts, headers and slices that contradict each other, in every form, on TAPs and on sockets.
 //!
 //! Nothing of it may panic, be lost from the counters, or reach the kernel in a shape that the kernel refuses.
-
 // UNSAFETY: the raw forms are tried beside the others.
 
 use std::io::{IoSlice, IoSliceMut};
@@ -14,9 +13,8 @@ use std::time::Duration;
 use log::{LevelFilter, Log, Metadata, Record};
 use tap_plumb::{Backend, Checksum, Config, Frame, Gso, Offload, RawSlice, TransmitError};
 
-use crate::child::Trials;
+use crate::child::{Trials, assert_adds_up};
 use crate::frames::{KINDS, Random, Recipe};
-use crate::world::assert_adds_up;
 
 /// Frames of a round, and trials with each.
 const FRAMES: usize = 400;

@@ -11,12 +11,9 @@ use std::time::Duration;
 use nix::unistd::write;
 use tap_plumb::{Backend, Config, Offload, Threads};
 
-use crate::child::Trials;
+use crate::child::{Trials, assert_adds_up, try_ip, wait_until};
 use crate::frames::Random;
-use crate::guest::Guest;
-use crate::packet::PacketSocket;
-use crate::traffic::Traffic;
-use crate::world::{assert_adds_up, try_ip, wait_until};
+use crate::traffic::{Guest, PacketSocket, Traffic};
 
 const KILLS: u64 = 5;
 

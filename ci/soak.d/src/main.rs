@@ -10,18 +10,14 @@ mod faults;
 #[path = "../../../tests/support/frames.rs"]
 #[expect(dead_code, reason = "shared with tests that use more of it")]
 mod frames;
-mod guest;
 mod inputs;
 mod kill;
-mod packet;
-mod plan;
 mod supervise;
 mod traffic;
-mod world;
 
 use std::process::ExitCode;
 
-use plan::Plan;
+use supervise::Plan;
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();

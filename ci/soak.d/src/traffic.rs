@@ -1,16 +1,19 @@
-//! Frames both ways while something else happens, with pauses in which nothing is on its way.
+//! Frames both ways, and the two ends between which they go.
 
-use std::io::IoSlice;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::io::{self, IoSlice};
+use std::mem::{size_of, zeroed};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockWriteGuard};
-use std::thread::{self, JoinHandle};
+use std::thread::{self, JoinHandle, sleep};
 use std::time::Duration;
 
-use nix::unistd::{read, write};
-use tap_plumb::{Backend, Frame};
+use nix::unistd::{gettid, read, write};
+use tap_plumb::{Backend, Checksum, Frame, Frontend, Gso, Refused, Wait};
 
 use crate::frames::{KINDS, Random, Recipe};
-use crate::packet::PacketSocket;
+
+// Frames both ways while something else happens, with pauses in which nothing is on its way.
 
 /// Between two frames each way: what is tried is the fault, not the speed.
 const PACE: Duration = Duration::from_micros(300);
@@ -98,5 +101,112 @@ impl Shared {
         let _ = write(socket, &frame);
         let mut scratch = [0; 64];
         while read(socket, &mut scratch).is_ok() {}
+    }
+}
+
+// The host's side of a TAP: a packet socket, which sees and sends whole frames (packet(7)).
+
+/// Bound to one interface; its calls do not wait.
+pub(crate) struct PacketSocket(OwnedFd);
+
+impl PacketSocket {
+    pub(crate) fn new(interface: &str) -> io::Result<Self> {
+        let protocol = (libc::ETH_P_ALL as u16).to_be();
+        let kind = libc::SOCK_RAW | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
+        // SAFETY: takes no pointer.
+        let fd = unsafe { libc::socket(libc::AF_PACKET, kind, protocol.into()) };
+        if fd < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: `fd` was made just now and is nobody else's.
+        let socket = Self(unsafe { OwnedFd::from_raw_fd(fd) });
+        socket.bind(nix::net::if_::if_nametoindex(interface)?, protocol)?;
+        Ok(socket)
+    }
+
+    fn bind(&self, index: u32, protocol: u16) -> io::Result<()> {
+        // SAFETY: a sockaddr_ll holds integers only, which may all be zero.
+        let mut address: libc::sockaddr_ll = unsafe { zeroed() };
+        address.sll_family = libc::AF_PACKET as u16;
+        address.sll_protocol = protocol;
+        address.sll_ifindex = index as i32;
+        let (pointer, len) = ((&raw const address).cast(), size_of::<libc::sockaddr_ll>() as u32);
+        // SAFETY: `pointer` is to a sockaddr_ll of this frame, which is `len` bytes long and outlives the call.
+        let result = unsafe { libc::bind(self.0.as_raw_fd(), pointer, len) };
+        if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    }
+}
+
+impl AsFd for PacketSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+// A guest's device: counts what it is given, and knows which threads call it.
+
+#[derive(Default)]
+pub(crate) struct Guest {
+    pub(crate) delivered: AtomicU64,
+    pub(crate) gone: AtomicU64,
+    pub(crate) flaps: AtomicU64,
+    pub(crate) pending: AtomicU64,
+    receive_thread: AtomicI32,
+    transmit_thread: AtomicI32,
+    /// The guest has no buffers now.
+    pub(crate) starved: AtomicBool,
+    interrupted: AtomicBool,
+    /// Every so many frames are refused; 0 for none.
+    pub(crate) refuses: AtomicU64,
+}
+
+impl Guest {
+    /// The numbers of the threads that have called so far.
+    pub(crate) fn threads(&self) -> Vec<i32> {
+        let numbers =
+            [&self.receive_thread, &self.transmit_thread].map(|number| number.load(Ordering::SeqCst));
+        numbers.into_iter().filter(|number| *number != 0).collect()
+    }
+
+    fn take(&self) -> Result<(), Refused> {
+        let count = self.delivered.fetch_add(1, Ordering::Relaxed);
+        let refuses = self.refuses.load(Ordering::Relaxed);
+        if refuses > 0 && count.is_multiple_of(refuses) { Err(Refused) } else { Ok(()) }
+    }
+}
+
+impl Frontend for Guest {
+    fn wait_receive_available(&self, timeout: Duration) -> Wait {
+        self.receive_thread.store(gettid().as_raw(), Ordering::SeqCst);
+        if !self.starved.load(Ordering::SeqCst) {
+            return Wait::Available;
+        }
+        sleep(timeout.min(Duration::from_millis(1)));
+        if self.interrupted.swap(false, Ordering::SeqCst) { Wait::Interrupted } else { Wait::TimedOut }
+    }
+
+    fn interrupt_wait(&self) {
+        self.interrupted.store(self.starved.load(Ordering::SeqCst), Ordering::SeqCst);
+    }
+
+    fn receive(&self, _: &[IoSlice<'_>], _: Checksum) -> Result<(), Refused> {
+        self.take()
+    }
+
+    fn receive_gso(&self, _: &[IoSlice<'_>], _: Gso, _: Checksum) -> Result<(), Refused> {
+        self.take()
+    }
+
+    fn transmit_pending(&self) {
+        self.transmit_thread.store(gettid().as_raw(), Ordering::SeqCst);
+        self.pending.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn device_gone(&self) {
+        self.gone.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn flap_link(&self) {
+        self.flaps.fetch_add(1, Ordering::SeqCst);
     }
 }

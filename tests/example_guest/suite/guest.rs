@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::LazyLock;
 
-use super::example;
+use super::programs;
 
 /// The built example.
 pub(crate) fn path() -> &'static Path {
-    static PATH: LazyLock<PathBuf> = LazyLock::new(|| example::build(&["guest"]).join("guest"));
+    static PATH: LazyLock<PathBuf> = LazyLock::new(|| programs::build(&["guest"]).join("guest"));
     &PATH
 }
 

@@ -12,11 +12,11 @@ use tap_plumb::{Backend, Config, Frame};
 
 use super::host::{ip, vanishes};
 use super::process::{self, Role};
-use super::{example, host};
+use super::{host, programs};
 
 pub(crate) const ROLES: &[Role] = &[("unprivileged", |_| unprivileged())];
 
-static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| example::build(&["run"]));
+static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| programs::build(&["run"]));
 
 /// The example with these words; `SELF` among them is this test binary.
 pub(crate) fn run(words: &[&str]) -> Command {

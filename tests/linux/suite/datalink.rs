@@ -7,9 +7,9 @@ use nix::mount::{MsFlags, mount};
 use tap_plumb::{AttachError, Backend, Config, Frame, Offload};
 
 use super::host::wait_until;
-use super::macvtaps::{empty_dev, macvtaps, make_node};
+use super::host::{GUEST, Host};
+use super::host::{empty_dev, macvtaps, make_node};
 use super::raw_tap::{self, BARE, TAP};
-use super::traffic::{GUEST, Host};
 
 pub(crate) fn what_is_no_macvtap_is_named() {
     let refused = |name: &str| Config::new().datalink(name).attach().unwrap_err();

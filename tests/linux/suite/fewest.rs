@@ -6,11 +6,11 @@ use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::unistd::dup;
 use tap_plumb::{AttachError, Config, Offload, Tap};
 
+use super::host::Host;
 use super::host::{exists, ip, is_root_of_the_machine};
 use super::offload::all;
 use super::raw_tap::{self, BARE, HEADER, MULTI_QUEUE, TAP};
 use super::seccomp;
-use super::traffic::Host;
 
 const BIND: [libc::Ioctl; 2] = [libc::TUNSETIFF, libc::TUNGETIFF];
 const WITH_HEADER: [libc::Ioctl; 4] =

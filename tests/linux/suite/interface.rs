@@ -1,12 +1,15 @@
-//! Settings of the interface at run time.
+//! The interface of an attached TAP: its settings at run time, and the host's counter.
 
 use std::process::Command;
 
 use nix::sched::{CloneFlags, unshare};
 use tap_plumb::{Backend, Config, Tap};
 
+use super::host::Host;
 use super::host::{ip, wait_for_carrier};
 use super::raw_tap::{self, BARE, TAP};
+
+// Settings of the interface at run time.
 
 pub(crate) fn up_and_down_change_no_other_flag() {
     let tap = Config::new().name("flag0").attach().unwrap();
@@ -102,4 +105,23 @@ pub(crate) fn carrier_is_a_signal_to_the_host() {
     let (ours, _theirs) = std::os::unix::net::UnixDatagram::pair().unwrap();
     let socket = Tap::from_fd(ours.into()).unwrap();
     assert_eq!(socket.set_carrier(true).unwrap_err().kind(), std::io::ErrorKind::Unsupported);
+}
+
+// The host's count of frames that nobody read in time.
+
+pub(crate) fn what_did_not_fit_in_the_queue_is_counted() {
+    let backend = Backend::new(Config::new().name("drop0").attach().unwrap());
+    assert_eq!(backend.statistics().dropped_by_host, Some(0));
+    ip("link set drop0 txqueuelen 10");
+    let host = Host::on("drop0");
+    for _ in 0..50 {
+        host.send(&[7; 10]);
+    }
+    assert_eq!(backend.statistics().dropped_by_host, Some(40));
+    // Before Linux 6.2 an interface that is up has to keep its name.
+    ip("link set drop0 down");
+    ip("link set drop0 name other0");
+    assert_eq!(backend.statistics().dropped_by_host, Some(40), "by its present name");
+    ip("link del other0");
+    assert_eq!(backend.statistics().dropped_by_host, None);
 }

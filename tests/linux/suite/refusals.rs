@@ -1,4 +1,4 @@
-//! Each reason for which the kernel refuses an attach is an error of its own, with what to do about it.
+//! What an attach is refused, and how that is told.
 
 use std::fs;
 
@@ -7,7 +7,10 @@ use nix::sched::{CloneFlags, unshare};
 use tap_plumb::{AttachError, Config, Offload};
 
 use super::host::{ip, is_root_of_the_machine, vanishes};
-use super::seccomp;
+use super::raw_tap::{self, BARE, TAP};
+use super::{addresses, process, seccomp};
+
+// Each reason for which the kernel refuses an attach is an error of its own, with what to do about it.
 
 /// Names the found thing and the remedy of a `WrongKind`.
 fn wrong_kind(error: &AttachError) -> (&'static str, &'static str) {
@@ -145,7 +148,7 @@ pub(crate) fn somebody_elses_tap_is_told_apart_from_a_new_one() {
         return eprintln!("skipped: a user namespace has no other user");
     }
     ip("tuntap add their0 mode tap user 12345");
-    super::process::run("unprivileged-claim", "");
+    process::run("unprivileged-claim", "");
 }
 
 /// In a process without any right.
@@ -159,4 +162,55 @@ pub(crate) fn a_policy_that_closes_an_open_node_is_thought_of() {
     let open = || Config::new().attach().unwrap_err();
     let error = seccomp::with_refused(libc::SYS_openat, None, libc::EACCES, open);
     assert!(error.to_string().contains("a policy forbids it"), "{error}");
+}
+
+// What a process without any right over the network may do.
+
+/// Row F41.
+pub(crate) fn an_unprivileged_process_is_told_what_it_lacks() {
+    // By number: this process is root in its own eyes, whoever it is outside.
+    ip("tuntap add open0 mode tap user 0");
+    ip("link set open0 mtu 1400 up");
+    for address in ["10.0.0.1/24", "10.0.1.1/24", "fd00::1/64"] {
+        ip(&format!("addr add {address} dev open0"));
+    }
+    process::run("unprivileged", "");
+}
+
+/// Runs in a process of its own, which has given up its rights.
+pub(crate) fn without_any() {
+    claim_is_refused();
+    let tap = ready_made_is_used();
+    addresses::what_is_there_needs_no_right(&tap);
+    let refused = [tap.set_mtu(1300), tap.set_up(false)].map(|result| result.unwrap_err().raw_os_error());
+    assert_eq!(refused, [Some(libc::EPERM); 2]);
+    let error = Config::new().inherited(tap.into_fd().unwrap()).mtu(1300).attach().unwrap_err();
+    assert!(
+        matches!(&error, AttachError::Request { request: "MTU", remedy, .. } if remedy.contains("administrator"))
+    );
+}
+
+fn claim_is_refused() {
+    assert_eq!(
+        raw_tap::bind(raw_tap::open(), b"new0", TAP | BARE).unwrap_err().raw_os_error(),
+        Some(libc::EPERM)
+    );
+    let error = Config::new().name("new0").attach().unwrap_err();
+    let AttachError::Request { request: "TUNSETIFF", object, remedy, source } = &error else {
+        panic!("{error}")
+    };
+    assert_eq!((object.as_str(), source.raw_os_error()), ("new0", Some(libc::EPERM)));
+    assert!(remedy.contains("CAP_NET_ADMIN") && remedy.contains("ip tuntap add"), "{remedy}");
+}
+
+/// A persistent TAP is its owner's, and setters that change nothing need no right.
+fn ready_made_is_used() -> tap_plumb::Tap {
+    let tap = Config::new().name("open0").must_exist().mtu(1400).up().attach().unwrap();
+    tap.set_mtu(1400).unwrap();
+    tap.set_up(true).unwrap();
+    tap.set_carrier(false).unwrap();
+    // The descriptor itself takes the hardware address.
+    tap.set_hardware_address([2, 0, 0, 0, 0, 9]).unwrap();
+    assert_eq!(tap.hardware_address().unwrap(), [2, 0, 0, 0, 0, 9]);
+    tap
 }

@@ -7,7 +7,7 @@ use nix::sched::{CloneFlags, unshare};
 use super::facts::errno;
 use super::process::Role;
 use super::raw_tap::{self, BARE, TAP};
-use super::{adopt, descriptors, jail, jail_traffic, privilege, refusals, starting};
+use super::{adopt, descriptors, jail, refusals};
 
 pub(crate) const ROLES: &[Role] = &[
     ("hold", hold),
@@ -22,14 +22,14 @@ pub(crate) const ROLES: &[Role] = &[
     ("without-streams", |_| descriptors::without_streams()),
     ("jailed", |_| jail::jailed()),
     ("jailed-unprivileged", |_| jail::jailed_unprivileged()),
-    ("jailed-traffic", |_| jail_traffic::jailed_traffic()),
-    ("jailed-traffic-unprivileged", |_| jail_traffic::jailed_traffic_unprivileged()),
+    ("jailed-traffic", |_| jail::jailed_traffic()),
+    ("jailed-traffic-unprivileged", |_| jail::jailed_traffic_unprivileged()),
     ("many-attaches", |_| descriptors::many_attaches()),
-    ("scarce-threads", |_| starting::scarce_threads()),
-    ("scarce-pipes", |_| starting::scarce_pipes()),
+    ("scarce-threads", |_| descriptors::scarce_threads()),
+    ("scarce-pipes", |_| descriptors::scarce_pipes()),
     ("adopt-without-streams", |_| adopt::adopt_without_streams()),
     ("program-without-streams", descriptors::program_without_streams),
-    ("threads-without-streams", |_| starting::threads_without_streams()),
+    ("threads-without-streams", |_| descriptors::threads_without_streams()),
 ];
 
 /// Holds a TAP until standard input closes.
@@ -42,7 +42,7 @@ fn hold(name: &str) {
 /// Gives up every right over the network namespace, by entering a user namespace that does not own it.
 fn unprivileged(_: &str) {
     unshare(CloneFlags::CLONE_NEWUSER).unwrap();
-    privilege::without_any();
+    refusals::without_any();
 }
 
 /// Binds a TAP without any right, and tells the errno.

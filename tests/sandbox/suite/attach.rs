@@ -8,7 +8,7 @@ use tap_plumb::{AttachError, Backend, Config, Offload, Tap};
 
 use super::frames::backend;
 use super::host::ip;
-use super::macvtaps::{empty_dev, macvtaps, make_node};
+use super::host_side::{empty_dev, macvtaps, make_node};
 use super::sandbox::Sandbox;
 use super::scenarios::Scenario;
 use super::settings::{self, DUPLICATE, MEMORY, NAME, SET_MTU};

@@ -9,7 +9,7 @@ use seccompiler::{
     apply_filter,
 };
 
-use super::numbers;
+use super::tracer;
 
 /// What a thread of the harness does besides: it ends, hands its result over, and gives its memory back.
 const HARNESS: [libc::c_long; 8] = [
@@ -38,7 +38,7 @@ impl Sandbox {
     /// A thread in it that does anything but `allowed` kills the process.
     pub(crate) fn confined(allowed: &BTreeSet<String>) -> Self {
         let mut rules: BTreeMap<_, Vec<SeccompRule>> = HARNESS.map(|call| (call, Vec::new())).into();
-        for (call, request) in allowed.iter().filter_map(|name| numbers::number(name)) {
+        for (call, request) in allowed.iter().filter_map(|name| tracer::number(name)) {
             let rule = request.map(|request| SeccompRule::new(vec![second_is(request)]).unwrap());
             rules.entry(call).or_default().extend(rule);
         }

@@ -1,4 +1,4 @@
-//! Every row of the table, and what is done to see that it is true.
+//! The sandbox table, and what is done to see that each row is true.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::process::ExitStatusExt;
@@ -8,11 +8,12 @@ use nix::sched::{CloneFlags, unshare};
 use nix::sys::ptrace;
 use nix::sys::signal::{Signal, raise};
 
-use super::macvtaps::macvtaps;
+use super::host_side::macvtaps;
 use super::process::Role;
 use super::sandbox::Sandbox;
-use super::table::{self, Row};
 use super::{attach, frames, settings, tracer};
+
+// Every row of the table, and what is done to see that it is true.
 
 /// Takes steps in the sandbox; what comes before and after them is outside.
 pub(crate) struct Scenario {
@@ -32,7 +33,7 @@ pub(crate) const ROLES: &[Role] = &[
     ("confined", |name| {
         unshare(CloneFlags::CLONE_NEWNET).unwrap();
         let scenario = find(name);
-        (scenario.play)(&Sandbox::confined(&allowed(&scenario, &table::rows())));
+        (scenario.play)(&Sandbox::confined(&allowed(&scenario, &rows())));
     }),
     ("strays", |_| {
         let read_only = BTreeSet::from(["read".to_owned()]);
@@ -68,7 +69,7 @@ fn own(scenario: &Scenario) -> &'static str {
 }
 
 pub(crate) fn the_table_has_a_row_for_each_scenario_and_the_other_way_round() {
-    let rows: BTreeSet<String> = table::rows().into_keys().collect();
+    let rows: BTreeSet<String> = rows().into_keys().collect();
     let played: BTreeSet<String> =
         all().iter().flat_map(|scenario| scenario.rows).map(|row| (*row).into()).collect();
     assert_eq!(rows, played);
@@ -78,7 +79,7 @@ pub(crate) fn every_method_stands_in_the_table() {
     // It lies beside the package, and not in it.
     let listing = concat!(env!("CARGO_MANIFEST_DIR"), "/ci/api/public-api.txt");
     let Ok(listing) = std::fs::read_to_string(listing) else { return };
-    let titles = table::rows().into_keys().collect::<Vec<_>>().join(" ");
+    let titles = rows().into_keys().collect::<Vec<_>>().join(" ");
     let is_word = |letter: char| letter.is_alphanumeric() || letter == '_';
     let words: BTreeSet<&str> = titles.split(|letter| !is_word(letter)).collect();
     let methods: BTreeSet<&str> = listing.lines().filter_map(method).filter(|name| !is_form(name)).collect();
@@ -111,12 +112,12 @@ pub(crate) fn a_call_that_is_not_in_the_row_kills() {
 /// Said once more, lest the table be widened.
 pub(crate) fn frames_are_moved_by_four_calls() {
     let four = ["read", "readv", "write", "writev"].map(|name| BTreeSet::from([name.to_owned()]));
-    assert_eq!(table::rows()[frames::ROW], four);
-    assert_eq!(table::rows()[settings::OFFLOAD], [BTreeSet::from(["ioctl TUNSETOFFLOAD".to_owned()])]);
+    assert_eq!(rows()[frames::ROW], four);
+    assert_eq!(rows()[settings::OFFLOAD], [BTreeSet::from(["ioctl TUNSETOFFLOAD".to_owned()])]);
 }
 
 pub(crate) fn every_step_makes_the_calls_of_its_rows_and_its_own_row_has_no_other() {
-    let rows = table::rows();
+    let rows = rows();
     let mut used = BTreeMap::<&str, BTreeSet<String>>::new();
     let mut wrong = Vec::new();
     for scenario in playable() {
@@ -138,4 +139,36 @@ pub(crate) fn every_step_makes_the_calls_of_its_rows_and_its_own_row_has_no_othe
 
 pub(crate) fn every_step_lives_in_the_sandbox_of_its_rows() {
     playable().iter().for_each(|scenario| tracer::confine(scenario.name));
+}
+
+// The table of src/guide/sandboxes.md, read from its text.
+
+/// What a row allows: each entry is a call by its name, or several of which a C library uses one.
+pub(crate) type Row = Vec<BTreeSet<String>>;
+
+const GUIDE: &str = include_str!("../../../src/guide/sandboxes.md");
+
+/// The rows by the text of their first cell, without its marks.
+pub(crate) fn rows() -> BTreeMap<String, Row> {
+    let lines = GUIDE.lines().skip_while(|line| !line.starts_with("| step or method |")).skip(2);
+    let mut rows = BTreeMap::new();
+    for line in lines.take_while(|line| line.starts_with('|')) {
+        let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
+        let [title, calls, requests] = cells[..] else { panic!("three cells: {line}") };
+        let row = entries(calls, "").chain(entries(requests, "ioctl ")).collect();
+        assert!(rows.insert(title.replace('`', ""), row).is_none(), "twice: {title}");
+    }
+    assert!(!rows.is_empty(), "the table is not where it was");
+    rows
+}
+
+/// `a`, `b` or `c`: two entries.
+fn entries<'a>(cell: &'a str, kind: &'a str) -> impl Iterator<Item = BTreeSet<String>> + 'a {
+    cell.split(", ").filter(|entry| !entry.is_empty()).map(move |entry| {
+        let names = entry.split(" or ").map(|name| {
+            let bare = name.strip_prefix('`').and_then(|name| name.strip_suffix('`'));
+            format!("{kind}{}", bare.unwrap_or_else(|| panic!("no name in backticks: {name:?} in {cell:?}")))
+        });
+        names.collect()
+    })
 }

@@ -1,5 +1,4 @@
-//! Runs a scenario in a process of its own, traced or confined.
-
+//! System calls under the eyes of a tracer, and their names.
 // UNSAFETY: what the kernel says of a system call is a union of C.
 #![expect(unsafe_code, reason = "ptrace(2) answers by a union")]
 
@@ -7,13 +6,15 @@ use std::collections::BTreeSet;
 use std::io::Read;
 use std::process::{Child, Command, Stdio};
 
+use libc::c_long;
 use nix::sys::ptrace;
 use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
-use super::numbers;
 use super::sandbox::{CHECK, MARK};
+
+// Runs a scenario in a process of its own, traced or confined.
 
 fn start(role: &str, scenario: &str) -> (Child, Pid) {
     let mut command = Command::new(std::env::current_exe().unwrap());
@@ -46,7 +47,7 @@ pub(crate) fn trace(scenario: &str) -> BTreeSet<String> {
                     Some((MARK, _)) => inside = !inside,
                     Some((call, second)) if cfg!(debug_assertions) && (call, second as u32) == CHECK => {}
                     Some((call, request)) if inside => {
-                        calls.insert(numbers::name(call, request));
+                        calls.insert(name(call, request));
                     }
                     _ => {}
                 }
@@ -62,7 +63,7 @@ pub(crate) fn trace(scenario: &str) -> BTreeSet<String> {
 }
 
 /// The number of the call that is being entered, and its second argument.
-fn entered(id: Pid) -> Option<(libc::c_long, u64)> {
+fn entered(id: Pid) -> Option<(c_long, u64)> {
     let info = ptrace::syscall_info(id).unwrap();
     if info.op != libc::PTRACE_SYSCALL_INFO_ENTRY {
         return None;
@@ -79,3 +80,56 @@ pub(crate) fn confine(scenario: &str) {
     let status = child.wait().unwrap();
     assert!(status.success(), "{scenario}, which its sandbox ended: {status}\n{}", errors(child));
 }
+
+// Names of system calls and requests, and their numbers.
+
+/// A call by its name, or a request of ioctl(2) by `ioctl` and its name.
+pub(crate) fn name(call: c_long, request: u64) -> String {
+    if call == libc::SYS_ioctl {
+        let known = REQUESTS.iter().find(|(_, number)| u64::from(*number as u32) == request & 0xffff_ffff);
+        return known.map_or_else(|| format!("ioctl {request:#x}"), |(name, _)| format!("ioctl {name}"));
+    }
+    let known = CALLS.iter().chain(OLDER).find(|(_, number)| *number == call);
+    known.map_or_else(|| format!("call {call}"), |(name, _)| (*name).to_owned())
+}
+
+/// The number of a call, and that of the request where it is an ioctl. `None` for a call that this processor has not.
+pub(crate) fn number(name: &str) -> Option<(c_long, Option<u32>)> {
+    if let Some(request) = name.strip_prefix("ioctl ") {
+        let (_, number) = REQUESTS.iter().find(|(known, _)| *known == request)?;
+        return Some((libc::SYS_ioctl, Some(*number as u32)));
+    }
+    CALLS.iter().chain(OLDER).find(|(known, _)| *known == name).map(|(_, number)| (*number, None))
+}
+
+macro_rules! calls {
+    ($($name:ident: $number:ident,)*) => { &[$((stringify!($name), libc::$number)),*] };
+}
+
+const CALLS: &[(&str, c_long)] = calls! {
+    brk: SYS_brk, mmap: SYS_mmap, munmap: SYS_munmap, mremap: SYS_mremap, mprotect: SYS_mprotect, madvise: SYS_madvise,
+    futex: SYS_futex, read: SYS_read, readv: SYS_readv, write: SYS_write, writev: SYS_writev, close: SYS_close,
+    fcntl: SYS_fcntl, openat: SYS_openat, fstat: SYS_fstat, newfstatat: SYS_newfstatat, statx: SYS_statx,
+    socket: SYS_socket, sendto: SYS_sendto, recvfrom: SYS_recvfrom, getsockopt: SYS_getsockopt,
+    getpeername: SYS_getpeername, readlinkat: SYS_readlinkat, getdents64: SYS_getdents64, getpid: SYS_getpid,
+    clock_nanosleep: SYS_clock_nanosleep, statfs: SYS_statfs,
+};
+
+/// Calls that newer processors have not.
+const OLDER: &[(&str, c_long)] = &[
+    #[cfg(target_arch = "x86_64")]
+    ("readlink", libc::SYS_readlink),
+    #[cfg(target_arch = "x86_64")]
+    ("open", libc::SYS_open),
+];
+
+macro_rules! requests {
+    ($($name:ident)*) => { &[$((stringify!($name), libc::$name as libc::Ioctl)),*] };
+}
+
+const REQUESTS: &[(&str, libc::Ioctl)] = requests! {
+    TUNSETIFF TUNGETIFF TUNSETQUEUE TUNGETVNETHDRSZ TUNSETVNETHDRSZ TUNSETVNETLE TUNSETSNDBUF TUNSETCARRIER
+    TUNSETTXFILTER TUNSETFILTEREBPF TUNSETOFFLOAD TUNDETACHFILTER TUNGETDEVNETNS TUNSETOWNER TUNSETGROUP TUNSETPERSIST
+    SIOCGSKNS SIOCGIFINDEX SIOCGIFFLAGS SIOCSIFFLAGS SIOCGIFMTU SIOCSIFMTU SIOCGIFHWADDR SIOCSIFHWADDR
+    SIOCGIFTXQLEN SIOCSIFTXQLEN SIOCETHTOOL
+};

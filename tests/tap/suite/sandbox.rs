@@ -12,7 +12,7 @@ use tap_plumb::{
 };
 
 use super::host::{self, PacketSocket, ip, wait_until};
-use super::only::with_only;
+use super::seccomp::with_only;
 use super::seccomp::with_refused;
 
 const DATA: [i64; 4] = [libc::SYS_read, libc::SYS_readv, libc::SYS_write, libc::SYS_writev];

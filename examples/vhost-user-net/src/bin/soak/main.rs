@@ -6,19 +6,15 @@
 mod daemon;
 mod messages;
 mod peer;
-mod progress;
-mod random;
 mod reconnects;
 mod rings;
-mod wire;
 
+use std::io::{IsTerminal, Write, stderr};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use daemon::Daemon;
 use lexopt::prelude::*;
-use progress::Progress;
-use random::Random;
 
 const HELP: &str = "\
 soak [--seconds N] [--seed S] [--group NAME [--first CASE] [--cases N]]
@@ -144,4 +140,85 @@ fn group(
     let lost = u64::from(result.is_err());
     println!("{name:12} {:>12} {:>12}", tried + lost, tried);
     result.map_err(|loss| (number, loss))
+}
+
+// Random numbers that come again.
+
+/// A generator: the same for the same seed, group and case.
+pub(crate) struct Random(u64);
+
+impl Random {
+    pub(crate) fn new(seed: u64, group: &str, case: u64) -> Self {
+        let start = group.bytes().fold(seed, |all, byte| all.wrapping_mul(31).wrapping_add(byte.into()));
+        let mut random = Self(start ^ case.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        random.next();
+        random
+    }
+
+    /// Any number (the SplitMix64 generator).
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ mixed >> 31
+    }
+
+    /// A number below `limit`.
+    pub(crate) fn below(&mut self, limit: u64) -> u64 {
+        self.next() % limit
+    }
+
+    /// Once in `often` times.
+    pub(crate) fn once_in(&mut self, often: u64) -> bool {
+        self.below(often) == 0
+    }
+
+    pub(crate) fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+        from[self.below(from.len() as u64) as usize]
+    }
+
+    pub(crate) fn bytes(&mut self, len: usize) -> Vec<u8> {
+        (0..len).map(|_| self.next() as u8).collect()
+    }
+}
+
+// On a terminal one line shows what runs.
+
+/// Between two lines.
+const PERIOD: Duration = Duration::from_millis(500);
+
+pub(crate) struct Progress<'g> {
+    group: &'g str,
+    start: Instant,
+    share: Duration,
+    left: Duration,
+    shown: Option<Instant>,
+    terminal: bool,
+}
+
+impl<'g> Progress<'g> {
+    /// `share` is the group's time, `left` that of the groups to come.
+    pub(crate) fn new(group: &'g str, share: Duration, left: Duration) -> Self {
+        let terminal = stderr().is_terminal();
+        Self { group, start: Instant::now(), share, left, shown: None, terminal }
+    }
+
+    pub(crate) fn show(&mut self, tried: u64) {
+        if !self.terminal || self.shown.is_some_and(|shown| shown.elapsed() < PERIOD) {
+            return;
+        }
+        self.shown = Some(Instant::now());
+        let elapsed = self.start.elapsed();
+        let rate = tried as f64 / elapsed.as_secs_f64().max(0.001);
+        let left = (self.share.saturating_sub(elapsed) + self.left).as_secs();
+        eprint!("\r\x1b[K{}: {tried} tried, {rate:.0} a second, {left} s left", self.group);
+        let _ = stderr().flush();
+    }
+
+    pub(crate) fn clear(&self) {
+        if self.terminal {
+            eprint!("\r\x1b[K");
+        }
+    }
 }

@@ -7,10 +7,9 @@ use std::os::unix::net::UnixStream;
 use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
 use tap_plumb_vhost_user::message::request;
 
-use crate::Loss;
 use crate::daemon::Daemon;
 use crate::peer::{Peer, event, state};
-use crate::random::Random;
+use crate::{Loss, Random};
 
 /// Most messages of a case.
 const MESSAGES: u64 = 64;

@@ -7,11 +7,9 @@ use std::time::{Duration, Instant};
 use rustix::fs::ftruncate;
 use tap_plumb_vhost_user::message::request;
 
-use crate::Loss;
-use crate::daemon::{Daemon, PATIENCE};
+use crate::daemon::{Daemon, PATIENCE, Wire};
 use crate::peer::{AVAILABLE, Guest, Peer, RING, USED, state};
-use crate::random::Random;
-use crate::wire::Wire;
+use crate::{Loss, Random};
 
 const SIZE: u32 = 16;
 const WRITE: u16 = 2;

@@ -3,11 +3,9 @@
 use rustix::fs::ftruncate;
 use tap_plumb_vhost_user::message::request;
 
-use crate::Loss;
-use crate::daemon::Daemon;
+use crate::daemon::{Daemon, Wire};
 use crate::peer::{AVAILABLE, Guest, MEMORY, Peer, RING, USED, state};
-use crate::random::Random;
-use crate::wire::Wire;
+use crate::{Loss, Random};
 
 /// Rings of a case.
 const ROUNDS: u64 = 64;
