@@ -4,7 +4,6 @@ mod aligned;
 mod calls;
 mod chart;
 mod checksum;
-mod drift;
 mod forms;
 mod forward;
 mod frames;
@@ -12,7 +11,6 @@ mod frontend;
 mod gso;
 mod in_line;
 mod life;
-mod machine;
 mod measure;
 mod memory;
 mod queues;
@@ -54,7 +52,7 @@ fn main() -> ExitCode {
     let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
     let outcome = match &arguments[..] {
         [calls::COUNTED, what] => calls::counted(what).map(|()| true),
-        ["compare", one, other] => drift::compare(one, other),
+        ["compare", one, other] => results::compare(one, other),
         [] => run("quick"),
         [which] => run(which),
         _ => Err("one name of figures, or compare and two files".into()),

@@ -1,9 +1,20 @@
-//! benches/RESULTS.md: what was measured, on what, and the verdicts.
+//! What becomes of the figures: benches/RESULTS.md with what was measured, on what, and the verdicts; and how far the ratios of two
+//! runs lie apart, from what they printed.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::fs;
+use std::process::Command;
 
-use crate::machine;
 use crate::report::{Bound, Figure, Report};
+use crate::rig::Outcome;
+
+/// The peers that are crates; their versions are those of the lock file that this program was built from.
+const CRATES: [&str; 3] = ["etherparse", "internet-checksum", "tun-rs"];
+const LOCK: &str = include_str!("../Cargo.lock");
+
+/// What the medians of two runs may differ by.
+const LIMIT: f64 = 0.03;
 
 pub fn markdown(report: &Report) -> String {
     let mut text = String::from(
@@ -11,10 +22,10 @@ pub fn markdown(report: &Report) -> String {
     );
     let facts = [
         ("command", "`ci/bench all`".to_owned()),
-        ("date", machine::date()),
-        ("kernel", machine::kernel()),
-        ("processors", machine::processor()),
-        ("peers", machine::peers().join(", ")),
+        ("date", date()),
+        ("kernel", kernel()),
+        ("processors", processor()),
+        ("peers", peers().join(", ")),
     ];
     text += "| | |\n|---|---|\n";
     for (name, fact) in facts {
@@ -41,4 +52,79 @@ fn row(figure: &Figure) -> String {
     format!(
         "| {name} | {value} {unit} | **{ratio}** | {least:.3}..{most:.3} | {peer} | {control} | {bound_text} | {verdict} |\n"
     )
+}
+
+fn kernel() -> String {
+    first_line("uname", &["-sr"])
+}
+
+fn date() -> String {
+    first_line("date", &["--utc", "+%Y-%m-%d %H:%M UTC"])
+}
+
+/// Processors and their model.
+fn processor() -> String {
+    let text = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let models: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("model name")).collect();
+    let model = models.first().map_or("unknown", |model| model.trim_start_matches([' ', '\t', ':']));
+    format!("{} x {model}", models.len())
+}
+
+/// Every peer with its version.
+fn peers() -> Vec<String> {
+    let crates = CRATES.iter().map(|name| format!("{name} {}", locked(name).unwrap_or("unknown")));
+    let programs = [
+        first_line("iperf3", &["--version"]).split(" (").next().unwrap_or_default().to_owned(),
+        first_line("strace", &["--version"]),
+        first_line("rustc", &["--version"]),
+    ];
+    crates.chain(programs).collect()
+}
+
+fn locked(name: &str) -> Option<&'static str> {
+    let (_, behind) = LOCK.split_once(&format!("name = \"{name}\"\nversion = \""))?;
+    Some(behind.split_once('"')?.0)
+}
+
+fn first_line(program: &str, arguments: &[&str]) -> String {
+    let output = Command::new(program).args(arguments).output();
+    let text = output.map_or(Vec::new(), |output| output.stdout);
+    String::from_utf8_lossy(&text).lines().next().unwrap_or("unknown").to_owned()
+}
+
+/// Prints the figures of which the two differ by more; `false` when there are any.
+pub fn compare(one: &str, other: &str) -> Outcome<bool> {
+    let (one, other) = (ratios(one)?, ratios(other)?);
+    let mut apart = 0;
+    for (name, ratio) in &one {
+        let other_ratio = other.get(name).ok_or_else(|| format!("the second run lacks {name}"))?;
+        // What the machine gave the bare calls more or less of the second time is no drift of ours.
+        let machine = bare_of(name).and_then(|bare| Some(other.get(&bare)? / one.get(&bare)?)).unwrap_or(1.0);
+        let drift = if ratio == other_ratio { 0.0 } else { other_ratio / ratio / machine - 1.0 };
+        if drift.abs() > LIMIT {
+            println!("{name}: {ratio:.4} and {other_ratio:.4}, {:+.1} %", drift * 100.0);
+            apart += 1;
+        }
+    }
+    println!("{} of {} figures within {} %", one.len() - apart, one.len(), LIMIT * 100.0);
+    Ok(apart == 0)
+}
+
+/// The figure that says what the bare calls gain where this one says what we gain; of those, itself.
+fn bare_of(name: &str) -> Option<String> {
+    let (figure, peer) = name.split_once('/')?;
+    let figure = figure.strip_suffix(".bare").unwrap_or(figure);
+    (peer == "one-queue").then(|| format!("{figure}.bare/{peer}"))
+}
+
+/// By name and peer, from lines `name value unit ratio peer  # ...`.
+fn ratios(path: &str) -> Outcome<BTreeMap<String, f64>> {
+    let text = fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))?;
+    let mut found = BTreeMap::new();
+    for line in text.lines() {
+        if let [name, _, _, ratio, peer, "#", ..] = line.split_whitespace().collect::<Vec<_>>()[..] {
+            found.insert(format!("{name}/{peer}"), ratio.parse()?);
+        }
+    }
+    Ok(found)
 }
