@@ -1,18 +1,46 @@
-"""The guests' initial file system: one for all kernels, and an archive of modules for each, appended."""
+"""What the guests run: the crate's test binaries, built as users build the crate but with debug assertions; and their initial
+file system, one for all kernels, with an archive of modules for each appended.
+"""
 
+import json
 import pathlib
 import shutil
 import subprocess
 
 import kernel
-from binaries import TESTS
 from image import copy_program, pack
+from steps import Failed
+
+# `engine` has no kernel in it. The probe is last: it takes the longest.
+TESTS = ("inherited", "gso_offload", "no_allocation", "linux", "programs", "example_guest", "oracle_kernel", "oracle_families",
+         "tap", "probe")
+EXAMPLES = ("guest",)
+PROFILE = {"inherits": '"release"', "debug-assertions": "true", "debug": "false", "strip": "true"}
 
 MODULES = ("tun", "bridge", "macvtap", "veth", "dummy")
 PROGRAMS = ("busybox", "ip", "unshare")
 # dash is its own; busybox' shell would run busybox' own `ip` whatever PATH says
 NOT_OF_BUSYBOX = ("sh", "ash", "ip", "unshare", "init")
 FOLDERS = ("bin", "dev", "proc", "sys", "tmp", "run", "root", "etc", "modules", "tests/deps", "tests/examples")
+
+
+def built():
+    """{name: path} of tests and examples."""
+    settings = [word for key, value in PROFILE.items() for word in ("--config", f"profile.kernels.{key}={value}")]
+    targets = [word for kind, names in (("--test", TESTS), ("--example", EXAMPLES)) for name in names
+               for word in (kind, name)]
+    # not `test --no-run`, which would make a test of the example
+    build = subprocess.run(["cargo", "build", "--quiet", "--message-format=json-render-diagnostics", *settings,
+                            "--profile", "kernels", *targets], stdout=subprocess.PIPE, check=False, text=True)
+    if build.returncode:
+        raise Failed("the tests do not build")
+    messages = (json.loads(line) for line in build.stdout.splitlines())
+    artifacts = (message for message in messages if message["reason"] == "compiler-artifact")
+    paths = {artifact["target"]["name"]: pathlib.Path(artifact["executable"]) for artifact in artifacts
+             if artifact["executable"] and artifact["target"]["name"] in TESTS + EXAMPLES}
+    if missing := set(TESTS + EXAMPLES) - set(paths):
+        raise Failed(f"cargo built no {' '.join(sorted(missing))}")
+    return paths
 
 
 def common(binaries, directory):

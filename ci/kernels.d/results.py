@@ -2,7 +2,7 @@
 
 import re
 
-from binaries import TESTS
+from filesystem import TESTS
 
 # the last line of a test binary, of either harness
 SUMMARY = re.compile(r"test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored")
