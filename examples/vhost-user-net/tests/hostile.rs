@@ -1,6 +1,10 @@
 //! A hypervisor that means ill: it may hurt its own connection, and nobody else's.
 #![expect(unsafe_code, reason = "the library's event descriptors are not owned safely")]
 
+#[path = "../fuzz/src/chains.rs"]
+mod chains;
+#[path = "../../../fuzz/src/corpus.rs"]
+mod corpus;
 mod support;
 
 use std::io::{IoSlice, Read, Write};
@@ -293,4 +297,10 @@ fn a_peer_that_reads_no_answers_does_not_hold_up_the_end() {
     while stream.write_all(&asks).is_ok() {}
     host.end();
     readable(&stream);
+}
+
+/// What the fuzzer has kept, replayed without a fuzzer: `fuzz/` needs a nightly compiler, this does not.
+#[test]
+fn rings_of_any_kind_do_no_harm() {
+    corpus::replay(include_str!("../fuzz/chains.corpus"), chains::chains);
 }
