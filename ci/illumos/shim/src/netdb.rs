@@ -220,7 +220,7 @@ unsafe extern "C" fn getpwuid_r(
     length: usize,
     found: *mut *mut User,
 ) -> c_int {
-    let (mut host, mut host_found) = (MaybeUninit::uninit(), std::ptr::null_mut());
+    let (mut host, mut host_found) = (MaybeUninit::uninit(), ptr::null_mut());
     // SAFETY: places of this stack, and the caller's buffer of `length` writable bytes.
     let result = unsafe { libc::getpwuid_r(uid, host.as_mut_ptr(), buffer, length, &raw mut host_found) };
     // SAFETY: null, or the structure above, filled.
@@ -240,7 +240,7 @@ unsafe extern "C" fn getpwuid_r(
         // SAFETY: the caller's structure, writable, perhaps uninitialised.
         unsafe { user.write(translated) };
     }
-    let answer = if filled.is_some() { user } else { std::ptr::null_mut() };
+    let answer = if filled.is_some() { user } else { ptr::null_mut() };
     // SAFETY: the caller's place for an address.
     unsafe { found.write(answer) };
     number(result)

@@ -206,7 +206,7 @@ impl Directory {
 unsafe extern "C" fn opendir(path: *const c_char) -> *mut Directory {
     // SAFETY: the caller's path is a NUL-terminated string that lives through the call.
     if unsafe { crate::path::is_too_long(path) } {
-        return errno::fail(errno::ENAMETOOLONG);
+        return fail(ENAMETOOLONG);
     }
     // SAFETY: the caller's path is a NUL-terminated string that lives through the call.
     Directory::wrap(unsafe { libc::opendir(path) })
