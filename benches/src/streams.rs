@@ -21,12 +21,13 @@ const TESTS: [(&str, &str, &str); 2] = [
 ];
 
 pub fn all(report: &mut Report) -> Outcome<()> {
+    let output = Command::new("cargo")
+        .args(["test", "--quiet", "--manifest-path", "../Cargo.toml", "--test", "streams", "--"])
+        .args(["--exact", "--nocapture"])
+        .args(TESTS.map(|(_, _, test)| test))
+        .output()?;
+    let text = String::from_utf8_lossy(&output.stdout);
     for (attached, detached, test) in TESTS {
-        let output = Command::new("cargo")
-            .args(["test", "--quiet", "--manifest-path", "../Cargo.toml", "--test", "streams", "--"])
-            .args(["--exact", "--nocapture", test])
-            .output()?;
-        let text = String::from_utf8_lossy(&output.stdout);
         let line = text.lines().find_map(|line| line.strip_prefix(attached)?.strip_prefix(' '));
         let numbers: Vec<f64> =
             line.unwrap_or_default().split(' ').filter_map(|number| number.parse().ok()).collect();

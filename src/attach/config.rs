@@ -213,7 +213,8 @@ impl Config {
         self
     }
 
-    /// Retries a busy interface for this long (default 250 ms): the kernel frees it some time after its owner's death.
+    /// Retries a busy interface for this long (default 250 ms): the kernel frees it some time after its owner's death. A TUN device,
+    /// and a TAP with another number of queues, may be such an owner's, too. So they are refused after this time as well.
     pub fn busy_timeout(mut self, timeout: Duration) -> Self {
         self.busy_timeout = timeout;
         self

@@ -252,7 +252,7 @@ impl ProgramError {
 }
 
 /// Wraps `error`, whose text says more than its errno; the kind is the errno's, where there is one.
-pub(crate) fn wrap(
+pub(crate) fn io_error(
     errno: Option<i32>,
     kind: io::ErrorKind,
     error: impl std::error::Error + Send + Sync + 'static,
@@ -279,13 +279,13 @@ impl From<AttachError> for io::Error {
             AttachError::Program(_) | AttachError::Mismatch { .. } => io::ErrorKind::Other,
             _ => io::ErrorKind::InvalidInput,
         };
-        wrap(error.raw_os_error(), kind, error)
+        io_error(error.raw_os_error(), kind, error)
     }
 }
 
 /// As that of an [`AttachError`].
 impl From<DetachError> for io::Error {
     fn from(error: DetachError) -> Self {
-        wrap(error.raw_os_error(), io::ErrorKind::Other, error)
+        io_error(error.raw_os_error(), io::ErrorKind::Other, error)
     }
 }

@@ -13,7 +13,7 @@ use std::os::fd::{OwnedFd, RawFd};
 use std::process::Command;
 
 pub use config::Config;
-pub(crate) use error::wrap;
+pub(crate) use error::io_error;
 pub use error::{AdoptError, AttachError, DetachError, ProgramError};
 pub use name::InterfaceName;
 pub(crate) use pairs::read as read_pairs;

@@ -4,7 +4,7 @@ use std::io;
 
 use thiserror::Error;
 
-use crate::attach::wrap;
+use crate::attach::io_error;
 use crate::wire::RejectReason;
 
 /// Says why a frame was not sent, or not all of it.
@@ -156,7 +156,7 @@ impl From<TransmitError> for io::Error {
             _ => io::ErrorKind::InvalidInput,
         };
         let errno = if let TransmitError::Io { source, .. } = &error { source.raw_os_error() } else { None };
-        wrap(errno, kind, error)
+        io_error(errno, kind, error)
     }
 }
 
@@ -170,7 +170,7 @@ impl From<ReceiveError> for io::Error {
             _ => io::ErrorKind::InvalidData,
         };
         let errno = if let ReceiveError::Io { source } = &error { source.raw_os_error() } else { None };
-        wrap(errno, kind, error)
+        io_error(errno, kind, error)
     }
 }
 

@@ -1,6 +1,4 @@
 //! What comes in: frames, and the end.
-// UNSAFETY: a descriptor's number is given to another socket.
-#![expect(unsafe_code, reason = "dup2 of a number that the backend owns")]
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -203,6 +201,7 @@ type Drain = fn(&Backend);
 
 /// Row O10.
 #[test]
+#[expect(unsafe_code, reason = "dup2 of a number that the backend owns")]
 fn a_drain_that_finds_the_end_does_not_swallow_it() {
     let drains: [Drain; 3] = [
         |backend| assert_eq!(backend.discard_queued(), 0),

@@ -99,7 +99,7 @@ fn a_frame_whose_header_finds_no_room_is_counted() {
     }
 }
 
-/// A kernel that takes a part of a frame takes none of it: what it says is an error.
+/// What was written of a frame is no frame, and is not counted as one.
 #[test]
 fn a_write_that_is_cut_short_is_an_error_and_no_success() {
     for form in FORMS {

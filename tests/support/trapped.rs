@@ -37,8 +37,8 @@ thread_local! {
     static KERNEL: Cell<*const Kernel<'static>> = const { Cell::new(std::ptr::null()) };
 }
 
-/// Runs `action` in a thread of its own, in which `answer` gives the errno of each call on `fd`, or `None` to have it made.
-/// Returns what `action` does, and the calls.
+/// Runs `action` in a thread of its own, in which `answer` gives the errno of each call on `fd`, or how many bytes were
+/// [`taken`], or `None` to have it made. Returns what `action` does, and the calls.
 pub(crate) fn with_answers<T: Send>(
     fd: &impl AsRawFd,
     mut answer: impl FnMut(&Call) -> Option<i32> + Send,

@@ -1,6 +1,7 @@
 //! Frames, contexts, headers and slices that contradict each other, in every form, on TAPs and on sockets.
 //!
 //! Nothing of it may panic, be lost from the counters, or reach the kernel in a shape that the kernel refuses.
+
 // UNSAFETY: the raw forms are tried beside the others.
 
 use std::io::{IoSlice, IoSliceMut};
