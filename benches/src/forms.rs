@@ -9,10 +9,9 @@ use nix::sys::uio::{readv, writev};
 use nix::unistd::{read, write};
 use tap_plumb::{Checksum, Offload, RawSlice};
 
-use crate::aligned::Aligned;
 use crate::measure::beside_calls;
 use crate::report::Report;
-use crate::rig::{Outcome, QUEUE, Rig, frame};
+use crate::rig::{Aligned, Outcome, QUEUE, Rig, frame};
 use crate::{drain, fastest, in_line, repeat};
 
 const BATCH: usize = 2000;

@@ -6,10 +6,9 @@ use std::os::fd::{AsFd, AsRawFd};
 use nix::unistd::{read, write};
 use tap_plumb::{Frame, Offload};
 
-use crate::aligned::Aligned;
-use crate::measure::{beside_calls, compare};
+use crate::measure::{FEWER_ROUNDS, beside_calls, compare};
 use crate::report::{Bound, Report};
-use crate::rig::{Outcome, QUEUE, Rig, frame};
+use crate::rig::{Aligned, Outcome, QUEUE, Rig, frame};
 use crate::{drain, fastest, in_line, repeat};
 
 /// Frames a run of the transmit figures.
@@ -44,7 +43,7 @@ fn transmit(rig: &Rig, len: usize, report: &mut Report) -> Outcome<()> {
     let mut tun_rs = fastest!(repeat!(BATCH, assert_eq!(peer.send(bytes).expect("send"), len)));
     let name = format!("transmit.{len}");
     report.beside_calls(&name, &beside_calls(&mut ours, &mut in_line, &mut library), BATCH, "write", BARE);
-    report.line(&name, &compare(&mut ours, &mut tun_rs), BATCH, "tun-rs", Bound::AtMost(1.0));
+    report.line(&name, &compare(FEWER_ROUNDS, &mut ours, &mut tun_rs), BATCH, "tun-rs", Bound::AtMost(1.0));
     Ok(())
 }
 
@@ -69,7 +68,7 @@ fn receive(rig: &Rig, len: usize, report: &mut Report) -> Outcome<()> {
     let mut seed = fastest!(drain!(rig, len, rig.poll() && read(backend, seed_buffer).is_ok()));
     let name = format!("receive.{len}");
     report.beside_calls(&name, &beside_calls(&mut ours, &mut in_line, &mut library), QUEUE, "read", BARE);
-    report.line(&name, &compare(&mut ours, &mut tun_rs), QUEUE, "tun-rs", Bound::AtMost(1.0));
-    report.line(&name, &compare(&mut ours, &mut seed), QUEUE, "poll+read", Bound::AtMost(0.80));
+    report.line(&name, &compare(FEWER_ROUNDS, &mut ours, &mut tun_rs), QUEUE, "tun-rs", Bound::AtMost(1.0));
+    report.line(&name, &compare(FEWER_ROUNDS, &mut ours, &mut seed), QUEUE, "poll+read", Bound::AtMost(0.80));
     Ok(())
 }

@@ -8,10 +8,9 @@ use std::os::fd::{AsFd, AsRawFd};
 use nix::sys::uio::writev;
 use tap_plumb::{Backend, Completion, Frame, Gso, GsoKind, Offload};
 
-use crate::aligned::Aligned;
-use crate::measure::{beside_calls, compare, timed};
+use crate::measure::{FEWER_ROUNDS, ROUNDS, beside_calls, compare, timed};
 use crate::report::{Bound, Report};
-use crate::rig::{Outcome, Rig};
+use crate::rig::{Aligned, Outcome, Rig};
 use crate::{fastest, in_line, repeat};
 
 const HEADERS: usize = 54;
@@ -69,7 +68,7 @@ fn carve(report: &mut Report) {
     };
     let mut own = oversized();
     let mut seed = || timed(|| (0..20).for_each(|_| in_place(black_box(&mut own))));
-    let result = compare(&mut ours, &mut seed);
+    let result = compare(ROUNDS, &mut ours, &mut seed);
     report.line("gso.carve.64k", &result, 20 * SEGMENTS, "in-place", Bound::AtMost(0.20));
 }
 
@@ -141,6 +140,6 @@ fn super_frame(backend: &Backend, report: &mut Report) {
         let mut session = backend.begin_transmit().expect("nobody else sends");
         repeat!(SENDS, session.send(&frame).expect("send"))
     });
-    let result = compare(&mut ours, &mut software);
+    let result = compare(FEWER_ROUNDS, &mut ours, &mut software);
     report.line("gso.super-frame.64k", &result, SENDS, "software", Bound::AtMost(0.125));
 }

@@ -4,6 +4,8 @@ use std::time::Instant;
 
 /// Rounds whose figures count, after the warm-up.
 pub const ROUNDS: usize = 121;
+/// The same where a turn is the least of several tries.
+pub const FEWER_ROUNDS: usize = 25;
 const WARM_UP: usize = 5;
 
 /// What one run of a contender cost, in one respect or several.
@@ -132,8 +134,8 @@ pub fn compare_parts<const N: usize>(
 }
 
 /// Compares the time of two.
-pub fn compare(subject: Arm<'_>, peer: Arm<'_>) -> Comparison {
-    let [comparison] = compare_parts(ROUNDS, subject, peer);
+pub fn compare(rounds: usize, subject: Arm<'_>, peer: Arm<'_>) -> Comparison {
+    let [comparison] = compare_parts(rounds, subject, peer);
     comparison
 }
 
@@ -145,22 +147,23 @@ pub struct BesideCalls {
     pub gain: f64,
 }
 
-/// How often each place of a loop is tried.
-const TRIALS: usize = 9;
 /// The places of [`fastest`](crate::fastest).
 const PLACES: [usize; 8] = [0, 1, 2, 3, 4, 5, 6, 7];
 
-/// The loop at the place where it is fastest.
+/// What the loop costs at the place where it is fastest just then: each turn tries all of them twice.
 pub fn at_the_fastest(mut run: impl FnMut(usize) -> Cost<1>) -> impl FnMut() -> Cost<1> {
-    let costs = alternate(TRIALS, &PLACES, &mut run);
-    let median = |place: &usize| costs[*place][0].mean().median();
-    let place = PLACES.into_iter().min_by(|one, other| median(one).total_cmp(&median(other))).unwrap_or(0);
-    move || run(place)
+    move || least(PLACES.into_iter().chain(PLACES).map(&mut run))
+}
+
+/// The least of several tries: what disturbs the machine for a moment only adds.
+pub fn least<const N: usize>(tries: impl IntoIterator<Item = Cost<N>>) -> Cost<N> {
+    let nothing = [f64::INFINITY; N];
+    tries.into_iter().fold(nothing, |least, cost| std::array::from_fn(|part| least[part].min(cost[part])))
 }
 
 /// Compares one with both ways of making the same call, each with two turns a round.
 pub fn beside_calls(subject: Arm<'_>, in_line: Arm<'_>, library: Arm<'_>) -> BesideCalls {
-    let costs = alternate(ROUNDS, &[0, 1, 2, 2, 1, 0], |contender| match contender {
+    let costs = alternate(FEWER_ROUNDS, &[0, 1, 2, 2, 1, 0], |contender| match contender {
         0 => subject(),
         1 => in_line(),
         _ => library(),
@@ -202,7 +205,7 @@ macro_rules! repeat {
     }};
 }
 
-/// A contender whose loop stands at eight places in the code, of which the fastest is taken. What predicts branches goes by
+/// A contender whose loop stands at eight places in the code, of which each turn takes the fastest. What predicts branches goes by
 /// addresses, and the kernel's defences make some of them slow: the same instructions take 560 or 850 ns.
 #[macro_export]
 macro_rules! fastest {

@@ -1,6 +1,7 @@
-//! A TAP in a namespace of its own, and a host that sends to it.
+//! A TAP in a namespace of its own, a host that sends to it, and the memory for its frames.
 
 use std::net::UdpSocket;
+use std::ops::{Deref, DerefMut};
 use std::os::fd::{AsFd, IntoRawFd};
 use std::process::Command;
 use std::{fs, io};
@@ -11,13 +12,13 @@ use nix::unistd::{Pid, getgid, getuid};
 use tap_plumb::{Backend, Config, Offload, Tap};
 use tun_rs::SyncDevice;
 
-use crate::aligned::Aligned;
-
 pub type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
 /// Where the frames are moved, and where whoever makes or takes them runs meanwhile.
 pub const WORKER: usize = 1;
 pub const OTHER: usize = 0;
+
+const PAGE: usize = 4096;
 
 /// Enters a network namespace of this process's own; as an ordinary user by way of a user namespace.
 pub fn enter_namespace() -> Outcome<()> {
@@ -137,4 +138,41 @@ pub fn frame(len: usize) -> Aligned {
     frame[6..12].copy_from_slice(&[2, 0, 0, 0, 0, 2]);
     frame[12..14].copy_from_slice(&0x88b5_u16.to_be_bytes());
     frame
+}
+
+/// Memory that begins with a page: where bytes lie changes what it costs to copy and to sum them, and is to differ neither
+/// between contenders nor between runs.
+pub struct Aligned {
+    memory: Vec<u8>,
+    start: usize,
+    len: usize,
+}
+
+impl Aligned {
+    /// `len` bytes, all touched already.
+    pub fn new(len: usize) -> Self {
+        let memory = vec![0x55; len + PAGE];
+        let start = memory.as_ptr().align_offset(PAGE);
+        Self { memory, start, len }
+    }
+
+    pub fn copy_of(bytes: &[u8]) -> Self {
+        let mut copy = Self::new(bytes.len());
+        copy.copy_from_slice(bytes);
+        copy
+    }
+}
+
+impl Deref for Aligned {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.memory[self.start..][..self.len]
+    }
+}
+
+impl DerefMut for Aligned {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        &mut self.memory[self.start..][..self.len]
+    }
 }

@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tap_plumb::{Frame, Offload};
 
-use crate::measure::{Cost, compare, timed};
+use crate::measure::{Cost, ROUNDS, compare, timed};
 use crate::report::{Bound, Report};
 use crate::rig::{Outcome, Rig, frame};
 
@@ -24,7 +24,7 @@ pub fn all(report: &mut Report) -> Outcome<()> {
     for (count, bound) in [(8, Bound::None), (64, Bound::AtMost(1.10))] {
         let mut all = || turns(&rigs[..count], &mut many);
         let mut one = || turns(&rigs[..1], &mut few);
-        report.line(&format!("scale.{count}"), &compare(&mut all, &mut one), 1, "one-TAP", bound);
+        report.line(&format!("scale.{count}"), &compare(ROUNDS, &mut all, &mut one), 1, "one-TAP", bound);
     }
     Ok(())
 }

@@ -10,8 +10,7 @@ use tun_rs::{DeviceBuilder, GROTable, IDEAL_BATCH_SIZE, Layer, SyncDevice, VIRTI
 
 use super::far::Far;
 use super::relay::{BUDGET, Mover, Relay, direction};
-use crate::aligned::Aligned;
-use crate::rig::Outcome;
+use crate::rig::{Aligned, Outcome};
 
 /// The largest frame behind the longest header, and one byte.
 const ROOM: usize = 12 + 65535 + 22 + 1;
