@@ -12,6 +12,9 @@ use libtest_mimic::{Arguments, Trial};
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::{getgid, getuid};
 
+/// Tests at once, unless told.
+const TEST_THREADS: usize = 6;
+
 /// A test by name; it fails by panicking.
 pub(crate) type Test = (&'static str, fn());
 
@@ -24,7 +27,9 @@ pub(crate) use tests;
 /// Runs `tests`, understanding the usual arguments of a test binary. Where the host cannot run them, they are reported as
 /// ignored and the reason is printed; with `CI=true` that is a failure.
 pub(crate) fn run(tests: Vec<Test>) -> ExitCode {
-    let arguments = Arguments::from_args();
+    let mut arguments = Arguments::from_args();
+    // They wait for the kernel more than they work.
+    arguments.test_threads.get_or_insert(TEST_THREADS);
     let obstacle = if arguments.list { None } else { prepare().err() };
     if let Some(reason) = &obstacle {
         eprintln!("skipped: {reason}");

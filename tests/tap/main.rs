@@ -9,6 +9,9 @@ mod suite {
     mod host_side;
     #[path = "../../support/namespace.rs"]
     mod namespace;
+    #[expect(dead_code, reason = "a part of it is for other tests")]
+    #[path = "../../support/process.rs"]
+    mod process;
     #[expect(dead_code, reason = "used in parts here")]
     #[path = "../../support/seccomp.rs"]
     mod seccomp;
@@ -27,6 +30,7 @@ mod suite {
     use namespace::tests;
 
     pub(crate) fn run() -> std::process::ExitCode {
+        process::play(sandbox::ROLES);
         namespace::run(tests![
             traffic::a_million_frames_each_way_arrive_equal_and_in_order,
             traffic::frames_that_were_not_read_in_time_are_in_the_hosts_own_count,

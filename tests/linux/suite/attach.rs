@@ -102,7 +102,7 @@ pub(crate) fn exclusive_takes_nothing_that_is_there() {
 /// Row B30.
 pub(crate) fn the_rule_for_names_is_the_kernels() {
     let mut runner =
-        TestRunner::new(ProptestConfig { cases: 400, failure_persistence: None, ..Default::default() });
+        TestRunner::new(ProptestConfig { cases: 200, failure_persistence: None, ..Default::default() });
     // Few letters and many troublemakers, so that most names are near an edge of the rule.
     let name = proptest::collection::vec(
         prop_oneof![
