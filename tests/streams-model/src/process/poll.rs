@@ -12,12 +12,16 @@ const SHORT_SLEEP: Duration = Duration::from_millis(5);
 
 impl Process {
     /// poll(2). Event bits of the host's descriptors are the host's, those of the model's are illumos'; the two agree
-    /// but for write bands. `timeout_ms` below 0 waits for ever.
+    /// but for write bands. `timeout_ms` below 0 waits for ever. A wait for an answer that a fault has lost is over at once,
+    /// unless it is one for ever.
     ///
     /// # Errors
     /// `EINTR`, and those the fault plan gives.
     pub fn poll(&self, fds: &mut [libc::pollfd], timeout_ms: i32) -> Answer {
         let deadline = u64::try_from(timeout_ms).ok().map(|ms| Instant::now() + Duration::from_millis(ms));
+        if deadline.is_some() && self.waits_in_vain(fds) {
+            return self.finish_poll(fds);
+        }
         loop {
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             let expired = left == Some(Duration::ZERO);
@@ -34,6 +38,11 @@ impl Process {
                 return self.finish_poll(fds);
             }
         }
+    }
+
+    fn waits_in_vain(&self, fds: &[libc::pollfd]) -> bool {
+        let lost = |running: &mut Running| fds.iter().any(|entry| running.kernel.take_lost_answer(entry.fd));
+        self.with(lost).unwrap_or(false)
     }
 
     /// Whether the model's part of a poll has its answer: an event, a planned fault, or a machine that is gone.

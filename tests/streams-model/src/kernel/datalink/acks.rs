@@ -190,16 +190,24 @@ impl Kernel {
         let (Some(primitive), Call::Putmsg { fd, .. }) = (self.primitive_in(memory, &call), call) else {
             return self.execute(memory, call);
         };
+        let id = self.stream_of(fd)?;
+        let Some(stream) = self.datalink_mut(id) else { return Ok(0) };
         let answer = match trouble {
             Trouble::Refuse { error: why, unix } => error(primitive, Refusal(why, unix), None),
             Trouble::Reply(bytes) => urgent(bytes.to_vec()),
-            _ => return Ok(0),
+            _ => {
+                stream.answer_is_lost = true;
+                return Ok(0);
+            }
         };
-        let id = self.stream_of(fd)?;
-        if let Some(stream) = self.datalink_mut(id) {
-            stream.pending.push_back(Request { control: Vec::new(), data: None, answer: Some(answer) });
-        }
+        stream.pending.push_back(Request { control: Vec::new(), data: None, answer: Some(answer) });
         Ok(0)
+    }
+
+    /// Whether somebody waits for an answer that was lost; tells it once.
+    pub(crate) fn take_lost_answer(&mut self, fd: i32) -> bool {
+        let Ok(id) = self.stream_of(fd) else { return false };
+        self.datalink_mut(id).is_some_and(|stream| std::mem::take(&mut stream.answer_is_lost))
     }
 
     /// The name of a primitive with its flags, as the trace shows them.

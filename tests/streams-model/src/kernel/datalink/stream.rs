@@ -68,6 +68,8 @@ pub(crate) struct DatalinkStream {
     /// Stopped by flow control.
     pub(super) full: bool,
     pub(super) pending: VecDeque<Request>,
+    /// A request was lost: whoever waits for its answer waits in vain.
+    pub(super) answer_is_lost: bool,
 }
 
 impl DatalinkStream {
@@ -89,6 +91,7 @@ impl DatalinkStream {
             priority: 0,
             full: false,
             pending: VecDeque::new(),
+            answer_is_lost: false,
         }
     }
 
