@@ -71,7 +71,7 @@ fn arbitrary_checksum() -> impl Strategy<Value = Checksum> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(1500) })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Row F7.
     #[test]
@@ -249,7 +249,7 @@ fn carries_are_kept_over_the_longest_frame() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(2000) })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn another_crate_agrees(bytes in proptest::collection::vec(any::<u8>(), 0..2000)) {

@@ -213,7 +213,7 @@ fn same_defect(step: &str) -> &[&str] {
 fn break_steps(broken: &[&str]) {
     let machine = Machine::new(broken[0]);
     // What never comes is waited for this long, a crash twice.
-    let limit = if broken == ["crash"] { "4" } else { "6" };
+    let limit = if broken == ["crash"] { "3" } else { "5" };
     let output = machine.script(&broken.join(" ")).env("LIMIT", limit).output().unwrap();
     let failed = steps(&output, "FAILED");
     let missing: Vec<_> = broken.iter().filter(|step| !failed.iter().any(|failed| failed == *step)).collect();

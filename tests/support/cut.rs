@@ -12,7 +12,7 @@ use super::oracle::{HEADER_LEN, Oracle, Verdict, kernel_has_uso};
 pub(crate) const UDP_DATAGRAMS: u8 = 5;
 
 pub(crate) fn rounds() -> usize {
-    std::env::var("TAP_PLUMB_ORACLE_FRAMES").ok().map_or(5000, |text| text.parse().expect("a number"))
+    std::env::var("TAP_PLUMB_ORACLE_FRAMES").ok().map_or(1500, |text| text.parse().expect("a number"))
 }
 
 /// Those of `kinds` that the running kernel can cut; it is said which it cannot.
