@@ -75,7 +75,7 @@ fn again(stop: &AtomicBool, seed: u64, mut act: impl FnMut(u64)) {
 #[test]
 fn random_calls_from_many_threads_neither_hang_nor_lose_count() {
     let seconds =
-        std::env::var("TAP_PLUMB_STRESS_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(2);
+        std::env::var("TAP_PLUMB_STRESS_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(1);
     let (backend, host) = pair::backend();
     host.set_nonblocking(true).unwrap();
     let device = Arc::new(Device::default());

@@ -101,8 +101,10 @@ pub(crate) fn exclusive_takes_nothing_that_is_there() {
 
 /// Row B30.
 pub(crate) fn the_rule_for_names_is_the_kernels() {
+    // Each is two attaches, of 16 ms.
+    let cases = ProptestConfig::default().cases / 4;
     let mut runner =
-        TestRunner::new(ProptestConfig { cases: 200, failure_persistence: None, ..Default::default() });
+        TestRunner::new(ProptestConfig { cases, failure_persistence: None, ..Default::default() });
     // Few letters and many troublemakers, so that most names are near an edge of the rule.
     let name = proptest::collection::vec(
         prop_oneof![
