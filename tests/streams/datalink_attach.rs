@@ -6,7 +6,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use streams_model::{Errno, Machine, Message, MessageKind, Moment, Record, Trouble, When};
 
 use crate::bench::quiet_lines;
-use crate::bench::{address, assert_nothing_wrong, assert_unchanged, attach, errno_of, named, refused};
+use crate::bench::{address, assert_nothing_wrong, assert_unchanged, attach, errno_of, host, named, refused};
 use crate::datalink_bench::*;
 use crate::{AttachError, Config};
 
@@ -186,6 +186,7 @@ fn a_close_in_any_state_leaves_nothing() {
         machine.fail_nth(1, put(name), Trouble::NoAnswer, Moment::Before);
         let error = link().attach().unwrap_err();
         assert!(error.to_string().contains(name), "{error}");
+        assert_eq!(error.raw_os_error(), host(Errno::ETIME), "{error}");
         assert_unchanged(&machine, &before);
     }
     deletable(&machine);
