@@ -12,8 +12,7 @@ from image import copy_program, pack
 from steps import Failed
 
 # `engine` has no kernel in it. The probe is last: it takes the longest.
-TESTS = ("inherited", "gso_offload", "no_allocation", "linux", "programs", "example_guest", "oracle_kernel", "oracle_families",
-         "tap", "probe")
+TESTS = ("inherited", "gso", "no_allocation", "linux", "programs", "example_guest", "oracle", "probe")
 EXAMPLES = ("guest",)
 PROFILE = {"inherits": '"release"', "debug-assertions": "true", "debug": "false", "strip": "true"}
 

@@ -2,7 +2,7 @@
 
 use tap_plumb::{Checksum, Frame, Gso, GsoKind};
 
-use crate::exercise::{exercise, scatter};
+use super::exercise::{exercise, scatter};
 
 const KINDS: [GsoKind; 8] = [
     GsoKind::Tcp4,

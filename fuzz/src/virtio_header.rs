@@ -2,7 +2,7 @@
 
 use tap_plumb::Frame;
 
-use crate::exercise::{exercise, scatter};
+use super::exercise::{exercise, scatter};
 
 /// How the frame is scattered, the header's length, the header; then the frame.
 pub(crate) fn virtio_header(data: &[u8]) {

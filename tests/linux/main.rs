@@ -1,4 +1,4 @@
-//! Attach, adopt and control of TAPs against the running Linux kernel.
+//! TAPs of the running Linux kernel: their attach, adoption and control, and the engine on one.
 
 #[cfg(target_os = "linux")]
 mod suite {
@@ -10,7 +10,6 @@ mod suite {
     mod process;
     #[path = "../../support/raw_tap.rs"]
     mod raw_tap;
-    #[expect(dead_code, reason = "a part of it is for other tests")]
     #[path = "../../support/seccomp.rs"]
     mod seccomp;
 
@@ -30,12 +29,15 @@ mod suite {
     mod refusals;
     mod removal;
     mod roles;
+    mod tap;
 
     use namespace::tests;
 
     pub(crate) fn run() -> std::process::ExitCode {
-        process::play(roles::ROLES);
+        process::play(&[roles::ROLES, tap::sandbox::ROLES].concat());
         namespace::run(tests![
+            // The longest comes first.
+            tap::traffic::a_million_frames_each_way_arrive_equal_and_in_order,
             addresses::a_listing_in_a_busy_namespace_is_right_or_an_error,
             addresses::an_address_that_is_there_among_others_changes_nothing,
             addresses::an_address_that_no_host_has_is_refused_before_anything_is_asked,
@@ -161,6 +163,41 @@ mod suite {
             offload::an_inherited_taps_carrier_and_send_buffer_are_set,
             offload::short_write_is_an_error_and_no_second_frame,
             offload::no_frame_comes_unfinished_or_is_filtered_away,
+            tap::traffic::frames_that_were_not_read_in_time_are_in_the_hosts_own_count,
+            tap::traffic::frame_of_a_raised_mtu_is_not_cut_to_the_old_buffer,
+            tap::idle::threads_that_have_nothing_to_do_sleep_in_every_state,
+            tap::link::carrier_follows_the_guests_link_and_frames_stop,
+            tap::link::an_interface_that_is_bound_again_shows_the_guests_link,
+            tap::link::interface_down_parks_transmission_until_it_is_up,
+            tap::link::rename_and_another_namespace_do_not_disturb_traffic,
+            tap::removal::removal_is_one_event_without_spinning,
+            tap::removal::reattach_binds_the_same_descriptor_and_counters_survive,
+            tap::removal::reattach_under_traffic_both_ways,
+            tap::removal::a_frame_that_waited_when_the_interface_went_is_asked_for_after_the_reattach,
+            tap::removal::in_a_loop_of_your_own_removal_is_an_outcome,
+            tap::sandbox::read_readv_write_and_writev_are_all_calls_whatever_the_outcome,
+            tap::sandbox::a_host_without_buffers_costs_no_other_call,
+            tap::traffic::what_is_counted_is_what_the_kernel_counts,
+            tap::traffic::a_frame_whose_header_finds_no_room_is_counted_as_cut,
+            tap::icmp::what_icmp_says_of_an_earlier_datagram_costs_no_later_one,
+            tap::icmp::what_icmp_says_while_a_frame_waits_is_no_end,
+            tap::icmp::a_datagram_of_ipv6_may_be_longer_than_one_of_ipv4,
+            tap::macvtap::the_end_of_a_macvtap_is_found,
+            tap::link::queued_frames_are_dropped_on_resume_and_counted,
+            tap::link::migration_announces_the_guest,
+            tap::link::every_call_is_legal_in_every_state,
+            tap::link::reset_drops_the_pending_frame_and_keeps_running,
+            tap::offload::oversized_frame_crosses_the_host_whole,
+            tap::offload::host_cuts_for_a_receiver_that_cannot,
+            tap::offload::software_and_host_give_the_same_segments,
+            tap::offload::guest_gets_oversized_frames_whole_or_as_segments,
+            tap::offload::header_passes_through_untouched_when_asked_for,
+            tap::loops::level_edge_and_one_shot_pollers_see_every_frame,
+            tap::loops::sixty_four_taps_on_one_thread,
+            tap::loops::sixty_four_quiet_taps_do_not_wake_anybody,
+            tap::loops::an_edge_poller_is_told_of_an_interface_that_comes_up_once_it_has_asked_by_poll,
+            tap::loops::a_frame_that_comes_in_tells_an_edge_poller_of_writability_too,
+            tap::loops::a_duplicate_takes_a_second_interest,
         ])
     }
 }

@@ -3,7 +3,7 @@
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 mod suite {
     #[expect(dead_code, unused_imports, reason = "a part of it is for other tests")]
-    #[path = "../../tap/suite/host.rs"]
+    #[path = "../../linux/suite/tap/host.rs"]
     mod host;
     #[expect(dead_code, reason = "a part of it is for other tests")]
     #[path = "../../support/host.rs"]

@@ -13,7 +13,7 @@ use nix::sched::{CloneFlags, unshare};
 use nix::unistd::{getgid, getuid};
 
 /// Tests at once, unless told.
-const TEST_THREADS: usize = 4;
+const TEST_THREADS: usize = 6;
 
 /// A test by name; it fails by panicking.
 pub(crate) type Test = (&'static str, fn());

@@ -62,14 +62,18 @@ pub(crate) fn in_own_namespace(test: &str) -> Option<bool> {
         eprintln!("{test} skipped: {reason}");
         return None;
     }
-    let status = Command::new("unshare")
+    let inside = Command::new("unshare")
         .args([options, "--"])
         .arg(std::env::current_exe().unwrap())
         .args(["--exact", test, "--nocapture", "--test-threads=1"])
         .env(INSIDE, "1")
-        .status()
+        .output()
         .unwrap();
-    assert!(status.success(), "{test} failed in its namespace");
+    let told = String::from_utf8_lossy(&inside.stdout);
+    print!("{told}");
+    eprint!("{}", String::from_utf8_lossy(&inside.stderr));
+    assert!(inside.status.success(), "{test} failed in its namespace");
+    assert!(told.contains("1 passed"), "there is no test {test}");
     Some(false)
 }
 

@@ -1,21 +1,15 @@
 //! What holds of every frame, every context and every checksum.
 
-mod support {
-    pub(crate) mod check;
-    #[expect(dead_code, reason = "all frames are random here")]
-    pub(crate) mod frames;
-}
-
 use std::convert::Infallible;
 use std::io::IoSlice;
 use std::ops::Range;
 
 use etherparse::checksum::Sum16BitWords;
 use proptest::prelude::*;
-use support::check::assert_train_right;
-use support::frames::{KINDS, Random, Recipe};
-use support::frames::{flat, keep};
 use tap_plumb::{CarveError, Checksum, Completion, Frame, Gso, GsoKind, internet_checksum};
+
+use crate::check::assert_train_right;
+use crate::frames::{KINDS, Random, Recipe, flat, keep};
 
 // What holds of every frame and every context, whoever made them.
 
@@ -177,7 +171,7 @@ proptest! {
         let slices = scatter(&bytes, recipe.seed, 5);
         let _ = Frame::from_virtio(&header[..cut], &slices);
         let [start, _] = gso.transport_offset.to_le_bytes();
-        let offset = if support::frames::is_tcp(gso.kind) { 16 } else { 6 };
+        let offset = if crate::frames::is_tcp(gso.kind) { 16 } else { 6 };
         let header = [1, kind, header[2], header[3], header[4], header[5], start, 0, offset, 0];
         if let Ok(frame) = Frame::from_virtio(&header, &slices) {
             prop_assert_eq!(frame.validate(), Ok(()));

@@ -6,7 +6,7 @@ use etherparse::checksum::Sum16BitWords;
 use etherparse::{Ipv4HeaderSlice, Ipv6HeaderSlice, TcpSlice, UdpHeader};
 use tap_plumb::Gso;
 
-use super::frames::{is_fragments, is_ipv6, is_tcp, outer_is_ipv6};
+use crate::frames::{is_fragments, is_ipv6, is_tcp, outer_is_ipv6};
 
 /// Addresses that a transport checksum covers.
 enum Addresses {

@@ -1,27 +1,22 @@
 //! The running kernel as the judge of what is unusual: frames in one piece, routes, the longest packets, checksums anywhere.
-#![cfg(target_os = "linux")]
-
-mod support {
-    pub(crate) mod cut;
-    pub(crate) mod frames;
-    pub(crate) mod oracle;
-}
 
 use std::io::IoSlice;
 
-use support::cut::{
+use tap_plumb::{Checksum, Frame, GsoKind, RejectReason};
+
+use crate::frames::{KINDS, Random, Recipe, is_fragments, is_tcp, keep, outer_is_ipv6};
+use crate::oracle::{Oracle, Verdict, in_own_namespace};
+use crate::{
     carve, compare, cut_what_came, guest_frame, kernel_is_known_to_fail, known_to_the_kernel, offload, rounds,
 };
-use support::frames::keep;
-use support::frames::{KINDS, Random, Recipe, is_fragments, is_tcp, outer_is_ipv6};
-use support::oracle::{Oracle, Verdict, in_own_namespace};
-use tap_plumb::{Checksum, Frame, GsoKind, RejectReason};
 
 /// A frame without payload, or with less than a segment takes, goes through as it is.
 /// Row X2.
 #[test]
 fn what_fits_in_one_segment_passes_the_kernel_and_the_crate_alike() {
-    if in_own_namespace("what_fits_in_one_segment_passes_the_kernel_and_the_crate_alike") != Some(true) {
+    if in_own_namespace("families::what_fits_in_one_segment_passes_the_kernel_and_the_crate_alike")
+        != Some(true)
+    {
         return;
     }
     let mut oracle = Oracle::new().unwrap();
@@ -55,7 +50,7 @@ fn what_fits_in_one_segment_passes_the_kernel_and_the_crate_alike() {
 /// Row X3.
 #[test]
 fn frames_with_a_route_are_cut_as_the_kernel_cuts_them() {
-    if in_own_namespace("frames_with_a_route_are_cut_as_the_kernel_cuts_them") != Some(true) {
+    if in_own_namespace("families::frames_with_a_route_are_cut_as_the_kernel_cuts_them") != Some(true) {
         return;
     }
     let mut oracle = Oracle::new().unwrap();
@@ -131,7 +126,7 @@ fn restate(frame: &mut [u8], header: &mut [u8; 12], random: &mut Random) {
 /// Row X4.
 #[test]
 fn the_longest_packets_are_cut_as_the_kernel_cuts_them() {
-    if in_own_namespace("the_longest_packets_are_cut_as_the_kernel_cuts_them") != Some(true) {
+    if in_own_namespace("families::the_longest_packets_are_cut_as_the_kernel_cuts_them") != Some(true) {
         return;
     }
     let mut oracle = Oracle::new().unwrap();
@@ -159,7 +154,7 @@ fn the_longest_packets_are_cut_as_the_kernel_cuts_them() {
 /// Row X3.
 #[test]
 fn routed_super_frames_of_the_kernel_are_cut_like_any() {
-    if in_own_namespace("routed_super_frames_of_the_kernel_are_cut_like_any") != Some(true) {
+    if in_own_namespace("families::routed_super_frames_of_the_kernel_are_cut_like_any") != Some(true) {
         return;
     }
     let mut oracle = Oracle::offloading().unwrap();
@@ -180,7 +175,7 @@ fn routed_super_frames_of_the_kernel_are_cut_like_any() {
 /// Row X5.
 #[test]
 fn a_checksum_anywhere_in_a_frame_is_completed_alike() {
-    if in_own_namespace("a_checksum_anywhere_in_a_frame_is_completed_alike") != Some(true) {
+    if in_own_namespace("families::a_checksum_anywhere_in_a_frame_is_completed_alike") != Some(true) {
         return;
     }
     let mut oracle = Oracle::new().unwrap();

@@ -1,22 +1,22 @@
 //! Frames that are kept in files: the vectors, and what the fuzzers found.
 
-#[path = "../examples/carve.rs"]
+#[path = "../../examples/carve.rs"]
 #[expect(dead_code, reason = "an example's main is not called here")]
 mod carve;
-#[path = "../fuzz/src/corpus.rs"]
+#[path = "../../fuzz/src/corpus.rs"]
 mod corpus;
-#[path = "../fuzz/src/exercise.rs"]
+#[path = "../../fuzz/src/exercise.rs"]
 mod exercise;
-#[path = "../fuzz/src/carve.rs"]
+#[path = "../../fuzz/src/carve.rs"]
 mod fuzz_carve;
-#[path = "../fuzz/src/virtio_header.rs"]
+#[path = "../../fuzz/src/virtio_header.rs"]
 mod virtio_header;
 
 use serde_json::{Value, json};
 
 // The vectors of `tests/vectors/gso.jsonl` through the carve command, line by line, and lines that are no vectors.
 
-const VECTORS: &str = include_str!("vectors/gso.jsonl");
+const VECTORS: &str = include_str!("../vectors/gso.jsonl");
 
 fn answer(line: &[u8]) -> Value {
     serde_json::to_value(carve::answer(line)).unwrap()
@@ -93,13 +93,13 @@ fn a_frame_with_an_unfinished_checksum_alone_is_one_segment() {
 /// Row B1.
 #[test]
 fn the_corpus_of_frames_and_contexts() {
-    corpus::replay(include_str!("../fuzz/carve.corpus"), fuzz_carve::carve);
+    corpus::replay(include_str!("../../fuzz/carve.corpus"), fuzz_carve::carve);
 }
 
 /// Row B16.
 #[test]
 fn the_corpus_of_virtio_headers() {
-    corpus::replay(include_str!("../fuzz/virtio_header.corpus"), virtio_header::virtio_header);
+    corpus::replay(include_str!("../../fuzz/virtio_header.corpus"), virtio_header::virtio_header);
 }
 
 #[test]

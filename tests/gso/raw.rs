@@ -2,19 +2,13 @@
 // UNSAFETY: the raw form is what is tested.
 #![expect(unsafe_code, reason = "the raw form of send")]
 
-mod support {
-    pub(crate) mod datagrams;
-    #[expect(dead_code, reason = "all frames are random here")]
-    pub(crate) mod frames;
-}
-
 use std::io::IoSlice;
 use std::os::unix::net::UnixDatagram;
 
-use support::datagrams;
-use support::frames::keep;
-use support::frames::{KINDS, Random, Recipe};
 use tap_plumb::{Backend, Checksum, Frame, Gso, RawSlice, Tap, TransmitError};
+
+use crate::datagrams;
+use crate::frames::{KINDS, Random, Recipe, keep};
 
 /// A backend, and the host's end of its wire: a datagram socket pair is a TAP.
 fn backend() -> (Backend, UnixDatagram) {

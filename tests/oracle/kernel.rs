@@ -1,23 +1,16 @@
 //! The running kernel and this crate cut the same random frames, byte for byte alike.
-#![cfg(target_os = "linux")]
-
-mod support {
-    pub(crate) mod cut;
-    #[expect(dead_code, reason = "all frames are random here")]
-    pub(crate) mod frames;
-    pub(crate) mod oracle;
-}
 
 use std::collections::BTreeMap;
 use std::io::IoSlice;
 
-use support::cut::{
+use tap_plumb::{Frame, GsoKind};
+
+use crate::frames::{KINDS, Random, Recipe};
+use crate::oracle::{Oracle, Verdict, in_own_namespace, kernel_has_uso};
+use crate::{
     UDP_DATAGRAMS, carve, compare, cut_what_came, guest_frame, kernel_is_known_to_fail, known_to_the_kernel,
     offload, rounds,
 };
-use support::frames::{KINDS, Random, Recipe};
-use support::oracle::{Oracle, Verdict, in_own_namespace, kernel_has_uso};
-use tap_plumb::{Frame, GsoKind};
 
 /// Where the kernel counts the extension headers of a fragment as data, so that the fragments leave gaps.
 fn kernel_garbles_fragments(recipe: &Recipe) -> bool {
@@ -27,7 +20,7 @@ fn kernel_garbles_fragments(recipe: &Recipe) -> bool {
 /// Rows B4 and F7.
 #[test]
 fn kernel_and_crate_cut_alike() {
-    if in_own_namespace("kernel_and_crate_cut_alike") != Some(true) {
+    if in_own_namespace("kernel::kernel_and_crate_cut_alike") != Some(true) {
         return;
     }
     let mut oracle = Oracle::new().unwrap();
@@ -56,7 +49,7 @@ fn kernel_and_crate_cut_alike() {
 /// Row B3.
 #[test]
 fn what_is_left_to_the_kernel_comes_out_the_same() {
-    if in_own_namespace("what_is_left_to_the_kernel_comes_out_the_same") != Some(true) {
+    if in_own_namespace("kernel::what_is_left_to_the_kernel_comes_out_the_same") != Some(true) {
         return;
     }
     let mut oracle = Oracle::new().unwrap();
@@ -75,7 +68,7 @@ fn what_is_left_to_the_kernel_comes_out_the_same() {
 /// Row B16.
 #[test]
 fn super_frames_of_the_kernel_are_cut_like_any() {
-    if in_own_namespace("super_frames_of_the_kernel_are_cut_like_any") != Some(true) {
+    if in_own_namespace("kernel::super_frames_of_the_kernel_are_cut_like_any") != Some(true) {
         return;
     }
     let mut oracle = Oracle::offloading().unwrap();
@@ -97,7 +90,7 @@ fn super_frames_of_the_kernel_are_cut_like_any() {
 /// Row B1.
 #[test]
 fn kernel_takes_what_the_validator_passes() {
-    if in_own_namespace("kernel_takes_what_the_validator_passes") != Some(true) {
+    if in_own_namespace("kernel::kernel_takes_what_the_validator_passes") != Some(true) {
         return;
     }
     let mut oracle = Oracle::new().unwrap();

@@ -1,18 +1,12 @@
 //! What other drivers get wrong when they cut frames, each held against the rule that it breaks.
 
-mod support {
-    pub(crate) mod check;
-    #[expect(dead_code, reason = "nothing is random here")]
-    pub(crate) mod frames;
-}
-
 use std::convert::Infallible;
 use std::io::IoSlice;
 
-use support::check::{assert_fragments_right, assert_train_right};
-use support::frames::Recipe;
-use support::frames::keep;
 use tap_plumb::{CarveError, Frame, Gso, GsoKind, RejectReason};
+
+use crate::check::{assert_fragments_right, assert_train_right};
+use crate::frames::{Recipe, keep};
 
 const TRANSPORT: usize = 34;
 const FLAGS: usize = TRANSPORT + 13;

@@ -1,19 +1,13 @@
 //! What is alike and what differs between the kinds: frames without payload, routes of the sender's, fragments of either
 //! family, and the IPv4 checksum alone.
 
-mod support {
-    pub(crate) mod check;
-    #[expect(dead_code, reason = "nothing is random here")]
-    pub(crate) mod frames;
-}
-
 use std::convert::Infallible;
 use std::io::IoSlice;
 
-use support::check::{assert_fragments_right, assert_train_right};
-use support::frames::keep;
-use support::frames::{KINDS, Recipe, is_fragments, is_tcp};
 use tap_plumb::{CarveError, Checksum, Frame, Gso, GsoKind, RejectReason, internet_checksum};
+
+use crate::check::{assert_fragments_right, assert_train_right};
+use crate::frames::{KINDS, Recipe, is_fragments, is_tcp, keep};
 
 fn carve(frame: &Frame<'_>) -> Result<Vec<Vec<u8>>, CarveError<Infallible>> {
     let mut segments = Vec::new();

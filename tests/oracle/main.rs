@@ -1,22 +1,30 @@
-//! The same frame through the kernel and through the crate, and the comparison of what comes out.
+//! The running kernel as the judge of segments and checksums: the same frame goes through it and through the crate, and what
+//! comes out is compared.
+#![cfg(target_os = "linux")]
+
+#[path = "../support/frames.rs"]
+mod frames;
+#[path = "../support/oracle.rs"]
+mod oracle;
+
+mod families;
+mod kernel;
 
 use std::io::IoSlice;
 
+use frames::{Recipe, is_tcp, keep};
+use oracle::{HEADER_LEN, Oracle, Verdict, kernel_has_uso};
 use tap_plumb::{CarveError, Completion, Frame, GsoKind};
 
-use super::frames::keep;
-use super::frames::{Recipe, is_tcp};
-use super::oracle::{HEADER_LEN, Oracle, Verdict, kernel_has_uso};
-
 /// `VIRTIO_NET_HDR_GSO_UDP_L4`.
-pub(crate) const UDP_DATAGRAMS: u8 = 5;
+const UDP_DATAGRAMS: u8 = 5;
 
-pub(crate) fn rounds() -> usize {
-    std::env::var("TAP_PLUMB_ORACLE_FRAMES").ok().map_or(1500, |text| text.parse().expect("a number"))
+fn rounds() -> usize {
+    std::env::var("TAP_PLUMB_ORACLE_FRAMES").ok().map_or(1000, |text| text.parse().expect("a number"))
 }
 
 /// Those of `kinds` that the running kernel can cut; it is said which it cannot.
-pub(crate) fn known_to_the_kernel(kinds: &[GsoKind]) -> Vec<GsoKind> {
+fn known_to_the_kernel(kinds: &[GsoKind]) -> Vec<GsoKind> {
     let datagrams = |kind: &GsoKind| matches!(kind, GsoKind::Udp4Datagrams | GsoKind::Udp6Datagrams);
     let uso = kernel_has_uso();
     if !uso {
@@ -26,14 +34,14 @@ pub(crate) fn known_to_the_kernel(kinds: &[GsoKind]) -> Vec<GsoKind> {
 }
 
 /// All of the frame's segments, each in one piece.
-pub(crate) fn carve(frame: &Frame<'_>) -> Vec<Vec<u8>> {
+fn carve(frame: &Frame<'_>) -> Vec<Vec<u8>> {
     let mut segments = Vec::new();
     frame.carve(0, keep(&mut segments)).unwrap();
     segments
 }
 
 /// As a guest would send it: lengths and pseudo-header sum right, one context in the header.
-pub(crate) fn guest_frame(recipe: &Recipe) -> (Vec<u8>, [u8; 12]) {
+fn guest_frame(recipe: &Recipe) -> (Vec<u8>, [u8; 12]) {
     let (raw, gso) = recipe.build();
     let slices = [IoSlice::new(&raw)];
     let mut whole = Vec::new();
@@ -53,7 +61,7 @@ pub(crate) fn guest_frame(recipe: &Recipe) -> (Vec<u8>, [u8; 12]) {
 
 /// Where the kernel drops, refuses or garbles what a guest may well ask for. The crate does better: these frames come out
 /// right by the header that it writes itself.
-pub(crate) fn kernel_is_known_to_fail(header: &[u8; 12], segments: usize) -> bool {
+fn kernel_is_known_to_fail(header: &[u8; 12], segments: usize) -> bool {
     let size = u16::from_le_bytes([header[4], header[5]]);
     match header[1] & 0x7f {
         0 => false,
@@ -69,7 +77,7 @@ pub(crate) fn kernel_is_known_to_fail(header: &[u8; 12], segments: usize) -> boo
     }
 }
 
-pub(crate) fn offload(oracle: &mut Oracle, frame: &Frame<'_>) -> Verdict {
+fn offload(oracle: &mut Oracle, frame: &Frame<'_>) -> Verdict {
     let mut all = Vec::new();
     let outcome = frame.offload(HEADER_LEN, 0, |slices| match oracle.pass(slices).unwrap() {
         Verdict::Frames(frames) => {
@@ -86,7 +94,7 @@ pub(crate) fn offload(oracle: &mut Oracle, frame: &Frame<'_>) -> Verdict {
 }
 
 /// What a kernel hands out whole, it or its pieces, comes out cut here as the frame itself does. Tells whether it was whole.
-pub(crate) fn cut_what_came(oracle: &mut Oracle, recipe: &Recipe, frame: &Frame<'_>) -> bool {
+fn cut_what_came(oracle: &mut Oracle, recipe: &Recipe, frame: &Frame<'_>) -> bool {
     let Verdict::Frames(received) = offload(oracle, frame) else { panic!("refused: {recipe:#?}") };
     let mut segments = Vec::new();
     for received in &received {
@@ -98,7 +106,7 @@ pub(crate) fn cut_what_came(oracle: &mut Oracle, recipe: &Recipe, frame: &Frame<
     received.len() == 1
 }
 
-pub(crate) fn compare(recipe: &Recipe, theirs: &Verdict, ours: &[Vec<u8>]) {
+fn compare(recipe: &Recipe, theirs: &Verdict, ours: &[Vec<u8>]) {
     let Verdict::Frames(theirs) = theirs else { panic!("{theirs:?} for {recipe:#?}") };
     assert_eq!(theirs.len(), ours.len(), "{recipe:#?}");
     for (at, (theirs, ours)) in theirs.iter().zip(ours).enumerate() {

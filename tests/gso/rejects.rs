@@ -1,15 +1,11 @@
 //! Every reason to refuse a frame, and what is refused before its content is looked at.
 
-mod support {
-    #[expect(dead_code, reason = "nothing is random here")]
-    pub(crate) mod frames;
-}
-
 use std::convert::Infallible;
 use std::io::IoSlice;
 
-use support::frames::Recipe;
 use tap_plumb::{CarveError, Checksum, Frame, Gso, GsoKind, RejectReason};
+
+use crate::frames::Recipe;
 
 fn verdict(bytes: &[u8], gso: Gso) -> Result<(), RejectReason> {
     Frame::new(&[IoSlice::new(bytes)]).gso(gso).validate()
@@ -152,7 +148,7 @@ fn options_are_walked_as_they_lie() {
 /// Row B1.
 #[test]
 fn frames_must_hold_their_headers() {
-    for kind in support::frames::KINDS {
+    for kind in crate::frames::KINDS {
         let (bytes, gso) = Recipe::plain(kind, 300, 104).build();
         let header_len = usize::from(gso.header_len);
         for len in 0..header_len {
@@ -189,9 +185,9 @@ fn headers_cut_short_are_told_wherever_they_end() {
 /// Row X4.
 #[test]
 fn a_packet_has_at_most_65535_bytes_which_ipv6_counts_without_its_header() {
-    for kind in support::frames::KINDS {
+    for kind in crate::frames::KINDS {
         let (mut bytes, gso) = Recipe::plain(kind, 1, 1400).build();
-        let longest = if support::frames::outer_is_ipv6(kind) { 65_575 } else { 65_535 };
+        let longest = if crate::frames::outer_is_ipv6(kind) { 65_575 } else { 65_535 };
         bytes.resize(14 + longest, 7);
         assert_eq!(verdict(&bytes, gso), Ok(()), "{kind:?}");
         bytes.push(7);

@@ -1,18 +1,12 @@
 //! What a host that cuts and completes by itself is given, and the feature bits that say so.
 
-mod support {
-    pub(crate) mod check;
-    #[expect(dead_code, reason = "nothing is random here")]
-    pub(crate) mod frames;
-}
-
 use std::convert::Infallible;
 use std::io::IoSlice;
 
-use support::check::assert_train_right;
-use support::frames::Recipe;
-use support::frames::keep;
 use tap_plumb::{CarveError, Checksum, Completion, Frame, Gso, GsoKind, Offload, RejectReason};
+
+use crate::check::assert_train_right;
+use crate::frames::{Recipe, keep};
 
 // What a host that cuts and completes by itself is given: one write with the right virtio-net header, or segments.
 
