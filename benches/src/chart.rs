@@ -35,7 +35,7 @@ pub fn svg(report: &Report) -> String {
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" height=\"{height}\">\n  <style>{STYLE}</style>\n\
          \x20 <rect class=\"back\" width=\"100%\" height=\"100%\"/>\n\
          \x20 <text class=\"title\" x=\"12\" y=\"22\">What a thing costs, relative to the peer</text>\n\
-         \x20 <text class=\"small\" x=\"12\" y=\"40\">median; left of 1 is better; the tick is the bound</text>\n"
+         \x20 <text class=\"small\" x=\"12\" y=\"40\">left of 1 is better; the tick is the bound</text>\n"
     );
     for power in LEAST as i32..=MOST as i32 {
         let (x, name) = (
@@ -60,7 +60,7 @@ pub fn svg(report: &Report) -> String {
 }
 
 fn bar(figure: &Figure, top: f64) -> String {
-    let cost = cost(figure, figure.ratio[0]);
+    let cost = cost(figure, figure.ratio);
     let (x, one) = (at(cost), at(1.0));
     let class = if figure.verdict() == Verdict::Missed || (cost > 1.0 && figure.verdict() != Verdict::Met) {
         "worse"

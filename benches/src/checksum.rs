@@ -6,9 +6,9 @@ use etherparse::checksum::Sum16BitWords;
 use tap_plumb::internet_checksum;
 
 use crate::gso::naive;
-use crate::measure::{Comparison, Cost, FEWER_ROUNDS, alternate, least, timed};
+use crate::measure::{Comparison, Cost, ROUNDS, alternate, least, timed};
 use crate::report::{Bound, Report};
-use crate::rig::{Aligned, Outcome};
+use crate::rig::{Outcome, Places, copies};
 
 /// Naive, etherparse, internet-checksum, smoltcp's method.
 type Bounds = [Bound; 4];
@@ -34,8 +34,6 @@ const PEERS: [Peer; 4] = [
 
 const LINE: usize = 64;
 const PAGE: usize = 4096;
-/// Of each turn.
-const TRIES: usize = 8;
 
 /// The peers and ours.
 const CONTENDERS: usize = PEERS.len() + 1;
@@ -45,7 +43,7 @@ pub fn all(report: &mut Report) -> Outcome<()> {
     let inputs = SIZES.map(|(len, _)| Input::new(len));
     let once: Vec<_> = (0..SIZES.len() * CONTENDERS).collect();
     let slots: Vec<_> = once.iter().chain(once.iter().rev()).copied().collect();
-    let costs = alternate(FEWER_ROUNDS, &slots, |slot| {
+    let costs = alternate(ROUNDS, &slots, |slot| {
         let input = &inputs[slot / CONTENDERS];
         match PEERS.get(slot % CONTENDERS) {
             Some((_, peer)) => input.sum(peer),
@@ -65,7 +63,7 @@ pub fn all(report: &mut Report) -> Outcome<()> {
 /// Bytes to be summed, short ones at as many places as a page has lines: a call of few nanoseconds on the same bytes again
 /// and again depends on where the stack lies.
 struct Input {
-    memory: Aligned,
+    memory: Places,
     len: usize,
     stride: usize,
     turns: usize,
@@ -76,25 +74,24 @@ impl Input {
         let stride = len.next_multiple_of(LINE);
         let memory: Vec<u8> = (0..stride * (PAGE / stride).max(1)).map(|at| (at * 7) as u8).collect();
         let turns = 2_000_000 / (memory.len() + 60 * memory.len() / stride);
-        Self { memory: Aligned::copy_of(&memory), len, stride, turns }
+        Self { memory: copies(&memory), len, stride, turns }
     }
 
     fn sums(&self) -> usize {
-        self.turns * self.memory.len() / self.stride
+        self.turns * self.memory[0].len() / self.stride
     }
 
     #[inline(always)]
     fn sum(&self, checksum: impl Fn(&[u8]) -> u16) -> Cost<1> {
-        let run = |_| {
+        least(self.memory.each_ref().map(|memory| {
             timed(|| {
                 for _ in 0..self.turns {
-                    for bytes in self.memory.chunks(self.stride) {
+                    for bytes in memory.chunks(self.stride) {
                         black_box(checksum(black_box(&bytes[..self.len])));
                     }
                 }
             })
-        };
-        least((0..TRIES).map(run))
+        }))
     }
 }
 

@@ -11,7 +11,7 @@ use tap_plumb::{Checksum, Offload, RawSlice};
 
 use crate::measure::beside_calls;
 use crate::report::Report;
-use crate::rig::{Aligned, Outcome, QUEUE, Rig, frame};
+use crate::rig::{Outcome, Places, QUEUE, Rig, copies, frame, room};
 use crate::{drain, fastest, in_line, repeat};
 
 const BATCH: usize = 2000;
@@ -39,15 +39,17 @@ pub fn all(report: &mut Report) -> Outcome<()> {
 macro_rules! beside_writev {
     ($report:expr, $name:expr, $rig:expr, $bytes:expr, $ours:expr) => {{
         let fd = $rig.backend.as_fd().as_raw_fd();
-        let (header, rest) = ($bytes).split_at(HEADER);
-        let mut in_line = fastest!({
+        let bytes = &$bytes;
+        let mut in_line = fastest!(at => {
+            let (header, rest) = bytes[at].split_at(HEADER);
             repeat!(BATCH, {
                 let copy: [u8; HEADER] = header.try_into().expect("a header");
                 let slices = [IoSlice::new(&copy), IoSlice::new(rest)];
                 assert_eq!(in_line::writev(fd, &slices), Ok(HEADER + LEN));
             })
         });
-        let mut library = fastest!({
+        let mut library = fastest!(at => {
+            let (header, rest) = bytes[at].split_at(HEADER);
             repeat!(BATCH, {
                 let copy: [u8; HEADER] = header.try_into().expect("a header");
                 let slices = [IoSlice::new(&copy), IoSlice::new(rest)];
@@ -63,20 +65,20 @@ macro_rules! beside_writev {
 macro_rules! beside_readv {
     ($report:expr, $name:expr, $rig:expr, $ours:expr) => {{
         let fd = $rig.backend.as_fd().as_raw_fd();
-        let room = $rig.backend.receive_buffer_len();
-        let mut buffers = [(); 2].map(|()| Aligned::new(room));
-        let [line_buffer, bare_buffer] = buffers.each_mut().map(|buffer| &mut buffer[..]);
-        let mut in_line = fastest!({
+        let [mut line, mut bare] = std::array::from_fn(|_| room($rig.backend.receive_buffer_len()));
+        let mut in_line = fastest!(at => {
+            let buffer = &mut line[at][..];
             drain!($rig, LEN, {
                 let mut header = [0; HEADER];
-                let mut slices = [IoSliceMut::new(&mut header), IoSliceMut::new(line_buffer)];
+                let mut slices = [IoSliceMut::new(&mut header), IoSliceMut::new(buffer)];
                 in_line::readv(fd, &mut slices).is_ok()
             })
         });
-        let mut library = fastest!({
+        let mut library = fastest!(at => {
+            let buffer = &mut bare[at][..];
             drain!($rig, LEN, {
                 let mut header = [0; HEADER];
-                let mut slices = [IoSliceMut::new(&mut header), IoSliceMut::new(bare_buffer)];
+                let mut slices = [IoSliceMut::new(&mut header), IoSliceMut::new(buffer)];
                 readv(&$rig.backend, &mut slices).is_ok()
             })
         });
@@ -86,46 +88,51 @@ macro_rules! beside_readv {
 }
 
 fn transmit_header(rig: &Rig, report: &mut Report) {
-    let bytes = Aligned::copy_of(&[&[0; HEADER][..], &frame(LEN)].concat());
-    let slices = [IoSlice::new(&bytes)];
-    let mut ours = fastest!({
+    let bytes = behind_header();
+    let slices = bytes.each_ref().map(|bytes| [IoSlice::new(bytes)]);
+    let mut ours = fastest!(at => {
+        let slices = &slices[at][..];
         let mut session = rig.backend.begin_transmit().expect("nobody else sends");
-        repeat!(BATCH, session.send_with_header(&slices, HEADER).expect("send"))
+        repeat!(BATCH, session.send_with_header(slices, HEADER).expect("send"))
     });
-    beside_writev!(report, "transmit.header", rig, &bytes[..], ours);
+    beside_writev!(report, "transmit.header", rig, bytes, ours);
 }
 
 fn transmit_raw_header(rig: &Rig, report: &mut Report) {
-    let mut own_bytes = Aligned::copy_of(&[&[0; HEADER][..], &frame(LEN)].concat());
-    let bytes = Aligned::copy_of(&own_bytes);
-    let slice = RawSlice::new(own_bytes.as_mut_ptr(), own_bytes.len());
-    let mut ours = fastest!({
+    let mut own_bytes = behind_header();
+    let slices = own_bytes.each_mut().map(|bytes| RawSlice::new(bytes.as_mut_ptr(), bytes.len()));
+    let mut ours = fastest!(at => {
+        let slice = slice::from_ref(&slices[at]);
         let mut session = rig.backend.begin_transmit().expect("nobody else sends");
         repeat!(BATCH, {
-            // SAFETY: the slice is `own_bytes`, which lives until the end; nobody refers to it during the call.
-            unsafe { session.send_raw_with_header(slice::from_ref(&slice), HEADER) }.expect("send");
+            // SAFETY: the slice is one of `own_bytes`, which live until the end; nobody refers to it during the call.
+            unsafe { session.send_raw_with_header(slice, HEADER) }.expect("send");
         })
     });
-    beside_writev!(report, "transmit.raw-header", rig, &bytes[..], ours);
+    beside_writev!(report, "transmit.raw-header", rig, behind_header(), ours);
+}
+
+fn behind_header() -> Places {
+    copies(&[&[0; HEADER][..], &frame(LEN)].concat())
 }
 
 fn receive_header(rig: &Rig, report: &mut Report) {
-    let mut own_buffer = Aligned::new(rig.backend.receive_buffer_len());
-    let own_buffer = &mut own_buffer[..];
-    let mut ours = fastest!({
-        drain!(rig, LEN, rig.backend.receive(&mut [IoSliceMut::new(own_buffer)]).expect("receive").is_some())
+    let mut own = room(rig.backend.receive_buffer_len());
+    let mut ours = fastest!(at => {
+        let buffer = &mut own[at][..];
+        drain!(rig, LEN, rig.backend.receive(&mut [IoSliceMut::new(buffer)]).expect("receive").is_some())
     });
     beside_readv!(report, "receive.header", rig, ours);
 }
 
 fn receive_raw_header(rig: &Rig, report: &mut Report) {
-    let mut own_buffer = Aligned::new(rig.backend.receive_buffer_len());
-    let own_buffer = &mut own_buffer[..];
-    let slice = RawSlice::new(own_buffer.as_mut_ptr(), own_buffer.len());
-    let mut ours = fastest!({
+    let mut own = room(rig.backend.receive_buffer_len());
+    let slices = own.each_mut().map(|buffer| RawSlice::new(buffer.as_mut_ptr(), buffer.len()));
+    let mut ours = fastest!(at => {
+        let slice = slice::from_ref(&slices[at]);
         drain!(rig, LEN, {
-            // SAFETY: the slice is `own_buffer`, which lives until the end; nobody refers to it during the call.
-            unsafe { rig.backend.receive_raw(slice::from_ref(&slice)) }.expect("receive").is_some()
+            // SAFETY: the slice is one of `own`, which live until the end; nobody refers to it during the call.
+            unsafe { rig.backend.receive_raw(slice) }.expect("receive").is_some()
         })
     });
     beside_readv!(report, "receive.raw-header", rig, ours);
@@ -133,63 +140,74 @@ fn receive_raw_header(rig: &Rig, report: &mut Report) {
 
 /// The read that ends every drain.
 fn receive_empty(rig: &Rig, report: &mut Report) {
-    let room = rig.backend.receive_buffer_len();
-    let mut buffers = [(); 3].map(|()| Aligned::new(room));
-    let [own_buffer, line_buffer, bare_buffer] = buffers.each_mut().map(|buffer| &mut buffer[..]);
+    let [mut own, mut line, mut bare] = std::array::from_fn(|_| room(rig.backend.receive_buffer_len()));
     let backend = &rig.backend;
     let fd = backend.as_fd().as_raw_fd();
-    let mut ours = fastest!({
+    let mut ours = fastest!(at => {
+        let buffer = &mut own[at][..];
         repeat!(BATCH, {
-            let received = backend.receive(&mut [IoSliceMut::new(own_buffer)]);
+            let received = backend.receive(&mut [IoSliceMut::new(buffer)]);
             assert!(received.expect("receive").is_none());
         })
     });
-    let mut in_line =
-        fastest!(repeat!(BATCH, assert_eq!(in_line::read(fd, line_buffer), Err(Errno::EAGAIN as i32))));
-    let mut library = fastest!(repeat!(BATCH, assert_eq!(read(backend, bare_buffer), Err(Errno::EAGAIN))));
-    report.beside_library(
-        "receive.empty",
-        &beside_calls(&mut ours, &mut in_line, &mut library),
-        BATCH,
-        "read",
-    );
+    let mut in_line = fastest!(at => {
+        let buffer = &mut line[at][..];
+        repeat!(BATCH, assert_eq!(in_line::read(fd, buffer), Err(Errno::EAGAIN as i32)))
+    });
+    let mut library = fastest!(at => {
+        let buffer = &mut bare[at][..];
+        repeat!(BATCH, assert_eq!(read(backend, &mut *buffer), Err(Errno::EAGAIN)))
+    });
+    let result = beside_calls(&mut ours, &mut in_line, &mut library);
+    report.beside_library("receive.empty", &result, BATCH, "read");
 }
 
 fn transmit_raw(rig: &Rig, report: &mut Report) {
-    let mut bytes = frame(LEN);
-    let slice = RawSlice::new(bytes.as_mut_ptr(), LEN);
+    let mut own_bytes = copies(&frame(LEN));
+    let slices = own_bytes.each_mut().map(|bytes| RawSlice::new(bytes.as_mut_ptr(), LEN));
     let backend = &rig.backend;
     let fd = backend.as_fd().as_raw_fd();
-    let mut ours = fastest!({
+    let mut ours = fastest!(at => {
+        let slice = slice::from_ref(&slices[at]);
         let mut session = backend.begin_transmit().expect("nobody else sends");
         repeat!(BATCH, {
-            // SAFETY: the slice is `bytes`, which lives until the end; nobody refers to it during the call.
-            unsafe { session.send_raw(slice::from_ref(&slice), None, Checksum::Complete) }.expect("send");
+            // SAFETY: the slice is one of `own_bytes`, which live until the end; nobody refers to it during the call.
+            unsafe { session.send_raw(slice, None, Checksum::Complete) }.expect("send");
         })
     });
-    let bare_bytes = frame(LEN);
-    let bare_bytes = &bare_bytes[..];
-    let mut in_line = fastest!(repeat!(BATCH, assert_eq!(in_line::write(fd, bare_bytes), Ok(LEN))));
-    let mut library = fastest!(repeat!(BATCH, assert_eq!(write(backend, bare_bytes), Ok(LEN))));
+    let bytes = copies(&frame(LEN));
+    let mut in_line = fastest!(at => {
+        let bytes = &bytes[at][..];
+        repeat!(BATCH, assert_eq!(in_line::write(fd, bytes), Ok(LEN)))
+    });
+    let mut library = fastest!(at => {
+        let bytes = &bytes[at][..];
+        repeat!(BATCH, assert_eq!(write(backend, bytes), Ok(LEN)))
+    });
     let result = beside_calls(&mut ours, &mut in_line, &mut library);
     report.beside_calls("transmit.raw", &result, BATCH, "write", BARE);
 }
 
 fn receive_raw(rig: &Rig, report: &mut Report) {
-    let room = rig.backend.receive_buffer_len();
-    let mut buffers = [(); 3].map(|()| Aligned::new(room));
-    let [own_buffer, line_buffer, bare_buffer] = buffers.each_mut().map(|buffer| &mut buffer[..]);
-    let slice = RawSlice::new(own_buffer.as_mut_ptr(), own_buffer.len());
+    let [mut own, mut line, mut bare] = std::array::from_fn(|_| room(rig.backend.receive_buffer_len()));
+    let slices = own.each_mut().map(|buffer| RawSlice::new(buffer.as_mut_ptr(), buffer.len()));
     let backend = &rig.backend;
     let fd = backend.as_fd().as_raw_fd();
-    let mut ours = fastest!({
+    let mut ours = fastest!(at => {
+        let slice = slice::from_ref(&slices[at]);
         drain!(rig, LEN, {
-            // SAFETY: the slice is `own_buffer`, which lives until the end; nobody refers to it during the call.
-            unsafe { backend.receive_raw(slice::from_ref(&slice)) }.expect("receive").is_some()
+            // SAFETY: the slice is one of `own`, which live until the end; nobody refers to it during the call.
+            unsafe { backend.receive_raw(slice) }.expect("receive").is_some()
         })
     });
-    let mut in_line = fastest!(drain!(rig, LEN, in_line::read(fd, line_buffer).is_ok()));
-    let mut library = fastest!(drain!(rig, LEN, read(backend, bare_buffer).is_ok()));
+    let mut in_line = fastest!(at => {
+        let buffer = &mut line[at][..];
+        drain!(rig, LEN, in_line::read(fd, buffer).is_ok())
+    });
+    let mut library = fastest!(at => {
+        let buffer = &mut bare[at][..];
+        drain!(rig, LEN, read(backend, &mut *buffer).is_ok())
+    });
     let result = beside_calls(&mut ours, &mut in_line, &mut library);
     report.beside_calls("receive.raw", &result, QUEUE, "read", BARE);
 }

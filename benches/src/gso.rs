@@ -8,15 +8,17 @@ use std::os::fd::{AsFd, AsRawFd};
 use nix::sys::uio::writev;
 use tap_plumb::{Backend, Completion, Frame, Gso, GsoKind, Offload};
 
-use crate::measure::{FEWER_ROUNDS, ROUNDS, beside_calls, compare, timed};
+use crate::measure::{ROUNDS, beside_calls, compare, least, timed};
 use crate::report::{Bound, Report};
-use crate::rig::{Aligned, Outcome, Rig};
+use crate::rig::{Aligned, Outcome, Rig, copies};
 use crate::{fastest, in_line, repeat};
 
 const HEADERS: usize = 54;
 const SIZE: usize = 1448;
 /// Oversized frames a run.
 const SENDS: usize = 200;
+/// How often a try cuts a frame.
+const CUTS: usize = 20;
 /// As much as an IPv4 packet holds.
 const PAYLOAD: usize = 65535 - 40;
 const SEGMENTS: usize = PAYLOAD.div_ceil(SIZE);
@@ -52,24 +54,22 @@ pub fn all(report: &mut Report) -> Outcome<()> {
 
 /// Cutting alone, without a system call.
 fn carve(report: &mut Report) {
-    let frame = oversized();
-    let slices = [IoSlice::new(&frame)];
-    let mut ours = || {
-        timed(|| {
-            for _ in 0..20 {
-                let frame = Frame::new(black_box(&slices)).gso(GSO);
-                let segments = frame.carve(0, |segment| {
-                    black_box(segment);
-                    Ok::<(), Infallible>(())
-                });
-                assert_eq!(segments.expect("a valid frame") as usize, SEGMENTS);
-            }
-        })
-    };
-    let mut own = oversized();
-    let mut seed = || timed(|| (0..20).for_each(|_| in_place(black_box(&mut own))));
+    let frames = copies(&oversized());
+    let mut ours = || least(frames.each_ref().map(|frame| timed(|| (0..CUTS).for_each(|_| cut(frame)))));
+    let mut own = copies(&oversized());
+    let mut seed =
+        || least(own.each_mut().map(|frame| timed(|| (0..CUTS).for_each(|_| in_place(black_box(frame))))));
     let result = compare(ROUNDS, &mut ours, &mut seed);
-    report.line("gso.carve.64k", &result, 20 * SEGMENTS, "in-place", Bound::AtMost(0.20));
+    report.line("gso.carve.64k", &result, CUTS * SEGMENTS, "in-place", Bound::AtMost(0.20));
+}
+
+fn cut(frame: &[u8]) {
+    let slices = [IoSlice::new(black_box(frame))];
+    let segments = Frame::new(&slices).gso(GSO).carve(0, |segment| {
+        black_box(segment);
+        Ok::<(), Infallible>(())
+    });
+    assert_eq!(segments.expect("a valid frame") as usize, SEGMENTS);
 }
 
 /// The seed's way, from its description: the headers of each segment are copied before its payload, over the end of the
@@ -119,27 +119,36 @@ pub fn naive(bytes: &[u8]) -> u16 {
 /// An oversized frame to a host that cuts it itself.
 fn super_frame(backend: &Backend, report: &mut Report) {
     let fd = backend.as_fd().as_raw_fd();
-    let frame = oversized();
-    let slices = [IoSlice::new(&frame[..HEADERS]), IoSlice::new(&frame[HEADERS..])];
-    let frame = Frame::new(&slices).gso(GSO);
-    let mut ours = fastest!({
+    let frames = copies(&oversized());
+    let slices =
+        frames.each_ref().map(|frame| [IoSlice::new(&frame[..HEADERS]), IoSlice::new(&frame[HEADERS..])]);
+    let frames = slices.each_ref().map(|slices| Frame::new(slices).gso(GSO));
+    let mut ours = fastest!(at => {
+        let frame = &frames[at];
         backend.use_host_offload(true);
         let mut session = backend.begin_transmit().expect("nobody else sends");
-        repeat!(SENDS, session.send(&frame).expect("send"))
+        repeat!(SENDS, session.send(frame).expect("send"))
     });
     // NEEDS_CSUM, TCPV4, where the headers end, the segment size, the checksum at 34 + 16.
     let header = [1, 1, 54, 0, (SIZE & 0xff) as u8, (SIZE >> 8) as u8, 34, 0, 16, 0, 0, 0];
-    let whole = [IoSlice::new(&header), slices[0], slices[1]];
-    let len: usize = whole.iter().map(|slice| slice.len()).sum();
-    let mut in_line = fastest!(repeat!(SENDS, assert_eq!(in_line::writev(fd, &whole), Ok(len))));
-    let mut library = fastest!(repeat!(SENDS, assert_eq!(writev(backend, &whole), Ok(len))));
+    let whole = slices.map(|[headers, payload]| [IoSlice::new(&header), headers, payload]);
+    let len = header.len() + HEADERS + PAYLOAD;
+    let mut in_line = fastest!(at => {
+        let whole = &whole[at][..];
+        repeat!(SENDS, assert_eq!(in_line::writev(fd, whole), Ok(len)))
+    });
+    let mut library = fastest!(at => {
+        let whole = &whole[at][..];
+        repeat!(SENDS, assert_eq!(writev(backend, whole), Ok(len)))
+    });
     let result = beside_calls(&mut ours, &mut in_line, &mut library);
     report.beside_calls("gso.super-frame.64k", &result, SENDS, "writev", 1.05);
-    let mut software = fastest!({
+    let mut software = fastest!(at => {
+        let frame = &frames[at];
         backend.use_host_offload(false);
         let mut session = backend.begin_transmit().expect("nobody else sends");
-        repeat!(SENDS, session.send(&frame).expect("send"))
+        repeat!(SENDS, session.send(frame).expect("send"))
     });
-    let result = compare(FEWER_ROUNDS, &mut ours, &mut software);
+    let result = compare(ROUNDS, &mut ours, &mut software);
     report.line("gso.super-frame.64k", &result, SENDS, "software", Bound::AtMost(0.125));
 }

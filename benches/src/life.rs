@@ -7,7 +7,7 @@ use nix::libc;
 use nix::sys::stat::Mode;
 use tap_plumb::Config;
 
-use crate::measure::{compare_parts, timed};
+use crate::measure::{compare, timed};
 use crate::report::{Bound, MICROSECONDS, Report};
 use crate::rig::Outcome;
 
@@ -23,7 +23,7 @@ pub fn all(report: &mut Report) -> Outcome<()> {
         })
     };
     let mut bare = || timed(|| drop(open_tap().expect("TUNSETIFF")));
-    let [result] = compare_parts(ROUNDS, &mut ours, &mut bare);
+    let result = compare(ROUNDS, &mut ours, &mut bare);
     report.line_in(MICROSECONDS, "attach+detach", &result, 1, "open+TUNSETIFF+close", Bound::None);
     Ok(())
 }

@@ -2,11 +2,11 @@
 
 use std::time::Instant;
 
-/// Rounds whose figures count, after the warm-up.
-pub const ROUNDS: usize = 121;
-/// The same where a turn is the least of several tries.
-pub const FEWER_ROUNDS: usize = 25;
-const WARM_UP: usize = 5;
+/// Rounds whose figures count, after the warm-up, where a turn is the least of several tries.
+pub const ROUNDS: usize = 25;
+const WARM_UP: usize = 2;
+/// The share of the turns that a figure is of: the fastest ones.
+const FASTEST: usize = 10;
 
 /// What one run of a contender cost, in one respect or several.
 pub type Cost<const N: usize> = [f64; N];
@@ -21,53 +21,53 @@ pub fn timed(act: impl FnOnce()) -> Cost<1> {
     [start.elapsed().as_secs_f64()]
 }
 
-/// Values of one thing, round by round.
+/// What one contender cost, a series of rounds for each turn of a round.
 #[derive(Clone)]
-pub struct Series(Vec<f64>);
+pub struct Costs(Vec<Vec<f64>>);
 
-impl Series {
-    pub fn median(&self) -> f64 {
-        let mut sorted = self.0.clone();
-        sorted.sort_by(f64::total_cmp);
-        sorted[sorted.len() / 2]
+impl Costs {
+    /// The mean of the fastest tenth of all turns. A neighbour of the machine only adds time, to half of the turns or for half a
+    /// minute: then the median is the neighbour's.
+    fn fastest(&self) -> f64 {
+        fastest(self.0.iter().flatten())
     }
 
-    pub fn least(&self) -> f64 {
-        self.0.iter().copied().fold(f64::INFINITY, f64::min)
+    /// Of a round's turns, so that a drift within the round cancels.
+    fn by_round(&self) -> Vec<f64> {
+        let rounds = self.0.first().map_or(0, Vec::len);
+        let mean = |round| self.0.iter().map(|turn| turn[round]).sum::<f64>() / self.0.len() as f64;
+        (0..rounds).map(mean).collect()
     }
 
-    pub fn most(&self) -> f64 {
-        self.0.iter().copied().fold(0.0, f64::max)
-    }
-
-    fn map(&self, other: &Self, act: impl Fn(f64, f64) -> f64) -> Self {
-        Self(self.0.iter().zip(&other.0).map(|(own, other)| act(*own, *other)).collect())
+    /// The first turns of the rounds to the last ones.
+    fn control(&self) -> f64 {
+        let of = |turn: Option<&Vec<f64>>| fastest(turn.into_iter().flatten());
+        of(self.0.first()) / of(self.0.last())
     }
 }
 
-/// What one contender cost: each round once or twice.
-#[derive(Clone)]
-pub struct Costs(Vec<Series>);
+fn fastest<'a>(turns: impl Iterator<Item = &'a f64>) -> f64 {
+    let mut sorted: Vec<_> = turns.copied().collect();
+    sorted.sort_by(f64::total_cmp);
+    sorted.truncate(sorted.len().div_ceil(FASTEST));
+    sorted.iter().sum::<f64>() / sorted.len() as f64
+}
 
-impl Costs {
-    /// Of both runs of a round, so that a drift within the round cancels.
-    fn mean(&self) -> Series {
-        match &self.0[..] {
-            [one] => one.clone(),
-            [one, other, ..] => one.map(other, |one, other| (one + other) / 2.0),
-            [] => unreachable!("a contender has a turn"),
-        }
-    }
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
 }
 
 /// What came of one comparison.
 pub struct Comparison {
-    /// Median cost of the subject's run.
+    /// Cost of the subject's run.
     pub cost: f64,
     /// Subject to peer.
-    pub ratio: Series,
+    pub ratio: f64,
+    /// The same round by round: the least and the most.
+    pub spread: [f64; 2],
     /// Peer to itself, measured in the same rounds.
-    pub control: Series,
+    pub control: f64,
     /// The ratio is of what is done for the same cost.
     pub inverted: bool,
     /// The machine did not give what the figure is about, whatever the control says.
@@ -77,23 +77,44 @@ pub struct Comparison {
 impl Comparison {
     /// The control is the peer's, which has to have two turns a round, or else `control`'s.
     pub fn of(subject: &Costs, peer: &Costs, control: &Costs) -> Self {
-        let cost = subject.mean();
         let twice = if peer.0.len() == 2 { peer } else { control };
         Self {
-            cost: cost.median(),
-            ratio: cost.map(&peer.mean(), |subject, peer| subject / peer),
-            control: twice.0[0].map(&twice.0[1], |one, other| one / other),
+            cost: subject.fastest(),
+            ratio: subject.fastest() / peer.fastest(),
+            spread: spread(&by_round(subject, peer)),
+            control: twice.control(),
+            inverted: false,
+            unsteady: false,
+        }
+    }
+
+    /// Of the median round, for a wait: the machine may shorten one as well as lengthen it.
+    fn of_medians(subject: &Costs, peer: &Costs) -> Self {
+        let ratios = by_round(subject, peer);
+        Self {
+            cost: median(subject.by_round()),
+            spread: spread(&ratios),
+            ratio: median(ratios),
+            control: median(peer.0[0].iter().zip(&peer.0[1]).map(|(one, other)| one / other).collect()),
             inverted: false,
             unsteady: false,
         }
     }
 
     /// As how many times as much is done for the same cost.
-    pub fn inverted(mut self) -> Self {
-        self.ratio.0.iter_mut().for_each(|ratio| *ratio = 1.0 / *ratio);
-        self.inverted = true;
-        self
+    pub fn inverted(self) -> Self {
+        let [least, most] = self.spread;
+        Self { ratio: 1.0 / self.ratio, spread: [1.0 / most, 1.0 / least], inverted: true, ..self }
     }
+}
+
+fn by_round(subject: &Costs, peer: &Costs) -> Vec<f64> {
+    subject.by_round().iter().zip(peer.by_round()).map(|(subject, peer)| subject / peer).collect()
+}
+
+fn spread(ratios: &[f64]) -> [f64; 2] {
+    let least = ratios.iter().copied().fold(f64::INFINITY, f64::min);
+    [least, ratios.iter().copied().fold(0.0, f64::max)]
 }
 
 /// Runs the contenders, which have numbers, as `slots` lists them, every other round backwards, and every two rounds
@@ -117,26 +138,31 @@ pub fn alternate<const N: usize>(
     }
     let of = |contender, part: usize| {
         let own = slots.iter().zip(&costs).filter(|(slot, _)| **slot == contender);
-        Costs(own.map(|(_, costs)| Series(costs.iter().map(|cost| cost[part]).collect())).collect())
+        Costs(own.map(|(_, costs)| costs.iter().map(|cost| cost[part]).collect()).collect())
     };
     let contenders = slots.iter().max().map_or(0, |last| last + 1);
     (0..contenders).map(|contender| std::array::from_fn(|part| of(contender, part))).collect()
 }
 
 /// Compares two, each with two turns a round.
-pub fn compare_parts<const N: usize>(
+pub fn compare(rounds: usize, subject: Arm<'_>, peer: Arm<'_>) -> Comparison {
+    let [[subject], [peer]] = in_turns(rounds, subject, peer);
+    Comparison::of(&subject, &peer, &peer)
+}
+
+/// Compares what two have to wait for, in several respects.
+pub fn compare_waits<const N: usize>(
     rounds: usize,
     subject: Arm<'_, N>,
     peer: Arm<'_, N>,
 ) -> [Comparison; N] {
-    let costs = alternate(rounds, &[1, 0, 0, 1], |contender| if contender == 0 { subject() } else { peer() });
-    std::array::from_fn(|part| Comparison::of(&costs[0][part], &costs[1][part], &costs[1][part]))
+    let [subject, peer] = in_turns(rounds, subject, peer);
+    std::array::from_fn(|part| Comparison::of_medians(&subject[part], &peer[part]))
 }
 
-/// Compares the time of two.
-pub fn compare(rounds: usize, subject: Arm<'_>, peer: Arm<'_>) -> Comparison {
-    let [comparison] = compare_parts(rounds, subject, peer);
-    comparison
+fn in_turns<const N: usize>(rounds: usize, subject: Arm<'_, N>, peer: Arm<'_, N>) -> [[Costs; N]; 2] {
+    let costs = alternate(rounds, &[1, 0, 0, 1], |contender| if contender == 0 { subject() } else { peer() });
+    costs.try_into().unwrap_or_else(|_| unreachable!("two were given"))
 }
 
 /// What came of one subject beside the bare call, made in line and by way of the C library, in one run.
@@ -147,12 +173,18 @@ pub struct BesideCalls {
     pub gain: f64,
 }
 
-/// The places of [`fastest`](crate::fastest).
-const PLACES: [usize; 8] = [0, 1, 2, 3, 4, 5, 6, 7];
+/// In the code and in memory, for [`fastest`](crate::fastest).
+pub const PLACES: usize = 8;
 
-/// What the loop costs at the place where it is fastest just then: each turn tries all of them twice.
-pub fn at_the_fastest(mut run: impl FnMut(usize) -> Cost<1>) -> impl FnMut() -> Cost<1> {
-    move || least(PLACES.into_iter().chain(PLACES).map(&mut run))
+/// What the loop costs at the place where it is fastest just then: each turn tries all of them twice, with memory at other places
+/// each time.
+pub fn at_the_fastest(mut run: impl FnMut(usize, usize) -> Cost<1>) -> impl FnMut() -> Cost<1> {
+    let mut shift = 0;
+    move || {
+        let passes = [shift, shift + 1];
+        shift += passes.len();
+        least(passes.map(|shift| least((0..PLACES).map(|place| run(place, (place + shift) % PLACES)))))
+    }
 }
 
 /// The least of several tries: what disturbs the machine for a moment only adds.
@@ -161,9 +193,14 @@ pub fn least<const N: usize>(tries: impl IntoIterator<Item = Cost<N>>) -> Cost<N
     tries.into_iter().fold(nothing, |least, cost| std::array::from_fn(|part| least[part].min(cost[part])))
 }
 
+/// The least of as many tries of the same.
+pub fn least_of<const N: usize>(tries: usize, mut run: impl FnMut() -> Cost<N>) -> Cost<N> {
+    least((0..tries).map(|_| run()))
+}
+
 /// Compares one with both ways of making the same call, each with two turns a round.
 pub fn beside_calls(subject: Arm<'_>, in_line: Arm<'_>, library: Arm<'_>) -> BesideCalls {
-    let costs = alternate(FEWER_ROUNDS, &[0, 1, 2, 2, 1, 0], |contender| match contender {
+    let costs = alternate(ROUNDS, &[0, 1, 2, 2, 1, 0], |contender| match contender {
         0 => subject(),
         1 => in_line(),
         _ => library(),
@@ -172,7 +209,7 @@ pub fn beside_calls(subject: Arm<'_>, in_line: Arm<'_>, library: Arm<'_>) -> Bes
     BesideCalls {
         in_line: Comparison::of(ours, in_line, in_line),
         library: Comparison::of(ours, library, library),
-        gain: Comparison::of(in_line, library, library).ratio.median(),
+        gain: Comparison::of(in_line, library, library).ratio,
     }
 }
 
@@ -206,14 +243,15 @@ macro_rules! repeat {
 }
 
 /// A contender whose loop stands at eight places in the code, of which each turn takes the fastest. What predicts branches goes by
-/// addresses, and the kernel's defences make some of them slow: the same instructions take 560 or 850 ns.
+/// addresses, and the kernel's defences make some of them slow: the same instructions take 560 or 850 ns. The name before the arrow
+/// is the number of the memory to be used: a page of one's own costs some 130 ns more or less by where it lies in the machine.
 #[macro_export]
 macro_rules! fastest {
-    ($loop:expr) => {
-        $crate::fastest!($loop; 0 1 2 3 4 5 6 7)
+    ($memory:ident => $loop:expr) => {
+        $crate::fastest!($memory => $loop; 0 1 2 3 4 5 6 7)
     };
-    ($loop:expr; $($place:literal)*) => {
-        $crate::measure::at_the_fastest(|place| match place {
+    ($memory:ident => $loop:expr; $($place:literal)*) => {
+        $crate::measure::at_the_fastest(|place, $memory| match place {
             $($place => {
                 $crate::in_line::skip::<{ 16 * $place }>();
                 $loop

@@ -35,8 +35,9 @@ pub struct Figure {
     pub name: String,
     pub value: f64,
     pub unit: &'static str,
-    /// Median, least and most.
-    pub ratio: [f64; 3],
+    pub ratio: f64,
+    /// Of the rounds: least and most.
+    pub spread: [f64; 2],
     pub peer: &'static str,
     /// Peer to itself; a count has none.
     pub control: Option<f64>,
@@ -54,22 +55,19 @@ impl Figure {
 
     /// As exact as two runs are compared by.
     pub fn ratio_text(&self) -> String {
-        let [median, ..] = self.ratio;
-        if median < 0.2 { format!("{median:.4}") } else { format!("{median:.3}") }
+        if self.ratio < 0.2 { format!("{:.4}", self.ratio) } else { format!("{:.3}", self.ratio) }
     }
 
     pub fn verdict(&self) -> Verdict {
+        if self.unsteady || self.control.is_some_and(|control| (control - 1.0).abs() > 0.01) {
+            return Verdict::Unsteady;
+        }
         let met = match self.bound {
             Bound::None => return Verdict::Unbounded,
-            Bound::AtMost(limit) => self.ratio[0] <= limit,
-            Bound::AtLeast(limit) => self.ratio[0] >= limit,
+            Bound::AtMost(limit) => self.ratio <= limit,
+            Bound::AtLeast(limit) => self.ratio >= limit,
         };
-        let steady = !self.unsteady && self.control.is_none_or(|control| (control - 1.0).abs() <= 0.01);
-        match (steady, met) {
-            (false, _) => Verdict::Unsteady,
-            (true, true) => Verdict::Met,
-            (true, false) => Verdict::Missed,
-        }
+        if met { Verdict::Met } else { Verdict::Missed }
     }
 }
 
@@ -119,9 +117,10 @@ impl Report {
             name: name.into(),
             value: (unit.of_cost)(result.cost / count as f64),
             unit: unit.name,
-            ratio: [result.ratio.median(), result.ratio.least(), result.ratio.most()],
+            ratio: result.ratio,
+            spread: result.spread,
             peer,
-            control: Some(result.control.median()),
+            control: Some(result.control),
             unsteady: result.unsteady,
             bound,
             throughput: result.inverted,
@@ -163,7 +162,8 @@ impl Report {
             name: name.into(),
             value,
             unit,
-            ratio: [ratio; 3],
+            ratio,
+            spread: [ratio; 2],
             peer,
             control: None,
             unsteady: false,
@@ -173,7 +173,7 @@ impl Report {
     }
 
     fn add(&mut self, figure: Figure) {
-        let Figure { name, unit, ratio: [_, least, most], peer, .. } = &figure;
+        let Figure { name, unit, spread: [least, most], peer, .. } = &figure;
         let control = figure.control.map_or(String::new(), |control| format!(" A/A {control:.3},"));
         let (bound, verdict) = (figure.bound.text(), figure.verdict().text());
         println!(

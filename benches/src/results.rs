@@ -6,14 +6,14 @@ use std::fmt::Write;
 use std::fs;
 use std::process::Command;
 
-use crate::report::{Bound, Figure, Report};
+use crate::report::{Bound, Figure, Report, Verdict};
 use crate::rig::Outcome;
 
 /// The peers that are crates; their versions are those of the lock file that this program was built from.
 const CRATES: [&str; 3] = ["etherparse", "internet-checksum", "tun-rs"];
 const LOCK: &str = include_str!("../Cargo.lock");
 
-/// What the medians of two runs may differ by.
+/// What the ratios of two runs may differ by.
 const LIMIT: f64 = 0.03;
 
 pub fn markdown(report: &Report) -> String {
@@ -31,10 +31,11 @@ pub fn markdown(report: &Report) -> String {
     for (name, fact) in facts {
         let _ = writeln!(text, "| {name} | {fact} |");
     }
-    text += "\nEach ratio is of two things measured alternately in one run: median, and least to most over the rounds. A/A is\n\
-             the peer measured against itself in the same rounds; where it is off by more than one per cent, the bound does not\n\
-             count (\"unsteady\"); the one on two queues counts where two threads of bare calls gain as much (`.bare`). Ratios of\n\
-             time, calls and memory are the better the smaller, those of `Gbit/s` and of queues the greater.\n\n\
+    text += "\nEach ratio is of two things measured alternately in one run, of the fastest tenth of their turns (latencies: of the\n\
+             median round); beside it the least and the most of the rounds. A/A is the peer measured against itself in the same\n\
+             rounds; where it is off by more than one per cent, the figure is unsteady, and its bound does not count. The ones on\n\
+             two queues count where two threads of bare calls gain as much (`.bare`). Ratios of time, calls and memory are the\n\
+             better the smaller, those of `Gbit/s` and of queues the greater.\n\n\
              ![ratios](results.svg)\n\n\
              | figure | value | ratio | least..most | peer | A/A | bound | verdict |\n|---|---|---|---|---|---|---|---|\n";
     for figure in &report.figures {
@@ -44,7 +45,7 @@ pub fn markdown(report: &Report) -> String {
 }
 
 fn row(figure: &Figure) -> String {
-    let Figure { name, unit, ratio: [_, least, most], peer, control, bound, .. } = figure;
+    let Figure { name, unit, spread: [least, most], peer, control, bound, .. } = figure;
     let control = control.map_or("".into(), |control| format!("{control:.3}"));
     let bound_text = if matches!(bound, Bound::None) { String::new() } else { bound.text() };
     let value = figure.value_text();
@@ -92,21 +93,27 @@ fn first_line(program: &str, arguments: &[&str]) -> String {
     String::from_utf8_lossy(&text).lines().next().unwrap_or("unknown").to_owned()
 }
 
-/// Prints the figures of which the two differ by more; `false` when there are any.
+/// Prints the figures of which the two differ by more; `false` when there are any. What was unsteady in either proves nothing.
 pub fn compare(one: &str, other: &str) -> Outcome<bool> {
     let (one, other) = (ratios(one)?, ratios(other)?);
-    let mut apart = 0;
-    for (name, ratio) in &one {
-        let other_ratio = other.get(name).ok_or_else(|| format!("the second run lacks {name}"))?;
+    let [mut compared, mut apart] = [0; 2];
+    for (name, (ratio, steady)) in &one {
+        let (other_ratio, other_steady) =
+            other.get(name).ok_or_else(|| format!("the second run lacks {name}"))?;
         // What the machine gave the bare calls more or less of the second time is no drift of ours.
-        let machine = bare_of(name).and_then(|bare| Some(other.get(&bare)? / one.get(&bare)?)).unwrap_or(1.0);
+        let machine =
+            bare_of(name).and_then(|bare| Some(other.get(&bare)?.0 / one.get(&bare)?.0)).unwrap_or(1.0);
         let drift = if ratio == other_ratio { 0.0 } else { other_ratio / ratio / machine - 1.0 };
+        let steady = *steady && *other_steady;
         if drift.abs() > LIMIT {
-            println!("{name}: {ratio:.4} and {other_ratio:.4}, {:+.1} %", drift * 100.0);
-            apart += 1;
+            let note = if steady { "" } else { " (unsteady)" };
+            println!("{name}: {ratio:.4} and {other_ratio:.4}, {:+.1} %{note}", drift * 100.0);
         }
+        compared += usize::from(steady);
+        apart += usize::from(steady && drift.abs() > LIMIT);
     }
-    println!("{} of {} figures within {} %", one.len() - apart, one.len(), LIMIT * 100.0);
+    let close = compared - apart;
+    println!("{close} of {compared} figures within {} %, {} unsteady", LIMIT * 100.0, one.len() - compared);
     Ok(apart == 0)
 }
 
@@ -117,13 +124,14 @@ fn bare_of(name: &str) -> Option<String> {
     (peer == "one-queue").then(|| format!("{figure}.bare/{peer}"))
 }
 
-/// By name and peer, from lines `name value unit ratio peer  # ...`.
-fn ratios(path: &str) -> Outcome<BTreeMap<String, f64>> {
+/// The ratio of each name and peer, and whether it was steady, from lines `name value unit ratio peer  # ... verdict`.
+fn ratios(path: &str) -> Outcome<BTreeMap<String, (f64, bool)>> {
     let text = fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))?;
     let mut found = BTreeMap::new();
     for line in text.lines() {
-        if let [name, _, _, ratio, peer, "#", ..] = line.split_whitespace().collect::<Vec<_>>()[..] {
-            found.insert(format!("{name}/{peer}"), ratio.parse()?);
+        if let [name, _, _, ratio, peer, "#", .., last] = line.split_whitespace().collect::<Vec<_>>()[..] {
+            let steady = last != Verdict::Unsteady.text();
+            found.insert(format!("{name}/{peer}"), (ratio.parse()?, steady));
         }
     }
     Ok(found)

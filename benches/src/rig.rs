@@ -12,6 +12,8 @@ use nix::unistd::{Pid, getgid, getuid};
 use tap_plumb::{Backend, Config, Offload, Tap};
 use tun_rs::SyncDevice;
 
+use crate::measure::PLACES;
+
 pub type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
 /// Where the frames are moved, and where whoever makes or takes them runs meanwhile.
@@ -161,6 +163,19 @@ impl Aligned {
         copy.copy_from_slice(bytes);
         copy
     }
+}
+
+/// Memory at as many places as a loop has in the code.
+pub type Places = [Aligned; PLACES];
+
+/// At each place `len` bytes.
+pub fn room(len: usize) -> Places {
+    std::array::from_fn(|_| Aligned::new(len))
+}
+
+/// At each place these bytes.
+pub fn copies(bytes: &[u8]) -> Places {
+    std::array::from_fn(|_| Aligned::copy_of(bytes))
 }
 
 impl Deref for Aligned {

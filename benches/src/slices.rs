@@ -6,9 +6,9 @@ use std::os::fd::{AsFd, AsRawFd};
 use nix::sys::uio::{readv, writev};
 use tap_plumb::{Frame, Offload};
 
-use crate::measure::{FEWER_ROUNDS, beside_calls, compare};
+use crate::measure::{ROUNDS, beside_calls, compare};
 use crate::report::{Bound, Report};
-use crate::rig::{Aligned, Outcome, QUEUE, Rig, frame};
+use crate::rig::{Outcome, QUEUE, Rig, copies, frame, room};
 use crate::{drain, fastest, in_line, repeat};
 
 const BATCH: usize = 2000;
@@ -28,23 +28,35 @@ pub fn all(report: &mut Report) -> Outcome<()> {
 }
 
 fn transmit(rig: &Rig, report: &mut Report) -> Outcome<()> {
-    let bytes = frame(LEN);
-    let slices: Vec<_> = bytes.chunks(LEN.div_ceil(SLICES)).map(IoSlice::new).collect();
+    let bytes = copies(&frame(LEN));
+    let slices = bytes
+        .each_ref()
+        .map(|bytes| bytes.chunks(LEN.div_ceil(SLICES)).map(IoSlice::new).collect::<Vec<_>>());
     let backend = &rig.backend;
     let fd = backend.as_fd().as_raw_fd();
-    let mut ours = fastest!({
+    let mut ours = fastest!(at => {
+        let slices = &slices[at][..];
         let mut session = backend.begin_transmit().expect("nobody else sends");
-        repeat!(BATCH, session.send(&Frame::new(&slices)).expect("send"))
+        repeat!(BATCH, session.send(&Frame::new(slices)).expect("send"))
     });
-    let mut in_line = fastest!(repeat!(BATCH, assert_eq!(in_line::writev(fd, &slices), Ok(LEN))));
-    let mut library = fastest!(repeat!(BATCH, assert_eq!(writev(backend, &slices), Ok(LEN))));
+    let mut in_line = fastest!(at => {
+        let slices = &slices[at][..];
+        repeat!(BATCH, assert_eq!(in_line::writev(fd, slices), Ok(LEN)))
+    });
+    let mut library = fastest!(at => {
+        let slices = &slices[at][..];
+        repeat!(BATCH, assert_eq!(writev(backend, slices), Ok(LEN)))
+    });
     let peer = rig.tun_rs()?;
-    let mut tun_rs = fastest!(repeat!(BATCH, assert_eq!(peer.send_vectored(&slices).expect("send"), LEN)));
+    let mut tun_rs = fastest!(at => {
+        let slices = &slices[at][..];
+        repeat!(BATCH, assert_eq!(peer.send_vectored(slices).expect("send"), LEN))
+    });
     let result = beside_calls(&mut ours, &mut in_line, &mut library);
     report.beside_calls("transmit.slices", &result, BATCH, "writev", BARE);
     report.line(
         "transmit.slices",
-        &compare(FEWER_ROUNDS, &mut ours, &mut tun_rs),
+        &compare(ROUNDS, &mut ours, &mut tun_rs),
         BATCH,
         "tun-rs",
         Bound::AtMost(1.0),
@@ -52,21 +64,30 @@ fn transmit(rig: &Rig, report: &mut Report) -> Outcome<()> {
     Ok(())
 }
 
-fn receive(rig: &Rig, (name, bound): (&str, f64), room: usize, report: &mut Report) -> Outcome<()> {
-    let mut buffers = [(); 4].map(|()| Aligned::new(room));
-    let [own_buffer, line_buffer, bare_buffer, peer_buffer] =
-        buffers.each_mut().map(|buffer| &mut buffer[..]);
+fn receive(rig: &Rig, (name, bound): (&str, f64), len: usize, report: &mut Report) -> Outcome<()> {
+    let [mut own, mut line, mut bare, mut others] = std::array::from_fn(|_| room(len));
     let backend = &rig.backend;
     let fd = backend.as_fd().as_raw_fd();
-    let mut ours =
-        fastest!(drain!(rig, LEN, backend.receive(&mut scattered(own_buffer)).expect("receive").is_some()));
-    let mut in_line = fastest!(drain!(rig, LEN, in_line::readv(fd, &mut scattered(line_buffer)).is_ok()));
-    let mut library = fastest!(drain!(rig, LEN, readv(backend, &mut scattered(bare_buffer)).is_ok()));
+    let mut ours = fastest!(at => {
+        let buffer = &mut own[at][..];
+        drain!(rig, LEN, backend.receive(&mut scattered(buffer)).expect("receive").is_some())
+    });
+    let mut in_line = fastest!(at => {
+        let buffer = &mut line[at][..];
+        drain!(rig, LEN, in_line::readv(fd, &mut scattered(buffer)).is_ok())
+    });
+    let mut library = fastest!(at => {
+        let buffer = &mut bare[at][..];
+        drain!(rig, LEN, readv(backend, &mut scattered(buffer)).is_ok())
+    });
     let peer = rig.tun_rs()?;
-    let mut tun_rs = fastest!(drain!(rig, LEN, peer.recv_vectored(&mut scattered(peer_buffer)).is_ok()));
+    let mut tun_rs = fastest!(at => {
+        let buffer = &mut others[at][..];
+        drain!(rig, LEN, peer.recv_vectored(&mut scattered(buffer)).is_ok())
+    });
     let result = beside_calls(&mut ours, &mut in_line, &mut library);
     report.beside_calls(name, &result, QUEUE, "readv", bound);
-    report.line(name, &compare(FEWER_ROUNDS, &mut ours, &mut tun_rs), QUEUE, "tun-rs", Bound::AtMost(1.0));
+    report.line(name, &compare(ROUNDS, &mut ours, &mut tun_rs), QUEUE, "tun-rs", Bound::AtMost(1.0));
     Ok(())
 }
 

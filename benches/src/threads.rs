@@ -3,6 +3,7 @@
 
 use std::hint::spin_loop;
 use std::io::{PipeReader, PipeWriter, pipe};
+use std::net::UdpSocket;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -13,15 +14,19 @@ use nix::unistd::read;
 use tap_plumb::{Backend, Offload, Threads};
 
 use crate::frontend::{Clock, Device};
-use crate::measure::{Cost, FEWER_ROUNDS, ROUNDS, compare, compare_parts, least, timed};
+use crate::measure::{Cost, ROUNDS, compare, compare_waits, least, least_of, timed};
 use crate::report::{Bound, MICROSECONDS, Report};
-use crate::rig::{Aligned, HELD, OTHER, Outcome, Rig, WORKER, config, pin, send, socket_to};
+use crate::rig::{HELD, OTHER, Outcome, Rig, WORKER, config, pin, room, send, socket_to};
 
 const LEN: usize = 1514;
+/// Rounds of latencies, which have no fastest turns to be measured by: a wake-up may come early as well as late.
+const WAIT_ROUNDS: usize = 61;
 /// Frames of one latency figure, one at a time.
 const SAMPLES: usize = 200;
 /// Of each turn.
-const TRIES: usize = 4;
+const WAIT_TRIES: usize = 4;
+/// TAPs whose threads take turns at a full queue: each has a buffer at a place of its own.
+const RECEIVERS: [u8; 4] = [20, 21, 22, 23];
 /// Between two of them, so that the receiver is asleep again.
 const PAUSE: Duration = Duration::from_micros(40);
 
@@ -31,28 +36,48 @@ pub fn all(report: &mut Report) -> Outcome<()> {
 }
 
 fn full_queue(report: &mut Report) -> Outcome<()> {
-    let device = Arc::new(Device::new(true, || ()));
-    let backend = Arc::new(Backend::new(config(2).attach()?));
-    let socket = socket_to(2)?;
-    let threads = Threads::spawn(Arc::clone(&backend), Arc::clone(&device) as _)?;
-    let mut ours = || {
-        // The thread takes one frame and waits with it; the others fill the queue.
-        device.close(HELD + 1);
-        send(&socket, 1, LEN).expect("send");
-        device.wait_for_thread();
-        send(&socket, HELD, LEN).expect("fill");
-        [device.open_and_wait()]
-    };
+    let contenders = RECEIVERS.map(Receiver::new).into_iter().collect::<Outcome<Vec<_>>>()?;
     let rig = Rig::new(3, Offload::NONE)?;
-    let mut buffer = Aligned::new(rig.backend.receive_buffer_len());
+    let mut buffers = room(rig.backend.receive_buffer_len());
+    let mut ours = || least(contenders.iter().chain(&contenders).map(Receiver::drain));
     let mut bare = || {
-        rig.send(HELD, LEN).expect("fill");
-        timed(|| (0..HELD).for_each(|_| assert_eq!(read(&rig.backend, &mut buffer), Ok(LEN))))
+        least(buffers.each_mut().map(|buffer| {
+            rig.send(HELD, LEN).expect("fill");
+            timed(|| (0..HELD).for_each(|_| assert_eq!(read(&rig.backend, buffer), Ok(LEN))))
+        }))
     };
     let result = compare(ROUNDS, &mut ours, &mut bare);
     report.line("threads.receive", &result, HELD, "read", Bound::AtMost(1.15));
-    threads.stop()?;
-    Ok(())
+    contenders.into_iter().try_for_each(Receiver::stop)
+}
+
+/// A backend with threads of its own.
+struct Receiver {
+    device: Arc<Device>,
+    socket: UdpSocket,
+    threads: Threads,
+}
+
+impl Receiver {
+    fn new(number: u8) -> Outcome<Self> {
+        let device = Arc::new(Device::new(true, || ()));
+        let backend = Arc::new(Backend::new(config(number).attach()?));
+        let threads = Threads::spawn(backend, Arc::clone(&device) as _)?;
+        Ok(Self { device, socket: socket_to(number)?, threads })
+    }
+
+    /// The thread takes one frame and waits with it; the others fill the queue.
+    fn drain(&self) -> Cost<1> {
+        self.device.close(HELD + 1);
+        send(&self.socket, 1, LEN).expect("send");
+        self.device.wait_for_thread();
+        send(&self.socket, HELD, LEN).expect("fill");
+        [self.device.open_and_wait()]
+    }
+
+    fn stop(self) -> Outcome<()> {
+        Ok(self.threads.stop()?)
+    }
 }
 
 fn latency(report: &mut Report) -> Outcome<()> {
@@ -67,10 +92,10 @@ fn latency(report: &mut Report) -> Outcome<()> {
     // The threads were started on the processor of this one, which now goes elsewhere.
     pin(OTHER);
     let quiet =
-        |clock, socket| least((0..TRIES).map(|_| quantiles(clock, || send(socket, 1, LEN).expect("send"))));
+        |clock, socket| least_of(WAIT_TRIES, || quantiles(clock, || send(socket, 1, LEN).expect("send")));
     let mut ours = || quiet(&clock.0, &sockets[0]);
     let mut theirs = || quiet(&peer_clock, &peer_sockets[0]);
-    let [p50, p99] = compare_parts(FEWER_ROUNDS, &mut ours, &mut theirs);
+    let [p50, p99] = compare_waits(WAIT_ROUNDS, &mut ours, &mut theirs);
     pin(WORKER);
     report.line_in(MICROSECONDS, "threads.latency.p50", &p50, 1, "poll+read", Bound::AtMost(1.05));
     report.line_in(MICROSECONDS, "threads.latency.p99", &p99, 1, "poll+read", Bound::None);

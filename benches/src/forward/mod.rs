@@ -9,13 +9,13 @@ use contenders::Contender;
 use far::Far;
 use traffic::Server;
 
-use crate::measure::{Comparison, Costs, alternate, least};
+use crate::measure::{Comparison, Costs, alternate, least_of};
 use crate::report::{Bound, Report, Unit};
 use crate::rig::Outcome;
 
-const ROUNDS: usize = 31;
+const ROUNDS: usize = 15;
 /// Of each turn.
-const TRIES: usize = 2;
+const TRIES: usize = 4;
 const GIGABITS: Unit = Unit { name: "Gbit/s", of_cost: |seconds| 8.0 / seconds };
 const CPU: Unit = Unit { name: "CPU-s/GB", of_cost: |seconds| seconds };
 /// What is moved a run, with and without offload.
@@ -55,7 +55,7 @@ fn run(contenders: &[(Contender, u64)]) -> Results {
     let slots = [TUN_RS, OURS, OURS_PLAIN, TUN_RS_PLAIN, SEED, TUN_RS_PLAIN, OURS_PLAIN, OURS, TUN_RS];
     alternate(ROUNDS, &slots, |at| {
         let (contender, bytes) = &contenders[at];
-        least((0..TRIES).map(|_| traffic::run(contender, *bytes).unwrap_or_else(|error| panic!("{error}"))))
+        least_of(TRIES, || traffic::run(contender, *bytes).unwrap_or_else(|error| panic!("{error}")))
     })
 }
 
