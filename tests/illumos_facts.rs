@@ -4,7 +4,6 @@
 
 use std::fs;
 use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Duration;
@@ -81,9 +80,11 @@ fn folder_of(test: &str, commands: &[(&str, &str)]) -> PathBuf {
     let folder = std::env::temp_dir().join(format!("facts-{}-{test}", std::process::id()));
     fs::create_dir_all(&folder).unwrap();
     for (name, text) in commands {
-        let command = folder.join(name);
-        fs::write(&command, format!("#!/bin/sh\nHERE=${{0%/*}}\n{text}\n")).unwrap();
-        fs::set_permissions(&command, fs::Permissions::from_mode(0o755)).unwrap();
+        // By another process: were it open for writing here while another test forks, running it would fail (ETXTBSY).
+        let write = "printf '%s\\n' \"$2\" > \"$1\" && chmod 755 \"$1\"";
+        let text = format!("#!/bin/sh\nHERE=${{0%/*}}\n{text}");
+        let status = Command::new("sh").args(["-c", write, "sh"]).arg(folder.join(name)).arg(text).status();
+        assert!(status.unwrap().success());
     }
     folder
 }
