@@ -8,6 +8,11 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
+#[path = "support/programs.rs"]
+mod programs;
+
+use programs::write_program;
+
 const TABLE: &str = include_str!("streams-model/data/illumos-abi.txt");
 /// What the table was printed without; `sys/stropts.h`, by streamio(4I), and `net/if.h`, by if_tcp(4P).
 const NOT_PRINTED: &str = "
@@ -93,10 +98,7 @@ fn check(folder: &Path, text: &str, omitted: &[&str]) -> Output {
         fs::write(path, "#include <all.h>\n").unwrap();
     }
     fs::write(folder.join("include/all.h"), text).unwrap();
-    // By another process: were it open for writing here while another test forks, running it would fail (ETXTBSY).
-    let write = "printf '#!/bin/sh\\necho SunOS\\n' > \"$1\" && chmod 755 \"$1\"";
-    let status = Command::new("sh").args(["-c", write, "sh"]).arg(folder.join("uname")).status();
-    assert!(status.unwrap().success());
+    write_program(&folder.join("uname"), "#!/bin/sh\necho SunOS\n");
     let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap());
     let flags = format!("-Werror -I{}", folder.join("include").display());
     Command::new("ci/header-check").env("PATH", path).env("CFLAGS", flags).output().unwrap()

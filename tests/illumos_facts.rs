@@ -10,9 +10,12 @@ use std::time::Duration;
 
 use streams_model::{Machine, Tuntap};
 
+#[path = "support/programs.rs"]
+mod programs;
 #[path = "../ci/illumos/facts/questions/mod.rs"]
 mod questions;
 
+use programs::write_program;
 use questions::{Clock, Facts, GROUPS, Links};
 
 streams_model::interpose!();
@@ -80,11 +83,7 @@ fn folder_of(test: &str, commands: &[(&str, &str)]) -> PathBuf {
     let folder = std::env::temp_dir().join(format!("facts-{}-{test}", std::process::id()));
     fs::create_dir_all(&folder).unwrap();
     for (name, text) in commands {
-        // By another process: were it open for writing here while another test forks, running it would fail (ETXTBSY).
-        let write = "printf '%s\\n' \"$2\" > \"$1\" && chmod 755 \"$1\"";
-        let text = format!("#!/bin/sh\nHERE=${{0%/*}}\n{text}");
-        let status = Command::new("sh").args(["-c", write, "sh"]).arg(folder.join(name)).arg(text).status();
-        assert!(status.unwrap().success());
+        write_program(&folder.join(name), &format!("#!/bin/sh\nHERE=${{0%/*}}\n{text}\n"));
     }
     folder
 }

@@ -10,7 +10,7 @@ use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
-use programs::{NOWHERE, Programs, attach_failure, named, setup_failure, unnamed};
+use programs::{NOWHERE, Programs, attach_failure, named, setup_failure, unnamed, write_program};
 use tap_plumb::{AttachError, Config, ProgramError};
 
 // Which program is run when, and what it is told. No privilege is needed: the attach fails, the programs run.
@@ -251,11 +251,11 @@ fn a_missing_program_is_reported_with_its_path() {
 #[test]
 fn a_script_with_the_line_ends_of_another_system_is_told_what_is_wrong_with_it() {
     let programs = Programs::new("line ends");
-    let script = programs.script("setup", "exit 0");
-    std::fs::write(&script, "#!/bin/sh\r\nexit 0\r\n").unwrap();
+    let script = programs.folder().join("setup");
+    write_program(&script, "#!/bin/sh\r\nexit 0\r\n");
     let text = setup_failure(named(&script)).to_string();
     assert!(text.contains("carriage return"), "{text}");
-    std::fs::write(&script, "#!/no/such/shell\nexit 0\n").unwrap();
+    write_program(&script, "#!/no/such/shell\nexit 0\n");
     let text = setup_failure(named(&script)).to_string();
     assert!(text.contains("its interpreter \"/no/such/shell\" does not exist"), "{text}");
 }

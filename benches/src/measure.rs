@@ -22,7 +22,6 @@ pub fn timed(act: impl FnOnce()) -> Cost<1> {
 }
 
 /// What one contender cost, a series of rounds for each turn of a round.
-#[derive(Clone)]
 pub struct Costs(Vec<Vec<f64>>);
 
 impl Costs {

@@ -6,9 +6,9 @@ use std::os::fd::AsFd;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tap_plumb::{Frame, Offload};
 
-use crate::measure::{Comparison, Cost, ROUNDS, alternate, least, timed};
+use crate::measure::{Cost, ROUNDS, compare, least, timed};
 use crate::report::{Bound, Report};
-use crate::rig::{Outcome, Rig, copies, frame, room};
+use crate::rig::{Outcome, Places, Rig, copies, frame, room};
 
 /// Frames that are taken from, and given to, a TAP each time it is found readable.
 const BUDGET: usize = 16;
@@ -21,15 +21,17 @@ const FIRST: u8 = 64;
 pub fn all(report: &mut Report) -> Outcome<()> {
     let rigs = (0..64).map(|number| Rig::new(FIRST + number, Offload::NONE)).collect::<Outcome<Vec<_>>>()?;
     let bytes = copies(&frame(LEN));
-    let mut buffers = room(2048);
+    let [mut few, mut many] = std::array::from_fn(|_| room(2048));
     for (count, bound) in [(8, Bound::None), (64, Bound::AtMost(1.10))] {
-        let mut all =
-            |rigs| least(bytes.iter().zip(&mut buffers).map(|(bytes, buffer)| turns(rigs, bytes, buffer)));
-        let costs = alternate(ROUNDS, &[1, 0, 0, 1], |contender| all(&rigs[..[count, 1][contender]]));
-        let [[many], [one]] = &costs[..] else { return Err("not two contenders".into()) };
-        report.line(&format!("scale.{count}"), &Comparison::of(many, one, one), 1, "one-TAP", bound);
+        let mut all = || at_all_places(&rigs[..count], &bytes, &mut many);
+        let mut one = || at_all_places(&rigs[..1], &bytes, &mut few);
+        report.line(&format!("scale.{count}"), &compare(ROUNDS, &mut all, &mut one), 1, "one-TAP", bound);
     }
     Ok(())
+}
+
+fn at_all_places(rigs: &[Rig], bytes: &Places, buffers: &mut Places) -> Cost<1> {
+    least(bytes.iter().zip(buffers).map(|(bytes, buffer)| turns(rigs, bytes, buffer)))
 }
 
 /// Gives the time of a frame taken from the host and one given to it.

@@ -15,6 +15,14 @@ use tap_plumb::{AttachError, Config, ProgramError};
 /// An interface that no system has: every attach to it fails, after the setup program ran.
 pub(crate) const NOWHERE: &str = "tapnone9";
 
+/// Writes a program by another process: were it open for writing here while another test's thread forks, running it would fail
+/// with `ETXTBSY`.
+pub(crate) fn write_program(path: &Path, text: &str) {
+    let write = "printf %s \"$2\" > \"$1\" && chmod 755 \"$1\"";
+    let status = Command::new("sh").args(["-c", write, "sh"]).arg(path).arg(text).status().unwrap();
+    assert!(status.success());
+}
+
 /// A folder with a test's programs and what they recorded; it goes with the value.
 pub(crate) struct Programs {
     folder: PathBuf,
@@ -33,15 +41,9 @@ impl Programs {
     }
 
     /// Writes a shell script that does `body` and nothing else.
-    ///
-    /// Another process writes it: were it open for writing here while another test's thread forks, running it would
-    /// fail with `ETXTBSY`.
     pub(crate) fn script(&self, name: &str, body: &str) -> PathBuf {
         let path = self.folder.join(name);
-        let write = "printf '%s\\n' \"$2\" > \"$1\" && chmod 755 \"$1\"";
-        let text = format!("#!/bin/sh\nhere=${{0%/*}}\n{body}");
-        let status = Command::new("sh").args(["-c", write, "sh"]).arg(&path).arg(text).status().unwrap();
-        assert!(status.success());
+        write_program(&path, &format!("#!/bin/sh\nhere=${{0%/*}}\n{body}\n"));
         path
     }
 
