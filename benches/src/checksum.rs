@@ -6,7 +6,7 @@ use etherparse::checksum::Sum16BitWords;
 use tap_plumb::internet_checksum;
 
 use crate::gso::naive;
-use crate::measure::{Comparison, Cost, ROUNDS, alternate, least, timed};
+use crate::measure::{Comparison, Cost, alternate, least, least_of, timed};
 use crate::report::{Bound, Report};
 use crate::rig::{Outcome, Places, copies};
 
@@ -34,6 +34,11 @@ const PEERS: [Peer; 4] = [
 
 const LINE: usize = 64;
 const PAGE: usize = 4096;
+
+/// Rounds, and passes over all places a turn. One crate's loop is faster by 8 % in one try of 60: each figure has to find it.
+const ROUNDS: usize = 40;
+const PASSES: usize = 12;
+const BYTES_A_TRY: usize = 500_000;
 
 /// The peers and ours.
 const CONTENDERS: usize = PEERS.len() + 1;
@@ -73,7 +78,7 @@ impl Input {
     fn new(len: usize) -> Self {
         let stride = len.next_multiple_of(LINE);
         let memory: Vec<u8> = (0..stride * (PAGE / stride).max(1)).map(|at| (at * 7) as u8).collect();
-        let turns = 2_000_000 / (memory.len() + 60 * memory.len() / stride);
+        let turns = BYTES_A_TRY / (memory.len() + 60 * memory.len() / stride);
         Self { memory: copies(&memory), len, stride, turns }
     }
 
@@ -83,15 +88,17 @@ impl Input {
 
     #[inline(always)]
     fn sum(&self, checksum: impl Fn(&[u8]) -> u16) -> Cost<1> {
-        least(self.memory.each_ref().map(|memory| {
-            timed(|| {
-                for _ in 0..self.turns {
-                    for bytes in memory.chunks(self.stride) {
-                        black_box(checksum(black_box(&bytes[..self.len])));
+        least_of(PASSES, || {
+            least(self.memory.each_ref().map(|memory| {
+                timed(|| {
+                    for _ in 0..self.turns {
+                        for bytes in memory.chunks(self.stride) {
+                            black_box(checksum(black_box(&bytes[..self.len])));
+                        }
                     }
-                }
-            })
-        }))
+                })
+            }))
+        })
     }
 }
 
