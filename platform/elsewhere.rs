@@ -135,7 +135,7 @@ impl Interface {
     }
 
     pub(crate) fn persist(&self, _: Owner) -> Result<(), AttachError> {
-        Err(AttachError::Unsupported { what: "a TAP that outlives its owner" })
+        Err(AttachError::Unsupported { what: "a TAP that outlives its owner (persistent)" })
     }
 
     pub(crate) fn index(&self) -> io::Result<u32> {

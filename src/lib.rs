@@ -1,8 +1,8 @@
 //! The host's side of a guest's network card: attaches a TAP device and moves Ethernet frames between it and a
 //! hypervisor's network device.
 //!
-//! On illumos and Solaris the TAP is plumbed by STREAMS (`/dev/tap`, `/dev/udp`, `I_LINK`). On Linux it comes from
-//! `/dev/net/tun`, and on any other Unix it is a descriptor that somebody else opened. The engine behind it is the same.
+//! On illumos (OmniOS, OpenIndiana) and Solaris the TAP is plumbed by STREAMS (`/dev/tap`, `/dev/udp`, `I_LINK`). On Linux it
+//! comes from `/dev/net/tun`. On any other Unix it is a descriptor that somebody else opened. The engine behind it is the same.
 //!
 //! # Words
 //!
@@ -13,9 +13,10 @@
 //! | **segment** | one output of cutting an oversized frame ([`Gso`]); a **slice** is one part of a scattered frame |
 //! | **frontend**, **backend** | the guest-facing device, and the host's side of it: [`Frontend`], [`Backend`] |
 //! | **attach**, **detach** | make the device usable, and undo it: [`Config::attach`], [`Tap::detach`] or a drop |
-//! | **plumb**, **ppa**, **muxid** | illumos: build IP over the device; its instance number; the id of a linked stream |
+//! | **plumb** | illumos: build IP over a device; **ppa** is the device's instance number, **muxid** the id of a linked stream |
 //! | **link state**, **carrier** | the guest's virtual cable, and the signal the host sees on the TAP |
 //! | **offload** | work the host does for the guest: checksums and segmentation ([`Offload`]) |
+//! | **setup**, **terminate program** | programs of the administrator's that run at the attach and at the detach |
 //!
 //! # Life cycle
 //!
@@ -27,8 +28,9 @@
 //!
 //! # With an event loop of your own
 //!
-//! Poll the backend's descriptor, lend it the guest's memory, and act on the outcomes listed at [`Backend`]. There is no
-//! thread, no allocation and no copy; one frame is one system call.
+//! Poll the backend's descriptor, lend the backend the guest's memory, and act on the outcomes listed at [`Backend`]. There is
+//! no thread, no allocation and no copy; one frame is one system call. A page of the guide shows [loops with
+//! pollers](guide::event_loops).
 //!
 //! A virtio device lends its buffers as the driver lists them, the virtio-net header first:
 //!
@@ -50,30 +52,31 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Each form has a twin for guest memory that must not become a Rust reference, such as [`Backend::receive_raw_with_header`].
-//! A device without such headers uses bare frames: [`Backend::receive`], and [`Session::send`] of a [`Frame`].
+//! For guest memory that must not become a Rust reference there are methods such as [`Backend::receive_raw_with_header`]. A
+//! device without such headers uses bare frames: [`Backend::receive`], and [`Session::send`] of a [`Frame`].
 //!
 //! The [guide] shows more: [porting a hypervisor](guide::porting), [event loops](guide::event_loops), [sandboxes and
 //! jails](guide::sandboxes), [illumos and Solaris](guide::illumos). `examples/vhost-user-net` is a whole device, for QEMU and
 //! other vhost-user clients.
 //!
-//! # With devices that are called
+//! # With a device that the crate's threads call
 //!
-//! Implement [`Frontend`], and let [`Threads`] call it. The receive thread waits for guest buffers before it reads on, the
-//! transmit thread calls back when a session that was refused can be had. Suspend, resume, reset and stop are calls that are
-//! legal in every state.
+//! Implement [`Frontend`], and let [`Threads`] call it. The receive thread waits for guest buffers before it reads the next
+//! frame. The transmit thread calls back when a session that was refused is available. Suspend, resume, reset and stop are
+//! calls that are legal in every state.
 //!
 //! # System calls
 //!
-//! One for each frame, or for each segment where it is cut here: read, readv, write or writev, and no other, whatever the
-//! outcome. On Linux on x86-64 and aarch64 the instruction stands in the caller's loop; elsewhere the C library is called. Build
-//! with `RUSTFLAGS=--cfg=tap_plumb_libc` to have it called everywhere, for tests that stand in for the C library and for
-//! sanitizers.
+//! The crate makes one system call for each frame, or for each segment where it cuts the frame. The call is read, readv, write
+//! or writev, and no other, whatever the outcome. On Linux on x86-64 and aarch64 the instruction of the call is inlined into the
+//! caller's loop; elsewhere the crate calls the C library. A build with `RUSTFLAGS=--cfg=tap_plumb_libc` calls it everywhere, for
+//! sanitizers and for tests that put functions of their own in place of the C library's.
 //!
 //! # Log
 //!
-//! By the `log` crate: attach, detach, link and removal at info and debug. What a program wrote to its standard error at
-//! info, or at warn when it failed. Each frame with the time since the last one and a hex dump at trace, under the target `tap_plumb::frame`.
+//! The crate logs by the `log` crate: attach, detach, link and removal at info and debug. It logs the standard error of a setup or
+//! terminate program at info, or at warn when the program failed. It logs each frame at trace, with the time since the last one
+//! and a hex dump, under the target `tap_plumb::frame`.
 
 mod threads;
 

@@ -238,7 +238,7 @@ fn each_descriptor_that_is_given_counts_and_a_second_source_is_an_error() {
         Config::new().create_exclusive().must_exist().name("tap1"),
     ] {
         let text = refused(config);
-        assert!(text.contains("something else was asked for before"), "{text}");
+        assert!(text.contains("another source, or another value"), "{text}");
     }
     let (ours, _theirs) = UnixDatagram::pair().unwrap();
     Config::new().any().inherited(ours.into()).attach().unwrap();
@@ -264,6 +264,6 @@ fn two_values_of_one_setting_are_an_error_and_the_same_twice_is_none() {
         let (ours, _theirs) = UnixDatagram::pair().unwrap();
         let twice = set(set(Config::new().inherited(ours.into()), 1), 1).attach();
         let text = twice.map_or_else(|error| error.to_string(), |_| String::new());
-        assert!(!text.contains("something else was asked for before"), "{name}: {text}");
+        assert!(!text.contains("another source, or another value"), "{name}: {text}");
     }
 }

@@ -77,6 +77,6 @@ fn the_failure_of_a_terminate_program_is_logged_where_no_error_can_tell() {
     attach_failure(config);
     assert_eq!(
         lines_of(&programs),
-        [(Level::Warn, "terminate program: terminate ended with status 5".into())]
+        [(Level::Warn, "terminate program: terminate ended with status 5; the log has what it wrote to its standard error".into())]
     );
 }

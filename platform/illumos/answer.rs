@@ -116,9 +116,12 @@ impl From<Unwanted> for io::Error {
             Unwanted::Refusal { errno: Some(errno), .. } => Self::from_raw_os_error(errno),
             Unwanted::Refusal { code: Some(DL_BADPPA), .. } => Self::from_raw_os_error(libc::ENXIO),
             Unwanted::Refusal { code, .. } => Self::other(format!("DLPI error {code:?}")),
-            Unwanted::Other { found, wanted } => {
-                Self::other(format!("an answer of kind {found:?} instead of {wanted}"))
-            }
+            Unwanted::Other { found, wanted } => Self::other(match found {
+                Some(found) => {
+                    format!("the driver answered with the primitive {found:#x} instead of {wanted}")
+                }
+                None => format!("the driver answered without a primitive instead of {wanted}"),
+            }),
         }
     }
 }

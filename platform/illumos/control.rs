@@ -70,7 +70,8 @@ fn set_non_blocking(stream: BorrowedFd<'_>) -> Result<(), AttachError> {
 }
 
 /// Why a stream that somebody else made a control stream has no name here.
-const NO_NUMBER: &str = "asking the tap driver for a stream's device: its version 1.3.3 does not tell";
+const NO_NUMBER: &str =
+    "asking which device a tap stream has (version 1.3.3 of the tap driver does not tell)";
 
 /// The device of a control stream. `ENODEV` when it has none; a version of the driver that does not tell is `Unsupported`.
 pub(super) fn ppa_of(stream: BorrowedFd<'_>) -> Result<Ppa, AttachError> {

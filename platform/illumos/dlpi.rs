@@ -24,7 +24,7 @@ pub(super) fn address(ppa: Ppa) -> Result<[u8; 6], AttachError> {
     let stream = attach(ppa)?;
     let answer =
         ask(&stream, &[DL_PHYS_ADDR_REQ, DL_CURR_PHYS_ADDR], &[], DL_PHYS_ADDR_ACK).map_err(on(STEP, ppa))?;
-    answer.address().ok_or_else(|| refusal::mismatch("DL_PHYS_ADDR_ACK: its address", "6 bytes", "less"))
+    answer.address().ok_or_else(|| refusal::mismatch("DL_PHYS_ADDR_ACK: its address", "6 bytes", "fewer"))
 }
 
 /// Sets the MAC address of a device.

@@ -100,7 +100,7 @@ impl Interface {
             (Source::Any, Some(name)) => Ok(Some(name)),
             (Source::Any, None) => control::ppa_of(self.as_fd()).ok().map(TapName::of).transpose(),
             (Source::Inherited(_) | Source::Datalink(_), _) => {
-                Err(AttachError::Unsupported { what: "re-attaching a descriptor that was handed in" })
+                Err(AttachError::Unsupported { what: "re-attaching an inherited descriptor" })
             }
         }
     }
@@ -236,7 +236,7 @@ impl Interface {
     /// Only where nobody has plumbed yet: IP reads the address then, and goes on announcing it after a change.
     pub(crate) fn set_hardware_address(&self, address: [u8; 6]) -> io::Result<()> {
         if self.is_plumbed(&self.held())? {
-            let why = "IP does not notice that a plumbed TAP's address changes: give it in Config::hardware_address";
+            let why = "IP does not notice when a plumbed TAP's MAC address changes: give that address in Config::hardware_address";
             return Err(io::Error::new(io::ErrorKind::Unsupported, why));
         }
         if !options::is_station_address(address) {

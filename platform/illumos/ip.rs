@@ -139,7 +139,7 @@ impl IpInterface<'_> {
                     return Err(refusal::mismatch(
                         "SIOCGLIFCONF: the addresses of the host",
                         "65536 at most",
-                        "more",
+                        "more than 65536",
                     ));
                 }
                 _ => {}

@@ -14,8 +14,8 @@ use crate::attach::{AdoptError, AttachError, Config, DetachError, InterfaceName,
 use crate::wire::Offload;
 
 /// What a data link has not, or not for us to set.
-const ADMINISTRATORS: &str = "a data link's is the administrator's to set, with dladm";
-const GUESTS_ALONE: &str = "a data link has no IP of the host's";
+const ADMINISTRATORS: &str = "the administrator sets this on a data link, with dladm";
+const GUESTS_ALONE: &str = "a data link has no IP address of the host";
 
 #[derive(Debug)]
 pub(crate) enum Interface {
@@ -160,14 +160,18 @@ impl Interface {
     pub(crate) fn queue_length(&self) -> io::Result<u32> {
         match self {
             Tap(tap) => tap.queue_length(),
-            Link(_) => Err(unsupported("the queue of a data link is counted in bytes")),
+            Link(_) => {
+                Err(unsupported("the queue of a data link is counted in bytes: see Config::datalink_buffer"))
+            }
         }
     }
 
     pub(crate) fn set_queue_length(&self, frames: u32) -> io::Result<()> {
         match self {
             Tap(tap) => tap.set_queue_length(frames),
-            Link(_) => Err(unsupported("the queue of a data link is counted in bytes")),
+            Link(_) => {
+                Err(unsupported("the queue of a data link is counted in bytes: see Config::datalink_buffer"))
+            }
         }
     }
 
@@ -209,7 +213,7 @@ impl Interface {
     pub(crate) fn set_carrier(&self, carrier: bool) -> io::Result<()> {
         match self {
             Tap(tap) => tap.set_carrier(carrier),
-            Link(_) => Err(unsupported("a data link's carrier is not ours to set")),
+            Link(_) => Err(unsupported("the carrier of a data link cannot be set")),
         }
     }
 

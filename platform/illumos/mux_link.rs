@@ -86,7 +86,7 @@ impl Mux {
                 Err(error) => return Err(refusal::of(I_POP, node)(error)),
             }
         }
-        Err(refusal::mismatch("I_POP: modules above the multiplexor", "9 at most", "more"))
+        Err(refusal::mismatch("I_POP: modules above the multiplexor", "9 at most", "more than 9"))
     }
 
     /// Links `lower`. Its own descriptor can close then: the link keeps the stream.

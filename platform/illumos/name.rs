@@ -57,7 +57,7 @@ impl TapName {
             return Err(bad("it does not begin with a letter"));
         }
         if !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_')) {
-            return Err(bad("it holds something else than letters, digits, '.' and '_'"));
+            return Err(bad("it contains something other than letters, digits, '.' and '_'"));
         }
         let ppa = parse_ppa(name).map_err(bad)?;
         let text = InterfaceName::from_c_bytes(name.as_bytes()).ok_or_else(|| bad("it is empty"))?;

@@ -4,10 +4,10 @@ use super::name::TapName;
 use crate::attach::{AttachError, Config, Creation};
 
 /// Why an address is none that a host can have.
-pub(super) const NO_STATION_ADDRESS: &str = "it is all zero or a group's, not the address of one station";
+pub(super) const NO_STATION_ADDRESS: &str = "it is all zero or multicast, not a unicast address";
 
-pub(super) const PERSISTENT: &str = "a TAP that outlives its owner";
-pub(super) const QUEUE_LENGTH: &str = "a choice of the queue's length";
+pub(super) const PERSISTENT: &str = "a TAP that outlives its owner (persistent)";
+pub(super) const QUEUE_LENGTH: &str = "setting the length of the queue";
 
 /// Refuses what the system has not, and what contradicts itself.
 pub(super) fn check(config: &Config, name: Option<TapName>, queues: u16) -> Result<(), AttachError> {
@@ -36,7 +36,7 @@ pub(super) fn is_station_address(address: [u8; 6]) -> bool {
 fn check_creation(config: &Config) -> Result<(), AttachError> {
     match config.creation {
         Creation::MustExist => {
-            Err(AttachError::Unsupported { what: "attaching to a TAP that exists before" })
+            Err(AttachError::Unsupported { what: "attaching to a TAP that exists already (must_exist)" })
         }
         Creation::Exclusive if config.replace_stale => {
             Err(bad("replace_stale", "create_exclusive() fails on the interface that this would replace"))
@@ -52,7 +52,7 @@ fn check_addresses(config: &Config) -> Result<(), AttachError> {
     if config.hardware_address.is_some() && config.hardware_address == config.guest_address {
         return Err(bad(
             "hardware_address",
-            "it is the guest's, and the driver drops frames that come from it",
+            "it is the guest's address, from which the driver drops frames: give the host another one",
         ));
     }
     Ok(())

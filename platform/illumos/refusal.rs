@@ -11,15 +11,24 @@ const REMEDIES: [(&[&str], i32, &str); 9] = [
     (&[I_PUSH.name], libc::EPERM, "the process needs PRIV_NET_RAWACCESS"),
     (&[I_PUSH.name], libc::EINVAL, "the kernel has no such module"),
     (&["SIOC", I_LINK.name, I_UNLINK.name, I_PUNLINK.name], libc::EPERM, NEEDS_IP_CONFIG),
-    (&[TUNNEWPPA.name], libc::ENOMEM, "the driver's 20 devices are all in use, or the kernel has no memory"),
-    (&["SIOCSLIFNAME"], libc::ENXIO, "the driver does not know the PPA, or IP does not know the interface"),
-    (&["SIOCSLIFFLAGS"], libc::ENXIO, "the interface has no ARP stream, or its device is gone"),
+    (
+        &[TUNNEWPPA.name],
+        libc::ENOMEM,
+        "the driver's 20 devices are all in use: end a process that holds one; or the kernel has no memory",
+    ),
+    (
+        &["SIOCSLIFNAME"],
+        libc::ENXIO,
+        "the driver does not know the PPA, or IP does not know the interface: attach again",
+    ),
+    (&["SIOCSLIFFLAGS"], libc::ENXIO, "the interface has no ARP stream, or its device is gone: attach again"),
     (&["SIOCSLIFMTU"], libc::EINVAL, "IPv4 takes 68 to 1500 bytes here, IPv6 1280 to 1500"),
     (&["SIOCSLIFADDR", "SIOCLIFADDIF"], libc::EADDRNOTAVAIL, "no host can have that address"),
-    (&["DL_ATTACH_REQ"], libc::ENXIO, "the driver does not know the PPA"),
+    (&["DL_ATTACH_REQ"], libc::ENXIO, "the driver does not know the PPA: the device is gone, attach again"),
 ];
 
-const NEEDS_IP_CONFIG: &str = "the process needs PRIV_SYS_IP_CONFIG; a zone, an IP stack of its own";
+const NEEDS_IP_CONFIG: &str =
+    "the process needs PRIV_SYS_IP_CONFIG; its zone needs an IP stack of its own (ip-type exclusive)";
 
 /// A request that was refused.
 pub(super) fn request(
@@ -64,7 +73,7 @@ pub(crate) fn of_setting(setting: Setting, source: &io::Error) -> &'static str {
         Some(libc::ENXIO) if matches!(setting, Setting::Address(address) if address.is_ipv6()) => {
             "nobody has plumbed the interface for IPv6; see ipadm(8)"
         }
-        Some(libc::ENXIO) => "nobody has plumbed the interface yet, or not in that IP version",
+        Some(libc::ENXIO) => "nobody has plumbed the interface yet, or not for this IP version; see ipadm(8)",
         _ => "",
     }
 }
@@ -72,10 +81,10 @@ pub(crate) fn of_setting(setting: Setting, source: &io::Error) -> &'static str {
 fn remedy_of_open(source: &io::Error) -> &'static str {
     match source.raw_os_error() {
         Some(libc::ENOENT) => {
-            "install the driver (OmniOS: driver/tuntap; OpenIndiana: driver/network/tap); a zone needs the device"
+            "install the driver (OmniOS: driver/tuntap; OpenIndiana: driver/network/tap); for a zone, add the device to its configuration (zonecfg(8))"
         }
         Some(libc::EACCES) => {
-            "the node belongs to root, mode 0600; its owner or add_drv(8) can open it to others"
+            "the node belongs to root, mode 0600: run as root, or let root change its mode (add_drv(8), update_drv(8))"
         }
         Some(libc::ENXIO) => "the driver is configured but not loaded; see add_drv(8) and devfsadm(8)",
         _ => "",

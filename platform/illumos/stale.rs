@@ -53,7 +53,7 @@ fn refused(name: TapName, id: MuxId, source: io::Error) -> AttachError {
     }
     AttachError::Busy {
         name: name.to_string(),
-        holder: format!("a process that lives (I_PUNLINK of {object})"),
+        holder: format!("a process that still runs (I_PUNLINK of {object})"),
         source,
     }
 }

@@ -75,7 +75,7 @@ fn no_node(source: io::Error) -> AttachError {
     AttachError::WrongKind {
         name: tun::NODE.to_owned(),
         found: "not the device node of the TUN driver",
-        remedy: "make it anew: `mknod /dev/net/tun c 10 200`",
+        remedy: "remove it, and make the node: `mknod /dev/net/tun c 10 200`",
         source: Some(source),
     }
 }
@@ -90,14 +90,16 @@ fn wrong_kind(source: io::Error, name: &[u8], text: String, flags: u16) -> Attac
     let (found, remedy) = match driver(name).as_ref().map(|(driver, bus)| (driver.as_str(), bus.as_str())) {
         Ok(("tun", "tap")) if flags & MULTI_QUEUE != 0 => (
             "a TAP with a single queue",
-            "ask for one queue, or make it with `ip tuntap add NAME mode tap multi_queue`",
+            "ask for one queue; or remove it, and make it with `ip tuntap add NAME mode tap multi_queue`",
         ),
-        Ok(("tun", "tap")) => {
-            ("a TAP with several queues", "ask for two queues or more, or make it without `multi_queue`")
-        }
-        Ok(("tun", _)) => {
-            ("a TUN device, which carries IP packets", "make it with `ip tuntap add NAME mode tap`")
-        }
+        Ok(("tun", "tap")) => (
+            "a TAP with several queues",
+            "ask for two queues or more; or remove it, and make it without `multi_queue`",
+        ),
+        Ok(("tun", _)) => (
+            "a TUN device, which carries IP packets",
+            "choose another name; or remove it, and make it with `ip tuntap add NAME mode tap`",
+        ),
         Ok(_) => ("an interface of another kind, no TAP", "choose another name"),
         Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => {
             ("an interface of another kind, no TAP", "choose another name")

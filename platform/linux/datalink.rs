@@ -74,15 +74,15 @@ fn refused(path: String, source: io::Error) -> AttachError {
         }
         Some(libc::EACCES) => remedy::of_closed(
             &path,
-            "let this user read and write the node (`chmod`, its group, or a udev rule). Where its mode lets it already, a policy forbids it: SELinux, AppArmor or Landlock",
+            "let this user read and write the node (`chmod`, its group, or a udev rule). If the node's mode allows it already, a policy forbids it: SELinux, AppArmor or Landlock",
         ),
         Some(libc::EPERM) => {
             "the device cgroup, or another policy, forbids the node: allow it (DeviceAllow=)"
         }
         Some(libc::ENXIO | libc::ENODEV) => {
-            "the node is of a link that is gone: make it anew by its number in /sys"
+            "the node belongs to a link that is gone: remove it, and `mknod` it with the number in /sys/class/net/NAME/tapN/dev"
         }
-        Some(libc::EBUSY) => "all queues of the link are in use",
+        Some(libc::EBUSY) => "all queues of the link are in use: end a process that holds one",
         _ => "",
     };
     AttachError::Open { path: path.into(), remedy, source }

@@ -159,7 +159,7 @@ impl Interface {
     pub(crate) fn add_queues(&self, count: u16) -> Result<Vec<Self>, AttachError> {
         if !self.multi_queue {
             return Err(AttachError::Unsupported {
-                what: "a further queue of an interface with a single one",
+                what: "a further queue of an interface in the mode of a single queue",
             });
         }
         let state = State { granted: self.offload, host_can: self.host_can };

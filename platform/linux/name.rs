@@ -21,7 +21,7 @@ fn broken_rule(name: &[u8]) -> Option<&'static str> {
     match name {
         [] => return Some("it is empty"),
         b"." | b".." => return Some("the kernel reserves it"),
-        b"all" | b"default" => return Some("the kernel keeps settings of all interfaces under it"),
+        b"all" | b"default" => return Some("the kernel uses this name for the settings of all interfaces"),
         _ if name.len() > LONGEST => return Some("it is longer than 15 bytes"),
         _ => {}
     }
@@ -33,7 +33,7 @@ fn broken_rule(name: &[u8]) -> Option<&'static str> {
     }
     let percents = name.iter().filter(|byte| **byte == b'%').count();
     let templates = name.windows(2).filter(|pair| pair == b"%d").count();
-    (percents > 1 || percents != templates).then_some("a '%' may only stand in one '%d'")
+    (percents > 1 || percents != templates).then_some("a '%' may occur only once, as '%d'")
 }
 
 /// The kernel classifies single bytes as Latin-1, where 0xa0 is a space; in UTF-8 it is the second byte of `à`.

@@ -87,7 +87,10 @@ fn replace_ipv6(netlink: &Rtnetlink, index: u32, old: &Address, prefix: u8) -> i
     netlink.delete_address(old)?;
     netlink.add_address(index, old.address, prefix).inspect_err(|_| {
         if let Err(error) = netlink.restore_address(old) {
-            warn!("the address {}/{} is lost: {error}", old.address, old.prefix);
+            warn!(
+                "the address {}/{} was taken off to be replaced, and could not be put back: {error}; add it with `ip addr add`",
+                old.address, old.prefix
+            );
         }
     })
 }

@@ -13,8 +13,8 @@ use super::tun::NODE;
 const DESCRIPTORS: &str =
     "this process has as many descriptors as it may: raise its limit (`ulimit -n`, LimitNOFILE=)";
 const SYSTEM_DESCRIPTORS: &str = "the system has as many open files as it may: raise fs.file-max";
-const MEMORY: &str = "the kernel has no memory for it";
-const ELSEWHERE: &str = "the interface was removed, or moved to another network namespace than this thread's";
+const MEMORY: &str = "the kernel has no memory for this: free some, and try again";
+const ELSEWHERE: &str = "the interface was removed, or is in another network namespace than this thread: attach again, or set it there";
 
 /// Opening `/dev/net/tun`.
 pub(super) fn of_open(source: &io::Error) -> &'static str {
@@ -25,7 +25,7 @@ pub(super) fn of_open(source: &io::Error) -> &'static str {
         Some(libc::ENODEV | libc::ENXIO) => "the kernel has no driver behind the node: `modprobe tun`",
         Some(libc::EACCES) => of_closed(
             NODE,
-            "let this user read and write the node (`chmod 0666 /dev/net/tun`, or its group; a udev rule makes it last). Where its mode lets it already, a policy forbids it: SELinux, AppArmor or Landlock",
+            "let this user read and write the node (`chmod 0666 /dev/net/tun`, or its group; a udev rule keeps the change after a reboot). If the node's mode allows it already, a policy forbids it: SELinux, AppArmor or Landlock",
         ),
         // The node's mode gives EACCES; EPERM comes from what stands above it.
         Some(libc::EPERM) => {
@@ -59,8 +59,10 @@ pub(super) fn of_claim(source: &io::Error, name: &[u8]) -> &'static str {
             "CAP_NET_ADMIN in this network namespace is needed, or a persistent TAP made for this user: \
              `ip tuntap add NAME mode tap user USER`"
         }
-        Some(libc::E2BIG) => "the interface has as many queues as the kernel allows",
-        Some(libc::ENFILE) => "the kernel found no free number for this template",
+        Some(libc::E2BIG) => "the interface has as many queues as the kernel allows: ask for fewer",
+        Some(libc::ENFILE) => {
+            "the kernel found no free number for this template: give another one, or remove interfaces"
+        }
         Some(libc::EEXIST) => "an interface of that name was made a moment ago: try again",
         Some(libc::ENOMEM | libc::ENOBUFS) => MEMORY,
         _ => "",
@@ -72,7 +74,7 @@ pub(crate) fn of_setting(setting: Setting, source: &io::Error) -> &'static str {
     let v6 = matches!(setting, Setting::Address(IpAddr::V6(_)));
     match (setting, source.raw_os_error()) {
         (_, Some(libc::EPERM)) => {
-            "an administrator's privilege over its network (CAP_NET_ADMIN) is needed; what an administrator has set beforehand is left as it is"
+            "the process needs CAP_NET_ADMIN in this network namespace; or let an administrator set the same value beforehand, which needs no privilege here"
         }
         (_, Some(libc::ENODEV)) => ELSEWHERE,
         (_, Some(libc::EMFILE)) => DESCRIPTORS,
@@ -82,10 +84,10 @@ pub(crate) fn of_setting(setting: Setting, source: &io::Error) -> &'static str {
             "a TAP takes an MTU of 68 to 65521 bytes, a macvtap no more than the NIC below it"
         }
         (Setting::QueueLength, Some(libc::EINVAL | libc::ERANGE)) => {
-            "the kernel takes no such length: 32767 frames are always few enough"
+            "the kernel refuses this length: ask for 32767 frames or fewer"
         }
         (Setting::HardwareAddress, Some(libc::EADDRNOTAVAIL)) => {
-            "it must be the address of one station: not all zero, and no group's"
+            "it must be a unicast address: not all zero, and not multicast"
         }
         (Setting::HardwareAddress, Some(libc::EBUSY)) => "bring the interface down first",
         (Setting::Address(_), Some(libc::EACCES)) if v6 => {
@@ -97,7 +99,7 @@ pub(crate) fn of_setting(setting: Setting, source: &io::Error) -> &'static str {
         }
         (Setting::Address(_), Some(libc::EADDRNOTAVAIL)) => "only the loopback interface takes that address",
         (Setting::Address(_), Some(libc::EEXIST)) => {
-            "the interface has it already, with another end's address"
+            "the interface has this address already, with a peer's address: remove it first (`ip addr del`)"
         }
         _ => "",
     }
@@ -182,13 +184,13 @@ mod tests {
         check("MTU", &with(&[(libc::EINVAL, "68 to 65521")]), of(Setting::Mtu));
         check("queue length", &with(&[(libc::EINVAL, "32767")]), of(Setting::QueueLength));
         check("up", &with(&[]), of(Setting::Up));
-        let hardware = [(libc::EADDRNOTAVAIL, "one station"), (libc::EBUSY, "down first")];
+        let hardware = [(libc::EADDRNOTAVAIL, "unicast"), (libc::EBUSY, "down first")];
         check("hardware address", &with(&hardware), of(Setting::HardwareAddress));
         let address = [
             (libc::EAFNOSUPPORT, "IP version"),
             (libc::EOPNOTSUPP, "IP version"),
             (libc::EADDRNOTAVAIL, "loopback"),
-            (libc::EEXIST, "another end"),
+            (libc::EEXIST, "peer"),
         ];
         check("IPv4 address", &with(&address), of(Setting::Address([10, 0, 0, 1].into())));
         let v6 = [&address[..], &[(libc::EACCES, "disable_ipv6"), (libc::EINVAL, "1280")]].concat();

@@ -86,7 +86,7 @@ pub(super) fn bind_again(
             let bound = plan.bind(fd, plan.name.as_bytes(), plan.flags | exclusive)?;
             plan.compare_packet_info(fd, &bound).map(|()| bound)?
         }
-        Err(_) => return Err(AttachError::Unsupported { what: "re-attaching what is no TAP" }),
+        Err(_) => return Err(AttachError::Unsupported { what: "re-attaching a device that is not a TAP" }),
     };
     // The descriptor has a past, even where the interface has none.
     plan.set_state(fd, &bound, false).map(|state| state.granted)
@@ -114,7 +114,9 @@ impl<'a> Plan<'a> {
         name.map_or(Ok(()), check_name)?;
         let name = name.unwrap_or_default();
         if config.creation == Creation::MustExist && (name.is_empty() || is_template(name)) {
-            let reason = "it needs the name of one interface".to_owned();
+            let reason =
+                "only the name of one interface says which must exist: give one by Config::name, no template"
+                    .to_owned();
             return Err(AttachError::BadOption { option: "must_exist".to_owned(), reason });
         }
         let header = if config.offload.header_len > 0 { HEADER } else { 0 };
@@ -171,7 +173,7 @@ impl<'a> Plan<'a> {
             return Ok(bound);
         }
         Err(AttachError::Mismatch {
-            what: "the interface, which is still attached,",
+            what: "re-attach: the name of the interface that is still attached",
             wanted: self.name.to_owned(),
             found: bound.name.to_string(),
         })

@@ -148,8 +148,10 @@ fn check_static(name: &str, config: &Config) -> Result<(), AttachError> {
 /// Adopts descriptors; their interface exists, so the programs are always told the name.
 fn adopt(fds: Vec<OwnedFd>, config: &Config, queues: u16) -> Result<Owing, AttachError> {
     if fds.len() != usize::from(queues) {
-        let reason =
-            format!("{queues} asked for, and {} inherited: each is a descriptor of its own", fds.len());
+        let reason = format!(
+            "{queues} asked for, and {} inherited: give a descriptor of its own for each queue",
+            fds.len()
+        );
         return Err(AttachError::BadOption { option: "queues".into(), reason });
     }
     let mut owed = None;

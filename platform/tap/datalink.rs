@@ -2,8 +2,9 @@
 
 use crate::attach::{AttachError, Config, Creation, DatalinkOptions, Source};
 
-const ADMINISTRATORS: &str = "a data link is the administrator's, who makes it and ends it";
-const HOSTS_SIDE: &str = "a data link is the guest's alone: the host's IP lies on another one";
+const ADMINISTRATORS: &str = "only the administrator makes and removes a data link: leave this out";
+const HOSTS_SIDE: &str =
+    "a data link is for the guest alone: leave this out, and give the host's IP another link";
 
 /// Refuses options that contradict the source, before anything is asked of the kernel.
 pub(super) fn check(config: &Config, queues: u16) -> Result<(), AttachError> {
@@ -14,7 +15,11 @@ pub(super) fn check(config: &Config, queues: u16) -> Result<(), AttachError> {
         (config.replace_stale, "replace_stale", ADMINISTRATORS),
         (config.external_plumbing, "external_plumbing", HOSTS_SIDE),
         (!config.addresses.is_empty(), "address", HOSTS_SIDE),
-        (config.keep_state, "keep_state", "the frames' descriptor of a data link is new"),
+        (
+            config.keep_state,
+            "keep_state",
+            "a data link is opened anew and has no state to keep: leave this out",
+        ),
         (queues > 1, "queues", "a data link has one queue"),
     ];
     if let Some((_, option, reason)) = excluded.iter().find(|(asked, ..)| *asked) {
@@ -33,7 +38,11 @@ fn check_without(config: &Config) -> Result<(), AttachError> {
     let needing =
         [(config.datalink.buffer.is_some(), "datalink_buffer"), (config.datalink.shared, "share_datalink")];
     match needing.iter().find(|(asked, _)| *asked) {
-        Some((_, option)) => Err(bad(option, "it is about a data link, and none was named".to_owned())),
+        Some((_, option)) => Err(bad(
+            option,
+            "it is for a data link, and none was named: name one in Config::datalink, or leave this out"
+                .to_owned(),
+        )),
         None => Ok(()),
     }
 }

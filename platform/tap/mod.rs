@@ -65,13 +65,12 @@ impl Tap {
     }
 
     /// Adopts a descriptor that somebody else opened, after finding out what it is. Its status flags are kept and
-    /// `O_NONBLOCK` is added; close-on-exec is set. One whose number is below 3 gets another number.
+    /// `O_NONBLOCK` is added; close-on-exec is set. A descriptor whose number is below 3 gets another number.
     ///
-    /// On illumos and Solaris a data link's stream is told anew to carry whole frames, of each type and group, one a read.
-    ///
-    /// On Linux the interface's state is set anew: no offload, a header of 12 bytes where it has one, the largest send buffer,
-    /// carrier. A duplicate of a descriptor that is in use shares that state, so that its other owner would lose it. There,
-    /// [`Config::keep_state`] with [`Config::inherited`] leaves everything as it is.
+    /// On illumos and Solaris a data link's stream is set anew to carry whole frames of every type and multicast group, one a
+    /// read. On Linux the interface's state is set anew: no offload, a header of 12 bytes where it has one, the largest send
+    /// buffer, carrier. A duplicate shares that state with the descriptor that it was made from, whose owner would lose it.
+    /// There, [`Config::keep_state`] with [`Config::inherited`] leaves everything as it is.
     ///
     /// # Errors
     /// [`AdoptError`] says what the descriptor really is and gives it back.
@@ -100,7 +99,7 @@ impl Tap {
     /// Reads the interface's name as it is now; it can be renamed while attached.
     ///
     /// # Errors
-    /// The system's, when the interface is gone or the descriptor has none (a socket).
+    /// The system's error, when the interface is gone or the descriptor has none (a socket).
     pub fn name(&self) -> io::Result<InterfaceName> {
         self.interface.name()
     }
@@ -111,7 +110,7 @@ impl Tap {
         self.offload.get()
     }
 
-    /// Whether the attach made the interface, rather than find it.
+    /// Whether the attach made the interface; `false` when it existed already.
     #[must_use]
     pub fn created(&self) -> bool {
         self.interface.created()
@@ -120,8 +119,8 @@ impl Tap {
     /// Reads the interface's number, which names it to the system's other calls.
     ///
     /// # Errors
-    /// The system's, when the interface is gone or in another network namespace; kind `Unsupported` or another one where the
-    /// descriptor has no interface (a socket).
+    /// The system's error, when the interface is gone or in another network namespace; some error where the descriptor has no
+    /// interface (a socket).
     pub fn index(&self) -> io::Result<u32> {
         self.interface.index()
     }
@@ -129,7 +128,7 @@ impl Tap {
     /// Reads the addresses of the host's side, of both families, each with its prefix length in bits.
     ///
     /// # Errors
-    /// Kind `Unsupported` where the system cannot be asked (so far anything but Linux); else the system's.
+    /// Kind `Unsupported` where the system cannot be asked (so far anything but Linux); else the system's error.
     pub fn addresses(&self) -> io::Result<Vec<(IpAddr, u8)>> {
         self.interface.addresses()
     }
@@ -159,7 +158,7 @@ impl Tap {
     }
 
     /// Changes the length of the virtio-net header, in bytes, before the first frame: once the guest has said whether it
-    /// wants 10 or 12. It holds for all queues of the interface, and each [`Tap`] must be told.
+    /// wants 10 or 12. It holds for all queues of the interface: call it on the [`Tap`] of each.
     ///
     /// ```no_run
     /// # use tap_plumb::{Config, Offload};
@@ -170,7 +169,7 @@ impl Tap {
     /// ```
     ///
     /// # Errors
-    /// Kind `InvalidInput` for any other length, and for a TAP without headers; else the system's.
+    /// Kind `InvalidInput` for any other length, and for a TAP without headers; else the system's error.
     pub fn set_header_len(&mut self, len: usize) -> io::Result<()> {
         if !matches!(len, 10 | 12) || self.offload().header_len == 0 {
             let why = "a virtio-net header has 10 or 12 bytes, and must have been asked for at the attach";
@@ -181,12 +180,12 @@ impl Tap {
         Ok(())
     }
 
-    /// Changes the offloads while frames flow, and returns what the host granted; frames already queued come as they
-    /// were made. The header stays as it is. With several queues it holds for all of them, and each
-    /// [`Tap`] must be told.
+    /// Changes the offloads while frames flow, and returns what the host granted; frames already queued come as they were
+    /// made. The header stays as it is. It holds for all queues of the interface: call it on the [`Tap`] of each.
     ///
     /// # Errors
-    /// Kind `InvalidInput` when `wanted.header_len` differs from [`offload`](Self::offload)`.header_len`; else the system's.
+    /// Kind `InvalidInput` when `wanted.header_len` differs from [`offload`](Self::offload)`.header_len`; else the system's
+    /// error.
     pub fn set_offload(&self, wanted: Offload) -> io::Result<Offload> {
         if wanted.header_len != self.offload().header_len {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "the header's length cannot change"));
@@ -194,11 +193,11 @@ impl Tap {
         self.offload.change(|| self.interface.set_offload(wanted).map(|granted| (granted, granted)))
     }
 
-    /// Makes the host use this queue of several, or not, unless it is so already. A queue that is not used receives
-    /// nothing and loses the frames it holds; the interface and its other queues stay.
+    /// Tells the host whether to use this one of several queues. Nothing is done when it is so already. A queue that is not
+    /// used receives nothing and loses the frames it holds; the interface and its other queues stay.
     ///
     /// # Errors
-    /// Kind `Unsupported` where the host has no such thing; else the system's, `EINVAL` for the only queue.
+    /// Kind `Unsupported` where the host has no such thing; else the system's error, `EINVAL` for the only queue.
     pub fn set_queue_enabled(&self, enabled: bool) -> io::Result<()> {
         self.interface.set_queue_enabled(enabled)
     }
@@ -206,7 +205,7 @@ impl Tap {
     /// Reads the IP MTU in bytes, without the Ethernet header.
     ///
     /// # Errors
-    /// The system's, when the interface is gone or in another network namespace.
+    /// The system's error, when the interface is gone or in another network namespace.
     pub fn mtu(&self) -> io::Result<u32> {
         self.interface.mtu()
     }
@@ -214,7 +213,7 @@ impl Tap {
     /// Sets the IP MTU in bytes, without the Ethernet header, unless it is that already.
     ///
     /// # Errors
-    /// The system's: out of range, or no privilege.
+    /// The system's error: out of range, or no privilege.
     pub fn set_mtu(&self, mtu: u32) -> io::Result<()> {
         settings::set_mtu(&self.interface, mtu)
     }
@@ -222,7 +221,7 @@ impl Tap {
     /// Reads the host's own MAC address on the interface.
     ///
     /// # Errors
-    /// The system's, when the interface is gone.
+    /// The system's error, when the interface is gone.
     pub fn hardware_address(&self) -> io::Result<[u8; 6]> {
         self.interface.hardware_address()
     }
@@ -230,7 +229,7 @@ impl Tap {
     /// Sets the host's own MAC address, unless it is that already. The guest must use another one.
     ///
     /// # Errors
-    /// The system's: no unicast address, or no privilege.
+    /// The system's error: no unicast address, or no privilege.
     pub fn set_hardware_address(&self, address: [u8; 6]) -> io::Result<()> {
         settings::set_hardware_address(&self.interface, address)
     }
@@ -242,8 +241,8 @@ impl Tap {
     /// (`nodad`), since the only neighbour that could have the same one is the guest.
     ///
     /// # Errors
-    /// Kind `InvalidInput` for a prefix longer than the address and for an address that no host can have. Else the system's,
-    /// as a rule for want of privilege (`EPERM`), or because IPv6 is off on the interface (`EACCES` on Linux).
+    /// Kind `InvalidInput` for a prefix longer than the address and for an address that no host can have. Else the system's
+    /// error, as a rule for want of privilege (`EPERM`), or because IPv6 is off on the interface (`EACCES` on Linux).
     pub fn set_address(&self, address: IpAddr, prefix: u8) -> io::Result<()> {
         settings::set_address(&self.interface, address, prefix)
     }
@@ -251,7 +250,7 @@ impl Tap {
     /// Tells whether the interface is administratively up.
     ///
     /// # Errors
-    /// The system's, when the interface is gone or in another network namespace.
+    /// The system's error, when the interface is gone or in another network namespace.
     pub fn is_up(&self) -> io::Result<bool> {
         self.interface.is_up()
     }
@@ -259,7 +258,7 @@ impl Tap {
     /// Brings the interface up or down, unless it is so already. No other flag is touched.
     ///
     /// # Errors
-    /// The system's, as a rule for want of privilege.
+    /// The system's error, as a rule for want of privilege.
     pub fn set_up(&self, up: bool) -> io::Result<()> {
         settings::set_up(&self.interface, up)
     }
@@ -267,7 +266,7 @@ impl Tap {
     /// Shows the host whether a cable is plugged in. It is a signal only: frames still flow without carrier.
     ///
     /// # Errors
-    /// Kind `Unsupported` where the host has no such signal; else the system's.
+    /// Kind `Unsupported` where the host has no such signal; else the system's error.
     pub fn set_carrier(&self, carrier: bool) -> io::Result<()> {
         self.interface.set_carrier(carrier)
     }

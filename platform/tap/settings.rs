@@ -33,7 +33,8 @@ impl Setting {
 /// Checks the settings that can be wrong whatever the system says.
 pub(super) fn check(config: &Config) -> Result<(), AttachError> {
     if let Some(option) = config.contradiction {
-        let reason = "something else was asked for before".to_owned();
+        let reason =
+            "another source, or another value of this setting, was given before: give one".to_owned();
         return Err(AttachError::BadOption { option: option.to_owned(), reason });
     }
     check_offload(config.offload)?;

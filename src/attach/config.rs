@@ -84,27 +84,29 @@ impl Config {
     /// Attaches the interface of this name; on Linux also a template such as `tap%d`.
     ///
     /// Linux: 1 to 15 bytes, no `/`, `:`, white space, NUL, and no other `%`; not `.` or `..`. illumos and Solaris: a letter,
-    /// then letters, digits, `.` or `_`, ending in the PPA. That is 0 to 19 without a leading zero; at most 31 bytes.
+    /// then letters, digits, `.` or `_`, ending in the PPA. The PPA is 0 to 19, without a leading zero. The whole name has at
+    /// most 31 bytes.
     pub fn name(self, name: impl Into<String>) -> Self {
         self.with_source("name", Source::Name(name.into()))
     }
 
-    /// Lets the kernel choose the name; with a setup program, the first line of its output.
+    /// Lets the kernel choose the name. With a setup program, the first line of the program's output is the name.
     pub fn any(self) -> Self {
         self.with_source("any", Source::Any)
     }
 
     /// Adopts a descriptor that somebody else opened. See [`Tap::from_fd`](crate::Tap::from_fd). A further call adds a queue.
     ///
-    /// illumos and Solaris: the control stream of a TAP, or a bound stream of a data link. The latter does not tell the link's
-    /// name, and changes of the link are not told: [`Backend::refresh_mtu`](crate::Backend::refresh_mtu) asks for them. Whether the
-    /// host's IP is plumbed on the link is not looked at.
+    /// illumos and Solaris: the control stream of a TAP, or a bound stream of a data link. Such a stream gives neither the
+    /// link's name nor news of the link: [`Backend::refresh_mtu`](crate::Backend::refresh_mtu) asks what has changed. The
+    /// attach does not check whether the host's IP is plumbed on that link.
     pub fn inherited(self, fd: OwnedFd) -> Self {
         self.inherited_queues(vec![fd])
     }
 
-    /// Adopts the queues of one interface that somebody else opened, a descriptor for each (QEMU's `fds=`). They come out of
-    /// [`attach_queues`](Self::attach_queues) in this order, whose number must be theirs.
+    /// Adopts the queues of one interface that somebody else opened, a descriptor for each (QEMU's `fds=`).
+    /// [`attach_queues`](Self::attach_queues) returns them in this order. It must be asked for as many queues as there are
+    /// descriptors.
     ///
     /// When one is refused, [`AttachError::Adopt`](crate::AttachError::Adopt) gives that one back, and the others are closed.
     ///
@@ -129,12 +131,13 @@ impl Config {
     /// Takes an existing data link, which the administrator has made for this guest alone, instead of a TAP.
     ///
     /// illumos and Solaris: a vnic (`dladm create-vnic -l net0 vnic0`), in the global or an exclusive-IP zone. The process
-    /// needs `PRIV_NET_RAWACCESS`, which such zones have, and no driver. The guest must use the link's own MAC address, or
-    /// [`hardware_address`](Self::hardware_address) sets another one and the detach puts the former back; a killed process
-    /// cannot. The host itself reaches the guest only by a vnic of its own on the same NIC or etherstub. There are no offloads.
+    /// needs `PRIV_NET_RAWACCESS`, which such zones have. No driver is needed. The guest must use the link's own MAC address.
+    /// Where it is to use another one, [`hardware_address`](Self::hardware_address) sets that, and the detach puts the former
+    /// back; a process that is killed does not. The host itself reaches the guest only by a vnic of its own on the same NIC
+    /// or etherstub. There are no offloads.
     ///
     /// Linux: a macvtap of this name (`ip link add link eth0 name mv0 type macvtap mode bridge`), by its node `/dev/tapN`,
-    /// which must be open to the process; with offloads as a TAP. Elsewhere
+    /// which the process must be allowed to open. It has offloads, as a TAP has. Elsewhere
     /// [`AttachError::Unsupported`](crate::AttachError::Unsupported).
     ///
     /// ```no_run
@@ -152,8 +155,8 @@ impl Config {
     /// illumos and Solaris: keeps this many bytes of frames from a [`datalink`](Self::datalink) while the guest does not
     /// read. 16 KiB to 64 MiB are allowed. What comes when they are full is lost, and nobody counts it.
     ///
-    /// Usual are 256 KiB. Where the system lacks the module for it (`bufmod`), 5 KiB are all there is, and the log has a
-    /// warning. A buffer that was asked for is an error then. Elsewhere it changes nothing.
+    /// The default is 256 KiB. Where the system lacks the module `bufmod`, only 5 KiB are kept, and the log has a warning.
+    /// Where this setting was given, the attach fails instead. On other systems it changes nothing.
     pub fn datalink_buffer(self, bytes: u32) -> Self {
         self.once("datalink_buffer", |config| &mut config.datalink.buffer, bytes)
     }
@@ -171,20 +174,20 @@ impl Config {
         self.with_creation("must_exist", Creation::MustExist)
     }
 
-    /// Fails when there is an interface of that name already. illumos and Solaris: that is so in any case, but it excludes
-    /// [`replace_stale`](Self::replace_stale).
+    /// Fails when there is an interface of that name already. illumos and Solaris: every attach fails then; this call only
+    /// excludes [`replace_stale`](Self::replace_stale).
     pub fn create_exclusive(self) -> Self {
         self.with_creation("create_exclusive", Creation::Exclusive)
     }
 
-    /// Runs `program` before the device is opened. It is `program NAME`, or without an argument when the name is to come
-    /// from the first line of its output. Blanks and a carriage return may surround it.
+    /// Runs `program` before the device is opened. The command is `program NAME`. It has no argument where the first line of
+    /// the program's output is to give the name. Blanks and a carriage return may surround that name.
     ///
-    /// No shell is involved and `PATH` is not searched: a path without a directory is taken from the current one. The
-    /// program gets the environment, `/dev/null` as standard input, and no descriptor of this process. It must end by
-    /// itself with status 0; a daemon it leaves behind is neither waited for nor ended, but must redirect its output.
-    /// Of its output the first 4 KiB count and the rest is read and discarded; when it was given a name, all of it is.
-    /// The beginning of its standard error goes to the log.
+    /// No shell is involved and `PATH` is not searched: a path without a directory is taken from the current one. The program
+    /// gets the environment, `/dev/null` as standard input, and no descriptor of this process. It must end by itself with
+    /// status 0; a daemon it leaves behind is neither waited for nor ended, but must redirect its output. The first 4 KiB of
+    /// its output count, and the rest is discarded. When the program was given a name, all of its output is discarded. The
+    /// beginning of its standard error goes to the log.
     ///
     /// With an [`inherited`](Self::inherited) descriptor it runs before the adoption, and is given the interface's
     /// name. It cannot be combined with a template such as `tap%d`, which names nothing yet.
@@ -199,22 +202,23 @@ impl Config {
     /// setup program succeeded, also if the attach failed after that; without a setup program, when the attach succeeded.
     ///
     /// The name is the one the setup program was given or printed, else the one the interface had when it was attached.
-    /// An interface that the attach made is waited for, 250 ms at most, until it is gone. A process that somebody is
-    /// starting at that moment may keep it for some milliseconds.
+    /// Before the program runs, the detach waits until an interface that the attach made is gone, 250 ms at most. A process
+    /// that is being started at that moment may keep the interface for some milliseconds.
     pub fn terminate_program(self, program: impl Into<PathBuf>) -> Self {
         self.once("terminate_program", |config| &mut config.terminate_program, program.into())
     }
 
     /// Gives each program this long (default 30 s), then `SIGTERM`, then `SIGKILL` 5 s later, both to its whole process
-    /// group. A process that even that does not end waits inside the kernel or runs as somebody else. It is left behind
-    /// 5 s after, with a line in the log.
+    /// group. A process that `SIGKILL` does not end is waiting inside the kernel, or runs as another user. It is left behind
+    /// after another 5 s, with a line in the log.
     pub fn program_timeout(mut self, timeout: Duration) -> Self {
         self.program_timeout = timeout;
         self
     }
 
-    /// Retries a busy interface for this long (default 250 ms): the kernel frees it some time after its owner's death. A TUN device,
-    /// and a TAP with another number of queues, may be such an owner's, too. So they are refused after this time as well.
+    /// Retries a busy interface for this long (default 250 ms): the kernel frees it some time after its owner's death. A TUN
+    /// device, or a TAP with another number of queues, may belong to an owner that has just died, too. So they are refused
+    /// only after this time.
     pub fn busy_timeout(mut self, timeout: Duration) -> Self {
         self.busy_timeout = timeout;
         self
@@ -281,8 +285,9 @@ impl Config {
     /// Linux: leaves the filters, offloads, byte order, send buffer and carrier of a TAP that was inherited or found as they
     /// are. An administrator's filter stays, and so does what another owner of the same queue has set.
     ///
-    /// Nothing tells which offloads are set: [`offload`](Self::offload) says it, and is believed. An inherited TAP must have
-    /// the length of header that it says; one that says none gets the TAP's own length, 10 or 12 bytes. Elsewhere it changes nothing.
+    /// The kernel does not tell which offloads are set. State them by [`offload`](Self::offload); nothing checks them. An
+    /// inherited TAP must have the header length that is stated there. Where none is stated, the TAP's own is taken, 10 or 12
+    /// bytes. Elsewhere it changes nothing.
     ///
     /// ```no_run
     /// # use tap_plumb::{Config, Offload};
@@ -305,7 +310,7 @@ impl Config {
     }
 
     /// Linux: makes the interface outlive its descriptors (`ip tuntap del` ends it), for this user or this group, by number,
-    /// to attach without privilege. With neither, newer kernels let nobody do so. Elsewhere
+    /// to attach without privilege. Without a user and a group, newer kernels let nobody attach without privilege. Elsewhere
     /// [`AttachError::Unsupported`](crate::AttachError::Unsupported).
     pub fn persistent(self, owner: Option<u32>, group: Option<u32>) -> Self {
         self.once("persistent", |config| &mut config.persistent, Owner { user: owner, group })
@@ -317,8 +322,8 @@ impl Config {
         self.once("queue_length", |config| &mut config.queue_length, frames)
     }
 
-    /// Linux: whether the error about a busy interface names the processes that hold it, which is so at first. That reads
-    /// `/proc`, which a sandbox may forbid.
+    /// Linux: whether the error about a busy interface names the processes that hold it, which is the default. The search
+    /// reads `/proc`, which a sandbox may forbid.
     pub fn name_holder(mut self, on: bool) -> Self {
         self.name_holder = on;
         self

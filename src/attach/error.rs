@@ -85,7 +85,7 @@ pub enum AttachError {
         source: Option<io::Error>,
     },
     /// The kernel accepted a request, but what was read back afterwards differs.
-    #[error("{what} is {found} where {wanted} was set")]
+    #[error("{what}: expected {wanted}, found {found}")]
     Mismatch {
         /// What was read back.
         what: &'static str,
@@ -157,7 +157,7 @@ pub enum ProgramError {
         source: io::Error,
     },
     /// Its output or its end could not be read.
-    #[error("waiting for {}: {source}", program.display())]
+    #[error("cannot read the output or the end of {}: {source}{}", program.display(), hint(wait_remedy(source)))]
     Wait {
         /// The program.
         program: PathBuf,
@@ -165,7 +165,7 @@ pub enum ProgramError {
         source: io::Error,
     },
     /// It ended with a status other than 0.
-    #[error("{} ended with status {status}", program.display())]
+    #[error("{} ended with status {status}; the log has what it wrote to its standard error", program.display())]
     Status {
         /// The program.
         program: PathBuf,
@@ -181,7 +181,7 @@ pub enum ProgramError {
         signal: i32,
     },
     /// It ran longer than allowed and was stopped.
-    #[error("{} did not end within {seconds} s and was stopped", program.display())]
+    #[error("{} did not end within {seconds} s and was stopped; Config::program_timeout gives it more", program.display())]
     Timeout {
         /// The program.
         program: PathBuf,
@@ -202,6 +202,15 @@ fn hint(remedy: &str) -> String {
     if remedy.is_empty() { String::new() } else { format!("; {remedy}") }
 }
 
+fn wait_remedy(source: &io::Error) -> &'static str {
+    match source.raw_os_error() {
+        Some(libc::ECHILD) => {
+            "this process must neither ignore SIGCHLD nor wait for children that are not its own"
+        }
+        _ => "",
+    }
+}
+
 fn holder_text(holder: &str) -> String {
     if holder.is_empty() { String::new() } else { format!(" by {holder}") }
 }
@@ -211,7 +220,7 @@ fn fd_number(fd: &OwnedFd) -> i32 {
 }
 
 impl AttachError {
-    /// The errno of the system's answer, where one led here.
+    /// The errno of the system call that failed; `None` where none did.
     #[must_use]
     pub fn raw_os_error(&self) -> Option<i32> {
         match self {
@@ -232,7 +241,7 @@ impl AttachError {
 }
 
 impl DetachError {
-    /// The errno of the system's answer, where one led here.
+    /// The errno of the system call that failed; `None` where none did.
     #[must_use]
     pub fn raw_os_error(&self) -> Option<i32> {
         match self {

@@ -25,7 +25,8 @@ impl<'a> Values<'a> {
     fn collect(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, AttachError> {
         let mut values = Self::default();
         for (key, value) in pairs {
-            let slot = values.slot(key).ok_or_else(|| refuse(key, "is no key of the TAP driver"))?;
+            let slot =
+                values.slot(key).ok_or_else(|| refuse(key, "is not a key of VirtualBox's TAP driver"))?;
             if slot.replace(value).is_some() {
                 return Err(refuse(key, "is given twice"));
             }
@@ -102,7 +103,7 @@ fn hardware_address(text: &str) -> Result<[u8; 6], AttachError> {
     let address = parse_address(text)
         .ok_or_else(|| refuse(MAC, &format!("{text:?} is not twelve hexadecimal digits")))?;
     if address[0] & 1 != 0 || address == [0; 6] {
-        return Err(refuse(MAC, &format!("{text:?} is not the address of one station")));
+        return Err(refuse(MAC, &format!("{text:?} is not a unicast address")));
     }
     Ok(address)
 }

@@ -52,7 +52,7 @@ impl TransmitBuffer {
         Ok(Self { bytes, used: min_len, pool: Arc::clone(pool) })
     }
 
-    /// Bytes that could be used.
+    /// The most bytes that [`set_used`](Self::set_used) takes.
     #[must_use]
     pub fn available(&self) -> usize {
         self.bytes.len()

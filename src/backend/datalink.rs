@@ -36,19 +36,19 @@ impl Backend {
     /// A second descriptor, which becomes readable when a [data link](crate::Config::datalink) tells that its MTU, its address
     /// or its carrier has changed; `None` where nothing tells. [`Threads`](crate::Threads) poll it themselves.
     ///
-    /// Poll it for `POLLIN` and `POLLPRI`. A late answer of the link's driver may stand before the news, and only the latter
-    /// tells of it.
+    /// Poll it for `POLLIN` and `POLLPRI`. A late answer of the link's driver may be queued before the news, and `POLLPRI`
+    /// alone reports such an answer.
     #[must_use]
     pub fn link_events(&self) -> Option<BorrowedFd<'_>> {
         self.tap.news_fd()
     }
 
-    /// Takes everything that [`link_events`](Self::link_events) tells, after which lengths and address are those of now. Gives
-    /// the carrier of the host's side where that was told: the device can pass it on to the guest, and
-    /// [`set_link_state`](Self::set_link_state) is untouched.
+    /// Takes everything that [`link_events`](Self::link_events) tells, after which lengths and address are up to date.
+    /// Returns the carrier of the host's side, if the link reported it. The device can pass that on to the guest;
+    /// [`set_link_state`](Self::set_link_state) is not called.
     ///
     /// # Errors
-    /// The system's.
+    /// The system's error.
     pub fn take_link_events(&self) -> io::Result<Option<LinkState>> {
         let carrier = self.tap.take_news()?;
         self.refresh_mtu();

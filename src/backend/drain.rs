@@ -26,7 +26,7 @@ impl Backend {
             self.discard(&self.counters.receive.link_down);
         };
         if self.link.set(state, drain) {
-            info!("guest's link is {state:?}");
+            info!("{self:?}: the guest's link is {state:?}");
             self.show_carrier();
         }
         if let Some(watcher) = self.watcher() {

@@ -15,7 +15,7 @@ use crate::wire::RejectReason;
 #[non_exhaustive]
 pub enum TransmitError {
     /// The device is full (`EAGAIN`); nothing of the refused segment was taken. Poll for writability, then resume.
-    #[error("the device is full")]
+    #[error("the device is full; wait until the descriptor is writable")]
     WouldBlock {
         /// Segments already taken.
         sent: u32,
@@ -30,7 +30,7 @@ pub enum TransmitError {
     #[error("the guest's link is down")]
     LinkDown,
     /// The host's interface is administratively down; the frame was not taken.
-    #[error("the host's interface is down")]
+    #[error("the host's interface is down; bring it up")]
     InterfaceDown {
         /// Segments already taken.
         sent: u32,
@@ -77,8 +77,8 @@ pub enum TransmitError {
         /// Bytes asked for.
         len: usize,
     },
-    /// The frame was to go on behind its last segment, or has no segments.
-    #[error("no segment is left behind the first {sent}: the frame makes {segments}")]
+    /// A resume was to go on after the frame's last segment, or the frame has no segments.
+    #[error("cannot resume after {sent} segments: the frame makes {segments}")]
     BadResume {
         /// Segments already taken, as the caller says.
         sent: u32,
@@ -86,7 +86,7 @@ pub enum TransmitError {
         segments: u32,
     },
     /// The interface was removed. The state is final until the backend is re-attached.
-    #[error("the interface is gone")]
+    #[error("the interface is gone; re-attach or detach")]
     Gone,
     /// The kernel answered something that none of the above explains; the frame was dropped and counted.
     #[error("write: {source}")]
@@ -127,7 +127,7 @@ pub enum ReceiveError {
         limit: usize,
     },
     /// The interface was removed. The state is final until the backend is re-attached.
-    #[error("the interface is gone")]
+    #[error("the interface is gone; re-attach or detach")]
     Gone,
     /// This host, or this build, cannot do that.
     #[error("{what} is not supported here")]
@@ -196,6 +196,9 @@ mod tests {
         let error = Error::from(ReceiveError::Io { source: source() });
         assert_eq!(error.kind(), ErrorKind::PermissionDenied);
         assert!(error.to_string().starts_with("read: "), "{error}");
-        assert_eq!(Error::from(TransmitError::Gone).to_string(), "the interface is gone");
+        assert_eq!(
+            Error::from(TransmitError::Gone).to_string(),
+            "the interface is gone; re-attach or detach"
+        );
     }
 }

@@ -64,9 +64,9 @@ const LEAST_SLICES: usize = 16;
 
 /// Moves frames between a TAP and a guest's network device.
 ///
-/// All methods take `&self`; none blocks and none spawns. One thread may receive while another one transmits; transmit
-/// sessions exclude each other by a try-flag. Poll the descriptor ([`AsFd`](std::os::fd::AsFd)) in a loop of your own, or let
-/// [`Threads`](crate::Threads) do it.
+/// All methods take `&self`; none blocks and none spawns. One thread may receive while another one transmits. One transmit
+/// session is open at a time; a second one is refused at once. Poll the descriptor ([`AsFd`](std::os::fd::AsFd)) in a loop of
+/// your own, or let [`Threads`](crate::Threads) do it.
 ///
 /// # What to do on each outcome, in a loop of your own
 ///
@@ -76,7 +76,7 @@ const LEAST_SLICES: usize = 16;
 /// | `receive` gives `None` | wait until the descriptor is readable; level, edge and one-shot pollers all work |
 /// | [`ReceiveError::Truncated`], `Runt` or `Rejected` | the frame was consumed and counted: call again |
 /// | [`TransmitError::WouldBlock`], `InterfaceDown` | keep the frame, end the session, wait until the descriptor is writable, resume |
-/// | the same, with an edge-triggered poller | ask once by `poll` after the refusal, too: Linux gives an edge when the interface comes up only to who has |
+/// | the same, with an edge-triggered poller | also call `poll` once after the refusal: when the interface comes up, Linux gives an edge only to a caller that has polled |
 /// | `NoBufferSpace` | keep or drop the frame; retry after a pause, no event tells |
 /// | `LinkDown`, `Rejected`, `Runt`, `Oversize`, `LengthRefused` | the frame is dropped and counted: complete it towards the guest |
 /// | `Gone`, either way | stop polling; [`reattach`](Self::reattach) or detach |
@@ -152,9 +152,10 @@ impl Backend {
     /// Bytes a receive buffer needs so that every frame fits with one byte to spare, which saves a slice in the
     /// system call. That is the longest frame, plus 1. The virtio-net header is not in it.
     ///
-    /// 65550 bytes are enough for every frame that Linux makes by default, and save the slice, too. A frame that fills them
-    /// to the last byte is dropped as [`Truncated`](crate::ReceiveError::Truncated), since it may have been longer. From
-    /// then on a byte is added to such room, until the offloads or the MTU are set anew.
+    /// A buffer of 65550 bytes holds every frame that Linux makes by default, and saves the slice, too. A frame that fills
+    /// such a buffer to its last byte is dropped as [`Truncated`](crate::ReceiveError::Truncated), since it may have been
+    /// longer. From then on the crate adds a byte of its own to buffers of that length, until the offloads or the MTU are set
+    /// anew.
     #[must_use]
     pub fn receive_buffer_len(&self) -> usize {
         self.longest.largest() + 1
@@ -191,8 +192,8 @@ impl Backend {
     /// `true` when a poller must register the descriptor anew (its number stays the same; never so on Linux).
     ///
     /// # Errors
-    /// As [`Config::attach`]. What is wrong with `config` leaves the backend as it was. Where the old interface had to be
-    /// undone first (illumos), any other failure leaves it gone; the same can be tried again.
+    /// As [`Config::attach`]. An error in `config` leaves the backend as it was. Where the old interface had to be undone
+    /// first (illumos), any other failure leaves the interface gone; `reattach` can be called again.
     pub fn reattach(&self, config: &Config) -> Result<bool, AttachError> {
         let generation = self.generations.current();
         let changed = self.tap.reattach(config).inspect_err(|_| {
@@ -250,9 +251,9 @@ impl Backend {
 
     /// Asks the host by one system call whether the interface was removed, and notes it; `true` when it is gone.
     ///
-    /// A TAP, a socket and a stream tell it themselves, by [`receive`](Self::receive) and by a send. A pair of datagram
-    /// sockets on Linux tells it by a send alone. A macvtap does not: it takes frames for ever, and is never readable again.
-    /// Call this for one now and then, once a second for example, when nothing was received meanwhile;
+    /// A TAP, a socket and a stream tell of the removal themselves, by [`receive`](Self::receive) and by a send. A pair of
+    /// datagram sockets on Linux tells it by a send alone. A macvtap does not: it takes frames for ever, and is never
+    /// readable again. Call this for a macvtap now and then, once a second for example, when nothing was received meanwhile;
     /// [`Threads`](crate::Threads) do. The request is `TUNGETIFF` on Linux.
     pub fn check_gone(&self) -> bool {
         if let Some(generation) = self.generation()

@@ -47,9 +47,10 @@ impl Backend {
         self.receive_into(&ReceiveMemory::borrowed(slices))
     }
 
-    /// Takes one frame with its virtio-net header into `slices`; gives the bytes of both together. The header is the host's, but
-    /// for the number of buffers in bytes 10 and 11, where it has them. Kernels leave there what they like, and virtio wants 1
-    /// for a frame in one chain (virtio 1.2, 5.1.6.4). Who spreads a frame over several writes his own number.
+    /// Takes one frame with its virtio-net header into `slices`; gives the bytes of both together. The header is the host's,
+    /// except that the number of buffers in bytes 10 and 11 of a header of 12 is set to 1. Kernels leave any value there, and
+    /// virtio wants 1 for a frame in one chain (virtio 1.2, 5.1.6.4). A caller that spreads a frame over several chains
+    /// stores their number.
     ///
     /// # Errors
     /// As [`receive`](Self::receive); [`ReceiveError::Unsupported`] when the TAP has no header.

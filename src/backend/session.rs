@@ -11,7 +11,7 @@ use crate::memory::FrameMemory;
 use crate::segmentation::Frame;
 use crate::wire::{Checksum, Gso, Request};
 
-/// An open transmit session. At most one exists a backend; dropping it ends it.
+/// An open transmit session. A backend has at most one; dropping the session ends it.
 ///
 /// `B` is how it holds the backend: see [`Transmitter`] and [`OwnedTransmitter`].
 #[derive(Debug)]
@@ -42,15 +42,15 @@ impl<B: Deref<Target = Backend>> Session<B> {
     ///
     /// # Errors
     /// As [`send`](Self::send), where `sent` in the error counts from the frame's start; [`TransmitError::BadResume`] when
-    /// the frame has no segment behind these.
+    /// the frame has no segment after these.
     #[inline(always)]
     pub fn resume(&mut self, frame: &Frame<'_>, sent: u32) -> Result<(), TransmitError> {
         self.backend.send(frame.memory(), &frame.request(), sent)
     }
 
-    /// Sends one frame from a virtio driver: the first `header_len` bytes of `slices` are its virtio-net header, 10
-    /// or 12. Of the header only what [`Frame::from_virtio`] reads goes on to the host. A frame in one slice that begins with
-    /// exactly what is to be sent goes out as it is, by `write`.
+    /// Sends one frame from a virtio driver: the first `header_len` bytes of `slices` are its virtio-net header, 10 or 12. Of
+    /// the header only what [`Frame::from_virtio`] reads goes on to the host. Where header and frame are one slice of which
+    /// no byte must change, the slice goes out as it is, by `write`.
     ///
     /// # Errors
     /// As [`send`](Self::send); [`TransmitError::Rejected`] also for a header that contradicts the frame.
@@ -66,7 +66,7 @@ impl<B: Deref<Target = Backend>> Session<B> {
     /// [`resume`](Self::resume) for a frame that [`send_with_header`](Self::send_with_header) was given.
     ///
     /// # Errors
-    /// As there.
+    /// As [`send_with_header`](Self::send_with_header) and [`resume`](Self::resume).
     #[inline(always)]
     pub fn resume_with_header(
         &mut self,
@@ -112,8 +112,8 @@ impl<B: Deref<Target = Backend>> Drop for Session<B> {
 }
 
 impl Backend {
-    /// Opens a transmit session; `None` while another one is open. It never waits. Who is turned away is owed a
-    /// wake-up: `Frontend::transmit_pending` from [`Threads`](crate::Threads), or the callback of
+    /// Opens a transmit session; `None` while another one is open. It never waits. A caller that is refused is called back
+    /// when that one ends: by `Frontend::transmit_pending` from [`Threads`](crate::Threads), or by the callback of
     /// [`on_transmit_ready`](Self::on_transmit_ready).
     #[inline]
     pub fn begin_transmit(&self) -> Option<Transmitter<'_>> {

@@ -13,15 +13,16 @@ impl Backend {
     /// Writes exactly these slices as one frame, by one system call, and gives the bytes written. Where the TAP has a virtio-net
     /// header they begin with it, in the form that the host wants.
     ///
-    /// It takes no session, so that any thread may call it at any time, also while a session is open. It is for devices that run on
-    /// one thread, and for a word of the hypervisor's own, such as an announcement. Only the kernel checks it. A frame to a
-    /// [data link](crate::Config::datalink) is also checked here, since a link drops one without a word. Nothing is done in
-    /// software. Nobody is called back after a refusal: poll the descriptor.
+    /// It takes no session, so that any thread may call it at any time, also while a session is open. It is for devices that
+    /// run on one thread, and for a frame of the hypervisor's own, such as an announcement. Only the kernel checks it. A
+    /// frame to a [data link](crate::Config::datalink) is also checked here, since a link drops one without a word. Nothing
+    /// is done in software. Nobody is called back after a refusal: poll the descriptor.
     ///
     /// # Errors
-    /// [`TransmitError::LinkDown`] while the guest's link is down, [`TransmitError::Gone`], and what the kernel answers; a header
-    /// that it refuses is [`TransmitError::Io`] with `EINVAL`. [`TransmitError::TooManySlices`], and [`TransmitError::Runt`] for
-    /// no bytes at all. To a data link also for too few, [`TransmitError::Oversize`] and [`TransmitError::Rejected`].
+    /// [`TransmitError::LinkDown`] while the guest's link is down, [`TransmitError::Gone`], and what the kernel answers; a
+    /// header that it refuses is [`TransmitError::Io`] with `EINVAL`. [`TransmitError::TooManySlices`], and
+    /// [`TransmitError::Runt`] for no bytes at all. For a data link also [`TransmitError::Runt`] for too few bytes,
+    /// [`TransmitError::Oversize`] and [`TransmitError::Rejected`].
     #[inline(always)]
     pub fn send_verbatim(&self, slices: &[IoSlice<'_>]) -> Result<usize, TransmitError> {
         self.write_verbatim(FrameMemory::borrowed(slices))

@@ -114,7 +114,7 @@ impl<'a> Frame<'a> {
         self.memory().len()
     }
 
-    /// Holds the contexts against the frame's own headers. Every send does the same first.
+    /// Checks the segmentation and the checksum context against the frame's own headers. Every send does the same first.
     ///
     /// # Errors
     /// The first contradiction found.

@@ -18,7 +18,7 @@ const PAUSE: Duration = Duration::from_millis(1);
 /// Sends one announcement from the guest's address; without one, says that none was sent.
 pub(super) fn send(backend: &Backend) {
     let Some(address) = backend.tap().guest_address() else {
-        info!("no announcement for {backend:?}: the guest's address was not configured");
+        info!("no announcement for {backend:?}: Config::guest_address was not given");
         return;
     };
     let frame = build(address);

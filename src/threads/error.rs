@@ -15,7 +15,7 @@ pub enum ThreadsError {
         source: io::Error,
     },
     /// Other threads drive the backend; stop them first.
-    #[error("other threads drive this backend already")]
+    #[error("other threads drive this backend already: stop them first")]
     AlreadyDriven,
     /// A callback of the frontend held a thread too long.
     #[error("a callback of the frontend does not return")]

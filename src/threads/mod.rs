@@ -47,8 +47,8 @@ pub enum Resume {
 /// Drives a [`Backend`] with two threads.
 ///
 /// The receive thread takes frames while the guest has buffers for them, and leaves them in the host's queue while it has
-/// not. The transmit thread answers what a session owes. When somebody was turned away, or the device was full, it calls
-/// [`Frontend::transmit_pending`] once the cause is gone.
+/// not. When a session was refused, or the device was full, the transmit thread calls [`Frontend::transmit_pending`] once the
+/// cause is gone.
 ///
 /// Every call is legal in every state, from any thread, the frontend's callbacks included:
 ///
@@ -116,8 +116,8 @@ impl Threads {
         self.outcome()
     }
 
-    /// Starts delivery again, after dropping what the host queued meanwhile. Of two that resume at once, one does it, and
-    /// the other one waits for that.
+    /// Starts delivery again, after dropping what the host queued meanwhile. When two callers resume at once, one does the
+    /// work, and the other waits for it.
     ///
     /// # Errors
     /// [`ThreadsError::Panicked`].

@@ -87,8 +87,8 @@ pub struct Gso {
     pub kind: GsoKind,
     /// Bytes of all headers, the Ethernet header included; the payload starts there.
     pub header_len: u16,
-    /// Payload bytes a segment. For [`GsoKind::Udp4Fragments`] and [`GsoKind::Udp6Fragments`] the bytes of the datagram a
-    /// fragment, its UDP header included, of which only whole multiples of 8 are used.
+    /// Payload bytes in each segment. For [`GsoKind::Udp4Fragments`] and [`GsoKind::Udp6Fragments`] the bytes of the datagram
+    /// in each fragment, the UDP header included, of which only whole multiples of 8 are used.
     pub segment_size: u16,
     /// Where the (outer) IP header starts.
     pub network_offset: u16,

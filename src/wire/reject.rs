@@ -11,7 +11,7 @@ pub enum RejectReason {
     /// The virtio-net header is shorter than its 10 fixed bytes.
     #[error("the virtio-net header is cut short")]
     ShortVirtioHeader,
-    /// The virtio-net header names a type that does not exist, or marks one with ECN that has none.
+    /// The virtio-net header names a type that does not exist, or sets the mark of ECN on one that cannot have it.
     #[error("unknown segmentation type")]
     UnknownKind,
     /// UDP is to be cut, but the virtio-net header leaves no checksum to be completed.
@@ -30,7 +30,7 @@ pub enum RejectReason {
     #[error("the header length is wrong")]
     HeaderLength,
     /// The Ethernet type is not that of the kind's IP version, or there are too many VLAN tags.
-    #[error("the Ethernet type does not fit the kind")]
+    #[error("the Ethernet type does not fit the segmentation type")]
     EtherType,
     /// The version in the IP header is not that of the Ethernet type, or of the protocol number in a tunnel.
     #[error("the IP version is wrong")]
@@ -39,12 +39,12 @@ pub enum RejectReason {
     #[error("the IPv4 header length is wrong")]
     IpHeaderLength,
     /// The IPv4 protocol or the last IPv6 next header is not the kind's.
-    #[error("the IP protocol does not fit the kind")]
+    #[error("the IP protocol does not fit the segmentation type")]
     Protocol,
     /// The packet goes by a route of its sender's (an IPv6 routing header with segments left, a home address, an IPv4 source
-    /// route). Its transport checksum covers other addresses than the header's, and no unfinished checksum tells
-    /// their sum. With an unfinished one such a frame is cut.
-    #[error("the packet is routed by its sender")]
+    /// route). Its transport checksum covers other addresses than the header's, and the frame has no unfinished checksum that
+    /// holds their sum. With an unfinished one such a frame is cut all the same.
+    #[error("the sender gave the packet a route (source route, routing header)")]
     SourceRouted,
     /// The packet is an IP fragment already.
     #[error("the packet is a fragment")]
@@ -65,7 +65,7 @@ pub enum RejectReason {
     #[error("the checksum lies outside the packet")]
     ChecksumRange,
     /// The unfinished checksum of an oversized frame is not that of its TCP or UDP header.
-    #[error("the checksum is not the transport header's")]
+    #[error("the checksum field is not that of the TCP or UDP header")]
     ChecksumPlace,
     /// A data link drops the frame for its VLAN tag. Such a tag names neither a VLAN nor a priority, is cut short, or names
     /// a VLAN inside the link's own.

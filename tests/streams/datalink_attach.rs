@@ -85,7 +85,7 @@ fn each_refusal_tells_its_own_remedy() {
     }
     machine.fail_nth(3, put("DL_PROMISCON_REQ"), Trouble::Refuse { error: 4, unix: 48 }, Moment::Before);
     let error = refused(&machine, link());
-    assert!(error.to_string().contains("the NIC below refuses to hear every group"), "{error}");
+    assert!(error.to_string().contains("the NIC below refuses to receive all multicast groups"), "{error}");
     let error = refused(&machine, link().hardware_address([2, 8, 0x20, 0, 0, 1]));
     assert!(error.to_string().contains("the NIC below has this one"), "{error}");
     drop(machine);

@@ -208,11 +208,17 @@ fn another_ppa_than_asked_for_is_refused() {
             new_ppa,
             1,
             Trouble::Answer(answer),
-            "TUNNEWPPA on /dev/tap: the PPA is",
+            "TUNNEWPPA on /dev/tap: the PPA: expected",
         );
     }
     for answer in [20, 21, -7] {
-        wrong_answer(&impatient, new_ppa, 1, Trouble::Answer(answer), "TUNNEWPPA on /dev/tap: the PPA is");
+        wrong_answer(
+            &impatient,
+            new_ppa,
+            1,
+            Trouble::Answer(answer),
+            "TUNNEWPPA on /dev/tap: the PPA: expected",
+        );
     }
 }
 
@@ -267,7 +273,7 @@ fn modules_that_never_end_are_popped_nine_times_at_most() {
 #[test]
 fn a_logical_interface_without_a_name_of_its_own_is_refused() {
     let added = |record: &Record| record.is("SIOCLIFADDIF");
-    let what = "SIOCLIFADDIF: the new interface is tap3 where one above tap3 was set";
+    let what = "SIOCLIFADDIF: the new interface: expected one above tap3, found tap3";
     let machine = Machine::boot();
     let before = machine.snapshot();
     machine.fail_nth(1, added, Trouble::Answer(0), Moment::Before);

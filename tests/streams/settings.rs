@@ -231,7 +231,7 @@ fn a_device_that_the_driver_does_not_know_is_told() {
     machine.fail_nth(1, |record| record.is_about("I_STR", "TUNGETPPA"), Trouble::Answer(7), Moment::Before);
     assert_eq!(tap.hardware_address().unwrap_err().raw_os_error(), host(Errno::ENXIO));
     machine.fail_nth(1, |record| record.is_about("I_STR", "TUNGETPPA"), Trouble::Answer(20), Moment::Before);
-    assert!(tap.name().unwrap_err().to_string().contains("the PPA is 20"));
+    assert!(tap.name().unwrap_err().to_string().contains("the PPA: expected 0 to 19, found 20"));
 }
 
 #[test]

@@ -126,7 +126,7 @@ fn each_failing_step_of_a_replacement_is_named() {
         ("SIOCGLIFMUXID", Errno::ENXIO, "SIOCGLIFMUXID on tap3"),
         ("I_PUNLINK", Errno::EPERM, "PRIV_SYS_IP_CONFIG"),
         ("I_PUNLINK", Errno::EBUSY, "I_PUNLINK on the left-over tap3, muxid "),
-        ("I_PUNLINK", Errno::EINVAL, "in use by a process that lives"),
+        ("I_PUNLINK", Errno::EINVAL, "in use by a process that still runs"),
     ];
     for (operation, errno, words) in steps {
         let machine = Machine::boot();

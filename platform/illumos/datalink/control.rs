@@ -215,7 +215,10 @@ impl Control {
 impl Drop for Control {
     fn drop(&mut self) {
         if let Err(error) = self.restore() {
-            warn!("{} keeps the address that was set: {error}", self.link);
+            warn!(
+                "{} keeps the MAC address that the attach set, since the former one could not be put back: {error}",
+                self.link
+            );
         }
     }
 }
@@ -254,8 +257,8 @@ pub(super) fn read_info(answer: &Answer, link: LinkName, state: Option<u32>) -> 
         ));
     }
     if !framework || unready {
-        let found = "its driver is none of the GLDv3 framework";
-        return Err(refusal::wrong_kind(link, found, "a vnic over it may do"));
+        let found = "its driver is not one of the GLDv3 framework";
+        return Err(refusal::wrong_kind(link, found, "try a vnic over it (`dladm create-vnic`)"));
     }
     let mtu = answer.word(1).and_then(|mtu| usize::try_from(mtu).ok()).unwrap_or(0);
     Ok(Info { mtu, in_vlan: answer.word(9).is_some_and(|len| len > 0) })

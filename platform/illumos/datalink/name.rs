@@ -31,7 +31,7 @@ impl LinkName {
             return Err(bad("it does not begin with a letter"));
         }
         if !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-')) {
-            return Err(bad("it holds something else than letters, digits, '.', '_' and '-'"));
+            return Err(bad("it contains something other than letters, digits, '.', '_' and '-'"));
         }
         let text = InterfaceName::from_c_bytes(name.as_bytes()).ok_or_else(|| bad("it is empty"))?;
         Ok(Self(Some(text)))

@@ -51,11 +51,15 @@ pub(super) fn attach(link: LinkName, config: &Config) -> Result<Datalink, Attach
 
 /// What a link has not, which a TAP has.
 fn check(config: &Config) -> Result<(), AttachError> {
-    const ADMINISTRATORS: &str = "a link's own is the administrator's to set, with dladm";
+    const ADMINISTRATORS: &str = "the administrator sets this on a data link, with dladm: leave it out";
     let excluded = [
         (config.mtu.is_some(), "mtu", ADMINISTRATORS),
-        (config.up, "up", "a link is never down by itself"),
-        (config.queue_length.is_some(), "queue_length", "Config::datalink_buffer says it in bytes"),
+        (config.up, "up", "a data link cannot be set up or down: leave it out"),
+        (
+            config.queue_length.is_some(),
+            "queue_length",
+            "the queue of a data link is set in bytes, by Config::datalink_buffer",
+        ),
     ];
     if let Some((_, option, reason)) = excluded.iter().find(|(asked, ..)| *asked) {
         return Err(refusal::bad(option, *reason));
@@ -72,7 +76,7 @@ fn refuse_ip(link: LinkName, name: InterfaceName) -> Result<(), AttachError> {
         let node = family.node();
         let fd = streams::open(node).map_err(|source| AttachError::Open {
             path: node.into(),
-            remedy: "whether IP is plumbed on the link cannot be asked; Config::share_datalink does without",
+            remedy: "this node tells whether IP is plumbed on the link; Config::share_datalink attaches without asking",
             source,
         })?;
         let mux = Mux { fd: Arc::new(fd), family };
@@ -112,7 +116,7 @@ fn without_buffer(error: AttachError, asked: Option<u32>) -> Result<(), AttachEr
     if asked.is_some() {
         return Err(error);
     }
-    warn!("only four frames are kept for a guest that does not read: {error}");
+    warn!("a guest that does not read has room for four long frames only: {error}");
     Ok(())
 }
 
@@ -139,7 +143,7 @@ pub(super) fn check_guest(own: [u8; 6], link: LinkName, config: &Config) -> Resu
         return Ok(());
     }
     let reason = format!(
-        "the guest must use the address of {link}, {}; or give the guest's in hardware_address(), too",
+        "it is not the address of {link}, {}: let the guest use that one, or give the guest's address in hardware_address(), too",
         own.map(|byte| format!("{byte:02x}")).join(":")
     );
     Err(refusal::bad("guest_address", reason))

@@ -10,7 +10,7 @@ use crate::attach::AttachError;
 const RAW_ACCESS: &str = "the process needs PRIV_NET_RAWACCESS: a role or a profile that has it (`ppriv`), or the \
                           privileges of its service";
 
-const HEARS_NO_GROUPS: &str = "the NIC below refuses to hear every group, as some virtual ones do: take a vnic over an \
+const HEARS_NO_GROUPS: &str = "the NIC below refuses to receive all multicast groups, as some virtual NICs do: take a vnic over an \
                                etherstub or over another NIC";
 
 /// What an errno of a request means; the request is known by the beginning of its name.
@@ -21,7 +21,11 @@ const REMEDIES: [(&str, i32, &str); 6] = [
         "link protection (mac-nospoof) forbids another address, or the NIC below has this one: use the link's own, or have \
          the global zone change it",
     ),
-    ("DL_SET_PHYS_ADDR_REQ", ENOTSUP, "another link over the same NIC has that address: use one of its own"),
+    (
+        "DL_SET_PHYS_ADDR_REQ",
+        ENOTSUP,
+        "another link over the same NIC has that address: give this link a different one",
+    ),
     ("I_PUSH", libc::EINVAL, "the system has no module bufmod: leave Config::datalink_buffer out"),
     ("I_PUSH", libc::EPERM, RAW_ACCESS),
     (
@@ -32,7 +36,7 @@ const REMEDIES: [(&str, i32, &str); 6] = [
     (
         "DLIOCRAW",
         libc::EINVAL,
-        "the link's driver carries no whole frames: it is none of the GLDv3 framework",
+        "the link's driver carries no whole frames: it is not one of the GLDv3 framework; try a vnic over it (`dladm create-vnic`)",
     ),
 ];
 

@@ -17,7 +17,7 @@ pub(super) fn of(path: &Path, source: &io::Error) -> String {
             "it is no binary of this system, and its first line names no interpreter, such as #!/bin/sh"
                 .into()
         }
-        Some(libc::ETXTBSY) => "somebody has it open for writing".into(),
+        Some(libc::ETXTBSY) => "a process has the program open for writing: try again when it has closed the file".into(),
         Some(libc::ENOTDIR) => "what stands before its last / is no directory".into(),
         Some(libc::EAGAIN) => {
             "this user, or this cgroup, has as many processes as it may: raise the limit (ulimit -u, TasksMax=)".into()
@@ -25,7 +25,7 @@ pub(super) fn of(path: &Path, source: &io::Error) -> String {
         Some(libc::EMFILE) => {
             "this process has as many descriptors as it may: raise its limit (ulimit -n)".into()
         }
-        Some(libc::ENFILE) => "the system has as many open files as it may".into(),
+        Some(libc::ENFILE) => "the system has as many open files as it may: raise the system's limit (Linux: fs.file-max)".into(),
         Some(libc::ENOMEM) => "the system has no memory for another process".into(),
         _ => String::new(),
     }
@@ -44,10 +44,14 @@ fn of_missing(path: &Path) -> String {
             "its first line ends in a carriage return: give the file line ends of Unix (dos2unix)".into()
         }
         Some(line) if line.split_whitespace().next().is_some_and(|name| Path::new(name).exists()) => {
-            format!("its interpreter {:?} is there, but what it needs in turn is not", line.trim())
+            format!(
+                "its interpreter {:?} exists, but the loader or interpreter of that file does not",
+                line.trim()
+            )
         }
         Some(line) => format!("its interpreter {:?} does not exist", line.trim()),
-        None => "the loader that it names does not exist: it was made for another system".into(),
+        None => "the loader that the program names does not exist: the program was built for another system"
+            .into(),
     }
 }
 
@@ -105,7 +109,7 @@ mod tests {
             (make("odd", "#! /no/such/shell -x\n", 0o755), "\"/no/such/shell -x\" does not exist"),
             (
                 make("outer", &format!("#!{}\n", folder.join("odd").display()), 0o755),
-                "is there, but what it needs in turn",
+                "exists, but the loader or interpreter",
             ),
             (make("closed", "#!/bin/sh\n", 0o644), "chmod +x"),
             (folder.clone(), "it is a directory"),

@@ -88,8 +88,8 @@ impl Running {
         command.stdout(if call.capture { Stdio::piped() } else { Stdio::null() });
         (call.system.inherit_standard_streams_only)(&mut command);
         let mut child = command.spawn()?;
-        let output = child.stdout.take().and_then(|pipe| reader(pipe.into()));
-        let errors = child.stderr.take().and_then(|pipe| reader(pipe.into()));
+        let output = child.stdout.take().and_then(|pipe| reader(pipe.into(), call.program));
+        let errors = child.stderr.take().and_then(|pipe| reader(pipe.into(), call.program));
         Ok(Self { child, output, errors })
     }
 
@@ -166,8 +166,10 @@ impl Running {
 }
 
 /// A stream that cannot be read is closed: the program goes on without it, or fails by itself.
-fn reader(pipe: OwnedFd) -> Option<Output> {
-    Output::new(pipe).inspect_err(|error| warn!("a program's output cannot be read: {error}")).ok()
+fn reader(pipe: OwnedFd, program: &Path) -> Option<Output> {
+    Output::new(pipe)
+        .inspect_err(|error| warn!("{}: its output cannot be read: {error}", program.display()))
+        .ok()
 }
 
 /// Keeps `PATH` from being searched for a program without a directory.

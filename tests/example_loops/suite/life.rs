@@ -123,7 +123,10 @@ pub(crate) fn a_removed_interface_ends_the_one_and_is_made_again_by_the_other() 
     running.wait_for("answer");
     ip("link del vm0");
     let output = running.end();
-    assert_eq!(String::from_utf8(output.stderr).unwrap(), "tokio: the interface is gone\n");
+    assert_eq!(
+        String::from_utf8(output.stderr).unwrap(),
+        "tokio: the interface is gone; re-attach or detach\n"
+    );
     let running = Running::start("mio", &["vm0", "192.0.2.1/24", ENDLESS]);
     for _ in 0..3 {
         running.wait_for("answer");

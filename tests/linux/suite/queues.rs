@@ -109,5 +109,8 @@ pub(crate) fn a_duplicate_is_no_second_queue_of_an_interface_with_a_single_one()
     let fd = raw_tap::tap("one0", TAP | BARE);
     let copy = nix::unistd::dup(&fd).unwrap();
     let error = Config::new().inherited_queues(vec![fd, copy]).attach_queues(2).unwrap_err();
-    assert!(error.to_string().contains("a further queue of an interface with a single one"), "{error}");
+    assert!(
+        error.to_string().contains("a further queue of an interface in the mode of a single queue"),
+        "{error}"
+    );
 }

@@ -140,7 +140,7 @@ pub(crate) fn what_a_setting_lacks_is_named() {
     fs::write(path, "1").unwrap();
     let remedy = remedy_of(v6(Config::new().name("off0")), libc::EACCES);
     assert!(remedy.contains("disable_ipv6") && !remedy.contains("privilege"), "{remedy}");
-    assert!(remedy_of(Config::new().hardware_address([1; 6]), libc::EADDRNOTAVAIL).contains("one station"));
+    assert!(remedy_of(Config::new().hardware_address([1; 6]), libc::EADDRNOTAVAIL).contains("unicast"));
 }
 
 pub(crate) fn somebody_elses_tap_is_told_apart_from_a_new_one() {
