@@ -27,11 +27,12 @@ pub(crate) fn tap(name: &str, flags: c_int) -> OwnedFd {
 }
 
 /// As [`bind`], but for a second: a process that another test is starting can hold a copy of the last descriptor for a moment.
-/// Linux 7.3 gives a name away before its place in sysfs is free, and says EEXIST then.
+/// Linux 7.3 gives a name away before its place in sysfs is free, and says EEXIST then. Of a template with digits behind its
+/// `%d` the kernel tries one number only, and says ENFILE.
 pub(crate) fn bind_patiently(fd: impl AsFd, name: &[u8], flags: c_int) -> io::Result<String> {
     let busy = |result: &io::Result<String>| {
         let errno = result.as_ref().err().and_then(io::Error::raw_os_error);
-        matches!(errno, Some(libc::EBUSY | libc::EEXIST))
+        matches!(errno, Some(libc::EBUSY | libc::EEXIST | libc::ENFILE))
     };
     let mut tries = (0..1000).map(|_| {
         std::thread::sleep(std::time::Duration::from_millis(1));
