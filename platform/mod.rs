@@ -15,8 +15,8 @@
 //! | `detach(self) -> Result<(), DetachError>` | does what a drop does, and tells what failed |
 //! | `as_fd(&self)`, `into_fd(self) -> Result<OwnedFd, Self>` | lend the descriptor; give it out where it is all there is |
 //! | `kind(&self) -> Kind`, `offload(&self) -> Offload`, `host_can(&self) -> HostCan`, `limits(&self) -> FrameLimits`, `created(&self) -> bool` | what the descriptor is; what was granted at the attach; what the host cuts; the frames that it takes; whether the attach made the interface |
-//! | `station(&self) -> Option<[u8; 6]>` | the guest's address, where frames for others come, too, and groups' with unfinished checksums |
-//! | `clear_way(&self, errno) -> bool` | takes from the descriptor what a read cannot pass, where the errno of a read tells of it |
+//! | `station(&self) -> Option<[u8; 6]>` | the guest's address, where the descriptor also delivers frames for others, and frames to groups with unfinished checksums |
+//! | `clear_way(&self, errno) -> bool` | takes from the descriptor a message that a read cannot pass, if the errno of a read says that there is one |
 //! | `news_fd(&self) -> Option<BorrowedFd>`, `take_news(&self) -> io::Result<Option<bool>>` | a descriptor that is readable when MTU, address or carrier have changed; takes what it tells, and says the carrier's state where that was told |
 //! | `set_offload(&self, Offload) -> io::Result<Offload>` | changes the offloads, and says what was granted |
 //! | `set_header_len(&self, usize) -> io::Result<()>` | changes the length of the header, where there is one |
@@ -33,9 +33,9 @@
 //! - `read_fault(errno)`, `write_fault(errno)`: what an errno of a device means; those of sockets are the same everywhere
 //!   (`Kind`). Nothing else decides that.
 //!
-//! What the frames' descriptor promises the engine: it is non-blocking and close-on-exec. One read takes exactly one
-//! frame and one write puts exactly one. With `offload.header_len` a virtio-net header of that length precedes each. A
-//! frame longer than the buffer can be told by one spare byte.
+//! What the frames' descriptor promises the engine: it is non-blocking and close-on-exec. One read takes exactly one frame
+//! and one write puts exactly one. With `offload.header_len` a virtio-net header of that length precedes each. One spare byte
+//! in the buffer shows that a frame was longer than expected.
 //!
 //! `frame_io::read(fd, slices)` and `frame_io::write(fd, slices)` move one frame by one system call; an errno comes as it is.
 //!
@@ -56,9 +56,10 @@ cfg_if::cfg_if! {
     }
 }
 
-// On Linux a frame's system call is made in line, where the processor is known. By way of the C library it goes elsewhere,
-// and wherever something stands before the C library: a model of the kernel, Miri, a sanitizer. So it does in a build for
-// SVE: Linux clears the upper parts of its registers in each system call, which a compiler cannot be told.
+// On Linux a frame's system call is made in line, where the processor is known. Elsewhere the C library makes the call. It
+// also does so wherever something stands before the C library: a model of the kernel, Miri, a sanitizer. The same holds in a
+// build for SVE. Linux clears the upper parts of the SVE registers in each system call, and nobody can tell that to a
+// compiler.
 cfg_if::cfg_if! {
     if #[cfg(all(
         target_os = "linux",

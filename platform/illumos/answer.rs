@@ -58,7 +58,7 @@ impl Answer {
         }
     }
 
-    /// The system's number counts wherever there is one: not every driver sets the other one, too.
+    /// `dl_unix_errno` counts wherever it is not 0, because not every driver sets `dl_errno` along with it.
     fn refusal(&self) -> Unwanted {
         let errno = self.word(3).map(u32::cast_signed).filter(|errno| *errno != 0);
         Unwanted::Refusal { code: self.word(2), errno }

@@ -31,7 +31,7 @@ pub(super) fn open_device(
     wanted: Option<TapName>,
     patience: Duration,
 ) -> Result<(OwnedFd, Ppa), AttachError> {
-    // A patience beyond the clock's end has none.
+    // If the patience ends later than the clock can express, there is no deadline.
     let deadline = Instant::now().checked_add(patience);
     loop {
         // A stream gets one attempt: a second device on it would leak the first until the machine reboots.

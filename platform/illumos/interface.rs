@@ -55,10 +55,11 @@ impl Interface {
     }
 
     /// Plumbs anew over a new control stream, which takes the number of the old one. That one cannot be used again: a stream
-    /// makes one device in its life. Always true, since to a poller it is another descriptor.
+    /// makes one device in its life. The returned `bool` is always true, since to a poller it is another descriptor.
     ///
-    /// After a failure the number refers to a stream that carries no frame either way and blocks nobody. The interface
-    /// [is lost](Self::is_lost), and the same can be tried again. What is refused before that leaves it as it was.
+    /// After a failure the number refers to a stream that carries no frame either way and blocks nobody. The interface [is
+    /// lost](Self::is_lost), and the same can be tried again. A request that is refused before the interface is undone leaves
+    /// the interface as it was.
     pub(crate) fn reattach(&self, config: &Config) -> Result<(bool, Offload), AttachError> {
         let mut held = self.held();
         let wanted = self.wanted_name(&held, config)?;
@@ -133,7 +134,7 @@ impl Interface {
         Ok(if wanted.header_len == 0 { Offload::NONE } else { wanted })
     }
 
-    /// With a header it is a socket, whose peer's business it is.
+    /// A descriptor with a header is a socket, and only its peer decides what it cuts.
     pub(crate) fn host_can(&self) -> HostCan {
         if self.offload.header_len == 0 { HostCan::NOTHING } else { HostCan::EVERYTHING }
     }

@@ -130,7 +130,7 @@ impl IpInterface<'_> {
         let filled = loop {
             room.resize_with(room.len() * 2 + USUAL_ADDRESSES, LifReq::empty);
             match streams::list_addresses(&self.through.fd, family, &mut room) {
-                // No room is left, so that there may be more; illumos says so.
+                // A list that fills the room may not be all; illumos answers EINVAL then.
                 Ok(filled) if filled < room.len() => break filled,
                 Err(error) if !refusal::is(&error, libc::EINVAL) => {
                     return Err(refusal::of(SIOCGLIFCONF, self.through.family.node())(error));

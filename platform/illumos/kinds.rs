@@ -102,8 +102,8 @@ impl Interface {
         }
     }
 
-    /// `EBADMSG`: a message of the driver's stands before the frames. None is asked for there but of an adopted link, so that
-    /// it is rare.
+    /// `EBADMSG`: a message of the driver's stands before the frames. The crate asks for messages there only on an adopted
+    /// link, so this is rare.
     pub(crate) fn clear_way(&self, errno: i32) -> bool {
         match self {
             Link(link) if errno == libc::EBADMSG => link.clear_way().is_ok(),

@@ -31,8 +31,8 @@ pub(super) fn is_station_address(address: [u8; 6]) -> bool {
     address != [0; 6] && address[0] & 1 == 0
 }
 
-/// A device lives as long as its control stream, so there is never one to find, and one in use is always refused. What is
-/// left of the choice: a left-over IP interface makes an exclusive creation fail.
+/// A device lives as long as its control stream, so no free one exists before an attach, and one in use is always refused.
+/// The choice has one effect: a left-over IP interface makes an exclusive creation fail.
 fn check_creation(config: &Config) -> Result<(), AttachError> {
     match config.creation {
         Creation::MustExist => {

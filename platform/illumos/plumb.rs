@@ -81,8 +81,8 @@ impl Attempt {
         Ok((self.control, Held::of_interface(plumbing, self.muxes)))
     }
 
-    /// Plumbs the device that the driver chose, or another one where somebody has an interface of that name. Where any
-    /// will do, nobody's need be replaced.
+    /// Plumbs the device that the driver chose, or another one where somebody has an interface of that name. Where any name
+    /// will do, no interface of somebody else has to be replaced.
     fn plumb_any(mut self, mut ppa: Ppa, config: &Config) -> Result<(OwnedFd, Held), AttachError> {
         loop {
             let error = match plumb(&self.muxes, TapName::of(ppa)?, config, false) {

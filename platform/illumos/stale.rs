@@ -21,8 +21,8 @@ pub(super) fn unplumb(mux: &Mux, name: TapName) -> Result<(), AttachError> {
     let ip = MuxId::new(ip).ok_or_else(|| unusable(name, ip))?;
     // 0 says that there is no ARP stream; anything below would be every interface of the host.
     let arp = if arp == 0 { None } else { Some(MuxId::new(arp).ok_or_else(|| unusable(name, arp))?) };
-    // IP first, other than ifconfig(8): a refusal then comes before anything of a living owner's was touched, who may have
-    // linked ARP alone persistently.
+    // IP is unlinked first, unlike in ifconfig(8). A living owner may have linked ARP alone persistently. The refusal then
+    // comes before anything of that owner's is touched.
     for id in [Some(ip), arp].into_iter().flatten() {
         streams::unlink_persistent(&mux.fd, id).map_err(|source| refused(name, id, source))?;
     }

@@ -68,8 +68,8 @@ pub(super) fn is_removed(fd: BorrowedFd<'_>) -> bool {
 /// Bytes of an Ethernet header, below which the kernel refuses a frame.
 const ETHERNET_HEADER: usize = 14;
 
-/// Makes the kernel use this queue, or not (`TUNSETQUEUE`). A detached queue loses the frames it holds. A macvtap
-/// does not tell which it is (`tells`), and refuses what is so already.
+/// Makes the kernel use this queue, or not (`TUNSETQUEUE`). A detached queue loses the frames it holds. A macvtap does not
+/// tell whether the kernel uses its queue (`tells`). It refuses a request for the state that the queue has already.
 pub(super) fn set_queue_enabled(fd: BorrowedFd<'_>, enabled: bool, tells: bool) -> io::Result<()> {
     if Bound::of(fd)?.has(DETACHED) != enabled && tells {
         return Ok(());

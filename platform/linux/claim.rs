@@ -36,8 +36,9 @@ pub(super) fn claim(fd: BorrowedFd<'_>, name: &[u8], flags: u16, config: &Config
     }
 }
 
-/// Whether the name may be free a moment later. Its owner lets go (`EBUSY`), or its place in sysfs is still taken (`EEXIST`,
-/// seen on Linux 7.3). An owner that lets go of a TUN device, or of another number of queues, gives `EINVAL` until then.
+/// Whether the name may be free a moment later. Its owner is closing it (`EBUSY`), or its entry in sysfs still exists
+/// (`EEXIST`, seen on Linux 7.3). While an owner closes a TUN device, or a TAP with another number of queues, the kernel
+/// answers `EINVAL`.
 fn is_passing(error: &io::Error, name: &[u8]) -> bool {
     match error.raw_os_error() {
         Some(libc::EBUSY | libc::EEXIST) => true,
@@ -109,7 +110,7 @@ fn wrong_kind(source: io::Error, name: &[u8], text: String, flags: u16) -> Attac
     AttachError::WrongKind { name: text, found, remedy, source: Some(source) }
 }
 
-/// The driver of a macvtap calls itself that of a macvlan, but its kind tells.
+/// The driver of a macvtap reports the name of the macvlan driver, but the interface's kind tells a macvtap.
 fn is_macvtap(name: &[u8]) -> bool {
     let index = NetDevice::named(name).and_then(|device| device.index());
     let kind = index.and_then(|index| Rtnetlink::open()?.kind(index));
@@ -126,7 +127,8 @@ fn holders(name: &[u8]) -> String {
 }
 
 fn holds(id: u32, name: &[u8]) -> bool {
-    // A thread can be in another namespace than the process it belongs to; our own is the one that asks.
+    // A thread can be in another namespace than its process. In our own process, the namespace of the thread that asks
+    // counts.
     let ours = id == std::process::id();
     let process = if ours { "/proc/thread-self".into() } else { Path::new("/proc").join(id.to_string()) };
     let same_namespace =

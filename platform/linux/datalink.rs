@@ -88,8 +88,8 @@ fn refused(path: String, source: io::Error) -> AttachError {
     AttachError::Open { path: path.into(), remedy, source }
 }
 
-/// A fresh queue has a virtio-net header; this one has it where an offload is asked for, as a TAP. The request ignores the
-/// name.
+/// A fresh queue has a virtio-net header. This function leaves the header only where an offload is asked for, as on a TAP.
+/// The request ignores the name.
 fn set_header(fd: BorrowedFd<'_>, link: &str, config: &Config) -> Result<(), AttachError> {
     let header = if config.offload.header_len > 0 { HEADER } else { 0 };
     let request = Request::about(link.as_bytes()).with_flags(TAP | NO_PACKET_INFO | header);
@@ -101,7 +101,7 @@ fn set_header(fd: BorrowedFd<'_>, link: &str, config: &Config) -> Result<(), Att
     })
 }
 
-/// A node is found by a number alone, which another network namespace may have given, too.
+/// A node is found by a number alone, and an interface in another network namespace may have the same number.
 fn check_found(interface: &Interface, link: &str) -> Result<(), AttachError> {
     let found = interface.name().map_err(|source| AttachError::Request {
         request: "TUNGETIFF",

@@ -7,7 +7,8 @@ pub(crate) fn read_fault(errno: i32) -> ReadFault {
         libc::EAGAIN => ReadFault::Empty,
         libc::EINTR => ReadFault::Interrupted,
         libc::EBADFD | libc::ENODEV | libc::ENXIO | libc::ENOLINK => ReadFault::Gone,
-        // EFAULT is what the removal answers to a read that blocks; this one never does, so the address was bad.
+        // When an interface is removed, a read that blocks fails with EFAULT. A read here never blocks, so the address was
+        // bad.
         _ => ReadFault::Other,
     }
 }

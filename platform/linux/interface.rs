@@ -31,7 +31,7 @@ pub(crate) struct Interface {
     multi_queue: bool,
     /// The attach made it.
     created: bool,
-    /// The attach has bound it by its name a moment ago, and is at its settings.
+    /// The attach has bound the queue by the interface's name a moment ago, and now applies the settings.
     just_bound: AtomicBool,
 }
 
@@ -50,7 +50,7 @@ impl Interface {
         }
     }
 
-    /// Makes a queue of an interface whose end neither read, write nor poll tells.
+    /// Makes a queue of an interface whose removal neither read, write nor poll reports.
     pub(super) fn ending_silently(self) -> Self {
         Self { limits: FrameLimits { ends_silently: true, ..self.limits }, ..self }
     }
@@ -280,8 +280,9 @@ impl AsFd for Interface {
     }
 }
 
-/// The longest datagram that a socket takes, in bytes. An IPv6 packet has room for so much, of IPv4 the kernel tells less. Else
-/// it is the send buffer beside the kernel's own 32 bytes (unix(7)).
+/// The longest datagram that a socket takes, in bytes. For a socket of the Internet it is the longest UDP datagram, that of
+/// IPv6; the kernel refuses one of IPv4 that is too long. For others it is the send buffer without the kernel's own 32 bytes
+/// (unix(7)).
 fn longest_datagram(fd: BorrowedFd<'_>, kind: Kind) -> usize {
     match kind {
         Kind::Internet => 65535 - 8,

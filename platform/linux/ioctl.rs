@@ -62,7 +62,7 @@ impl IntCall {
     }
 
     fn call(self, fd: BorrowedFd<'_>, mut value: c_int) -> io::Result<c_int> {
-        // SAFETY: the argument is one `int`, owned by this frame for the whole call; every number of this type reads or writes
+        // SAFETY: the argument is one `int`, owned by this function for the whole call; every number of this type reads or writes
         // four bytes there and keeps no pointer.
         let result = unsafe { libc::ioctl(fd.as_raw_fd(), self.0, &raw mut value) };
         checked(result).map(|_| value)
@@ -134,7 +134,7 @@ pub(super) fn driver(socket: BorrowedFd<'_>, request: Request) -> io::Result<(St
     };
     let mut request = request.with_pointer((&raw mut info).expose_provenance());
     // SAFETY: the argument is a `Request` of the size of `struct ifreq`, its value the address of `info`, 196 bytes as
-    // ETHTOOL_GDRVINFO writes; both are owned by this frame for the whole call and no reference to them is held meanwhile.
+    // ETHTOOL_GDRVINFO writes; both are owned by this function for the whole call and no reference to them is held meanwhile.
     let result =
         unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCETHTOOL as libc::Ioctl, &raw mut request) };
     checked(result)?;
@@ -153,7 +153,7 @@ pub(super) fn write_unreadable(fd: BorrowedFd<'_>, len: usize) -> io::Error {
         libc::iovec { iov_base: (&raw const readable).cast_mut().cast(), iov_len: readable.len() },
         libc::iovec { iov_base: std::ptr::null_mut(), iov_len: len.saturating_sub(readable.len()).max(1) },
     ];
-    // SAFETY: two iovecs, owned by this frame. The first lends four initialised bytes to read; the second lends nothing: its
+    // SAFETY: two iovecs, owned by this function. The first lends four initialised bytes to read; the second lends nothing: its
     // address is null, which the kernel finds out when it copies, and answers EFAULT. writev(2) writes to neither.
     let result = unsafe { libc::writev(fd.as_raw_fd(), slices.as_ptr(), 2) };
     if result < 0 { io::Error::last_os_error() } else { io::ErrorKind::InvalidData.into() }
@@ -180,7 +180,7 @@ const _: () = assert!(align_of::<Request>() >= align_of::<libc::ifreq>());
 const MAC_AT: usize = 2;
 
 impl Request {
-    /// A request without a name, for those that the descriptor alone tells the interface.
+    /// A request without a name, for calls that know the interface from the descriptor alone.
     pub(super) const EMPTY: Self = Self { name: [0; libc::IFNAMSIZ], value: [0; VALUE_LEN] };
 
     /// A request about the interface `name`; a longer name than the kernel has room for is cut.

@@ -1,8 +1,8 @@
 //! What is asked of the interface itself. Its name is read from the descriptor each time, because it can be renamed.
 //!
-//! A descriptor keeps working when its interface is moved to another network namespace. A request by name would then
-//! reach nobody, or an unrelated interface of the same name. An answer is believed where the hardware addresses are equal. What
-//! changes something asks for the namespaces, too, where that may be asked.
+//! A descriptor keeps working when its interface is moved to another network namespace. A request by name would then reach
+//! nobody, or an unrelated interface of the same name. The crate believes an answer if the hardware addresses are equal. A
+//! request that changes something also compares the namespaces, where the kernel lets the process ask.
 
 use std::io;
 use std::net::IpAddr;
@@ -70,7 +70,7 @@ pub(super) fn set_address(device: &NetDevice, address: IpAddr, prefix: u8) -> io
     let index = device.index()?;
     let netlink = Rtnetlink::open()?;
     let before = netlink.addresses(index)?;
-    // Where there is another end, the prefix is that end's.
+    // If the address has a peer, the prefix belongs to the peer's address.
     let same = || before.iter().filter(|present| present.address == address && !present.has_peer);
     if same().any(|present| present.prefix == prefix) {
         return Ok(());
@@ -95,8 +95,8 @@ fn replace_ipv6(netlink: &Rtnetlink, index: u32, old: &Address, prefix: u8) -> i
     })
 }
 
-/// IPv4 has both for a moment. With the first address of a subnet the kernel deletes the others (unless `promote_secondaries`
-/// is set), which are somebody else's: they come back.
+/// The interface has both IPv4 addresses for a moment. When the first address of a subnet is deleted, the kernel deletes the
+/// others (unless `promote_secondaries` is set). Those are somebody else's, so this function adds them again.
 fn replace_ipv4(
     netlink: &Rtnetlink,
     index: u32,
@@ -125,8 +125,8 @@ pub(super) struct NetDevice {
 }
 
 impl NetDevice {
-    /// The interface behind `fd`, to be asked. `ENODEV` when it is in another namespace, where its name here may be somebody
-    /// else's.
+    /// The interface behind `fd`, to be asked. `ENODEV` when it is in another namespace; its name may belong to another
+    /// interface here.
     pub(super) fn of(fd: BorrowedFd<'_>) -> io::Result<Self> {
         let device = Self::just_bound(fd)?;
         if device.has_address_of(fd)? { Ok(device) } else { Err(io::Error::from_raw_os_error(libc::ENODEV)) }
@@ -170,7 +170,8 @@ impl NetDevice {
         });
         match namespaces {
             Ok((theirs, ours)) => Ok((theirs.st_dev, theirs.st_ino) == (ours.st_dev, ours.st_ino)),
-            // Without CAP_NET_ADMIN over both namespaces, on a macvtap and before Linux 5.10 nobody tells.
+            // The kernel does not tell the namespace without CAP_NET_ADMIN over both namespaces, on a macvtap, and before
+            // Linux 5.10.
             Err(_) => self.has_address_of(fd),
         }
     }

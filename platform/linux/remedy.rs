@@ -27,7 +27,7 @@ pub(super) fn of_open(source: &io::Error) -> &'static str {
             NODE,
             "let this user read and write the node (`chmod 0666 /dev/net/tun`, or its group; a udev rule keeps the change after a reboot). If the node's mode allows it already, a policy forbids it: SELinux, AppArmor or Landlock",
         ),
-        // The node's mode gives EACCES; EPERM comes from what stands above it.
+        // The node's mode gives EACCES; EPERM comes from a policy, such as that of the device cgroup.
         Some(libc::EPERM) => {
             "the device cgroup, or another policy, forbids it: `--device /dev/net/tun` for a container, `DeviceAllow=/dev/net/tun rw` for a unit of systemd"
         }

@@ -27,7 +27,7 @@ const TRANSMIT_DROPPED: usize = 7 * 8;
 pub(super) struct Address {
     pub(super) address: IpAddr,
     pub(super) prefix: u8,
-    /// The other end's address, where it is a point-to-point one.
+    /// The address of the other end, on a point-to-point interface.
     pub(super) has_peer: bool,
     /// The message as the kernel sent it, from its `struct ifaddrmsg` on.
     message: Vec<u8>,

@@ -37,7 +37,7 @@ pub(super) struct State {
     pub(super) host_can: HostCan,
 }
 
-/// Sets the state of a TAP that nobody had before, in which all else is as it should be.
+/// Sets the state of a TAP that nobody had before. All other state of such a TAP is right already.
 pub(super) fn of_fresh(fd: BorrowedFd<'_>, wanted: Offload) -> Result<State, Failure> {
     if wanted.header_len == 0 {
         return Ok(State { granted: Offload::NONE, host_can: HostCan::NOTHING });
@@ -58,14 +58,15 @@ pub(super) fn reset(fd: BorrowedFd<'_>, wanted: Offload) -> Result<State, Failur
         ioctl::SET_LITTLE_ENDIAN.set(fd, 1).map_err(refused("TUNSETVNETLE"))?;
     }
     let state = ask_and_set(fd, wanted).map_err(refused("TUNSETOFFLOAD"))?;
-    // A smaller one makes a slow peer of one guest stall this one, and costs the kernel's fast path.
+    // With a smaller send buffer, one slow receiver of the guest's frames holds up all of them, and the kernel leaves its
+    // fast path.
     ioctl::SET_SEND_BUFFER.set(fd, c_int::MAX).map_err(refused("TUNSETSNDBUF"))?;
     optional(ioctl::SET_CARRIER, fd, 1).map_err(refused("TUNSETCARRIER"))?;
     Ok(state)
 }
 
-/// Leaves everything as it is but the header's length. Nothing tells which offloads are set, so the caller is believed. What
-/// the kernel can cut is asked by setting it, so that only what every kernel can is counted on.
+/// Leaves everything as it is but the header's length. Nothing tells which offloads are set, so the caller is believed. Only
+/// setting an offload shows whether the kernel can cut such frames. So the crate counts only on what every kernel can cut.
 pub(super) fn keep(fd: BorrowedFd<'_>, said: Offload) -> Result<State, Failure> {
     if said.header_len == 0 {
         return Ok(State { granted: Offload::NONE, host_can: HostCan::NOTHING });
@@ -116,7 +117,7 @@ pub(super) fn set_carrier(fd: BorrowedFd<'_>, carrier: bool) -> io::Result<()> {
     })
 }
 
-/// The steps of the ladder of `TUNSETOFFLOAD`, each on top of what it needs: kernels differ in which they have.
+/// The offloads of `TUNSETOFFLOAD` as steps, each after the steps that it needs. Kernels differ in which steps they know.
 const LADDER: [(c_uint, &str); 5] = [
     (libc::TUN_F_CSUM, "checksum"),
     (libc::TUN_F_TSO4, "TCP over IPv4"),
@@ -128,9 +129,9 @@ const LADDER: [(c_uint, &str); 5] = [
 /// The kernel takes one of these only with the other.
 const UDP: c_uint = libc::TUN_F_USO4 | libc::TUN_F_USO6;
 
-/// Asks once what the kernel can cut, whatever is wanted, and then sets what is. For a kernel that can all of it the last
-/// request is spared where all is wanted. Without a header nothing is asked. The kernel would set it all the same, and then
-/// hand over unfinished frames with nothing to tell them by.
+/// Asks once what the kernel can cut, whatever is wanted, and then sets what is wanted. Where the kernel can cut all and all
+/// is wanted, there is no last request. Without a header this function asks nothing. The kernel would set the offloads
+/// nevertheless, and then deliver unfinished frames that nobody could recognise.
 fn ask_and_set(fd: BorrowedFd<'_>, wanted: Offload) -> io::Result<State> {
     if wanted.header_len == 0 {
         ioctl::SET_OFFLOAD.call(fd, 0)?;
@@ -144,7 +145,7 @@ fn ask_and_set(fd: BorrowedFd<'_>, wanted: Offload) -> io::Result<State> {
     Ok(State { granted: of_bits(set, wanted.header_len), host_can: host_can(can) })
 }
 
-/// Sets all that the kernel can, and returns what that is. Kernels before 6.2 can all but UDP.
+/// Sets all that the kernel can, and returns what that is. Kernels before 6.2 can cut all but UDP.
 fn ask(fd: BorrowedFd<'_>) -> io::Result<c_uint> {
     let all = bits(Offload::ALL);
     for likely in [all, all & !UDP] {

@@ -43,14 +43,15 @@ pub(super) fn attach(
 /// Opens one more queue of the interface that `first` is bound to, whose state is that of the interface.
 pub(super) fn add_queue(first: BorrowedFd<'_>, state: State) -> Result<Interface, AttachError> {
     let bound = Bound::of(first).map_err(|source| refused("TUNGETIFF", b"the descriptor", source))?;
-    // A name means another interface where the first one is not, or none.
+    // In a network namespace without the first queue's interface, its name means another interface or none.
     NetDevice::of(first).map_err(|source| refused("TUNGETDEVNETNS", bound.name.as_bytes(), source))?;
     let config = Config::new().offload(state.granted);
     let queue = Plan::new(None, &config, true)?.join(first, bound.name.as_bytes())?;
     Ok(Interface::new(queue, state, true, false))
 }
 
-/// Makes the interface outlive its descriptors. Whose it is comes first, so that it is never anybody's.
+/// Makes the interface outlive its descriptors. The owner is set first, so that at no moment anybody may attach to the
+/// interface.
 pub(super) fn persist(fd: BorrowedFd<'_>, owner: Owner) -> Result<(), AttachError> {
     let steps = [
         (owner.user, ioctl::SET_OWNER, "TUNSETOWNER"),
@@ -81,14 +82,14 @@ pub(super) fn bind_again(
     let bound = match Bound::of(fd) {
         Ok(bound) => plan.same_name(bound)?,
         Err(error) if error.raw_os_error() == Some(libc::EBADFD) => {
-            // Another queue may have made the interface a moment ago, so only a single one can ask for a new one.
+            // Another queue may have made the interface a moment ago. So only a single queue can ask for a new interface.
             let exclusive = if multi_queue { 0 } else { plan.exclusive() };
             let bound = plan.bind(fd, plan.name.as_bytes(), plan.flags | exclusive)?;
             plan.compare_packet_info(fd, &bound).map(|()| bound)?
         }
         Err(_) => return Err(AttachError::Unsupported { what: "re-attaching a device that is not a TAP" }),
     };
-    // The descriptor has a past, even where the interface has none.
+    // The descriptor may have state from its earlier use, even where the interface is new.
     plan.set_state(fd, &bound, false).map(|state| state.granted)
 }
 
@@ -102,7 +103,7 @@ fn open() -> Result<OwnedFd, AttachError> {
     })
 }
 
-/// What is asked of the kernel, checked before anything is.
+/// What the attach asks of the kernel. It is checked before the first request.
 struct Plan<'a> {
     name: &'a str,
     flags: u16,
@@ -133,7 +134,8 @@ impl<'a> Plan<'a> {
         let name = self.name.as_bytes();
         let is_named = !name.is_empty() && !is_template(self.name);
         let shared = self.flags & MULTI_QUEUE != 0;
-        // Whether an interface that several may open is new is told only to who asks for a new one.
+        // Several processes may open a multi-queue interface. The kernel tells whether it is new only to a caller that asks
+        // for a new one.
         if shared && is_named && self.config.creation == Creation::Either {
             let request = Request::about(name).with_flags(self.flags | EXCLUSIVE);
             if ioctl::SET_IFF.call(fd, request).is_ok() {
@@ -145,7 +147,8 @@ impl<'a> Plan<'a> {
         let created = match self.config.creation {
             Creation::MustExist => false,
             Creation::Exclusive => true,
-            // One that is not persistent exists only while somebody has it open, and a single queue is nobody else's.
+            // An interface that is not persistent exists only while somebody has it open. Nobody else can have one with a
+            // single queue open.
             Creation::Either => !is_named || !shared && !bound.has(PERSISTENT),
         };
         if !created {
@@ -159,7 +162,8 @@ impl<'a> Plan<'a> {
         let before = if self.config.creation == Creation::MustExist { Some(index_of(name)?) } else { None };
         claim(fd, name, flags, self.config)?;
         let bound = Bound::of(fd).map_err(|source| refused("TUNGETIFF", name, source))?;
-        // It may have gone between the two calls, and the second then made a new one, which closing the descriptor removes.
+        // The interface may have gone between the two calls. The second call then made a new interface, which goes when the
+        // descriptor is closed.
         if before.is_some_and(|before| index_of(name).ok() != Some(before)) {
             return Err(missing(name));
         }
@@ -167,7 +171,7 @@ impl<'a> Plan<'a> {
         Ok(bound)
     }
 
-    /// Refuses to take the interface that is still there for the one that was asked for.
+    /// Refuses the interface that is still there when it is not the one that was asked for.
     fn same_name(&self, bound: Bound) -> Result<Bound, AttachError> {
         if self.name.is_empty() || is_template(self.name) || self.name.as_bytes() == bound.name.as_bytes() {
             return Ok(bound);
@@ -179,7 +183,7 @@ impl<'a> Plan<'a> {
         })
     }
 
-    /// Compares the mode with what was asked for: the kernel gives a further queue that of the first, without a word.
+    /// Compares the mode with what was asked for: the kernel silently gives a further queue the mode of the first.
     fn compare(&self, bound: &Bound) -> Result<(), AttachError> {
         let relevant = TAP | HEADER | MULTI_QUEUE;
         if bound.flags & relevant != self.flags & relevant {
@@ -220,7 +224,7 @@ impl<'a> Plan<'a> {
         Ok(node)
     }
 
-    /// Undoes what an earlier owner left only where there may have been one.
+    /// Undoes what an earlier owner left, if there may have been an earlier owner.
     fn set_state(&self, fd: BorrowedFd<'_>, bound: &Bound, fresh: bool) -> Result<State, AttachError> {
         let wanted = self.config.offload;
         let set = || match (fresh, self.config.keep_state) {

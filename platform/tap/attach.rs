@@ -185,8 +185,8 @@ fn same_interface(first: &Interface, further: &Interface) -> Result<(), AttachEr
     })
 }
 
-/// Without a setup program, the terminate program is owed from the attach on. An interface that the attach made
-/// `vanishes` with it.
+/// Without a setup program, the terminate program is owed from the attach on. An interface that the attach made `vanishes` at
+/// the detach.
 fn owe(
     attached: Vec<Interface>,
     owed: Option<Terminate>,

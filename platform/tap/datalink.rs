@@ -1,4 +1,4 @@
-//! What a configuration cannot ask of an existing data link, and of anything else.
+//! What a configuration cannot ask of an existing data link, and what only a data link can be asked.
 
 use crate::attach::{AttachError, Config, Creation, DatalinkOptions, Source};
 

@@ -5,7 +5,7 @@
 pub(crate) enum ReadFault {
     /// Nothing is queued.
     Empty,
-    /// A signal came first, or the fate of an earlier datagram; nothing was taken. Call again.
+    /// A signal interrupted the call, or the call reported the error of an earlier datagram. Nothing was taken. Call again.
     Interrupted,
     /// The interface was removed, or the peer is.
     Gone,
@@ -22,7 +22,7 @@ pub(crate) enum WriteFault {
     NoBufferSpace,
     /// The interface is administratively down; the descriptor becomes writable when it is up.
     Down,
-    /// A signal came first, or the fate of an earlier datagram. Call again.
+    /// A signal interrupted the call, or the call reported the error of an earlier datagram. Call again.
     Interrupted,
     /// The host refuses frames of this length.
     BadLength,
@@ -61,22 +61,22 @@ impl Kind {
         }
     }
 
-    /// Whether the errno of a failed write tells of this datagram or of an earlier one, for which it stands once. The network
-    /// reports both alike. A read has no fate of its own.
+    /// Tells whether the errno of a failed write may belong to an earlier datagram. The network reports both alike, and an
+    /// earlier one's errno once only. The errno of a read always belongs to an earlier datagram.
     pub(super) fn may_be_earlier(self, errno: i32) -> bool {
         const EITHER: [i32; 5] =
             [libc::EHOSTUNREACH, libc::ENETUNREACH, libc::EHOSTDOWN, libc::EACCES, libc::EMSGSIZE];
         self == Self::Internet && EITHER.contains(&errno)
     }
 
-    /// What the errno of a failed write means: the same as of a read, where both can have it. One that
-    /// [`may_be_earlier`](Self::may_be_earlier) comes a second time.
+    /// What the errno of a failed write means. It means the same as that of a read, where both can have it. An errno that
+    /// [`may_be_earlier`](Self::may_be_earlier) comes here only when a second write has failed with it.
     pub(super) fn write_fault(self, errno: i32) -> WriteFault {
         match (self, errno) {
             (Self::Device, _) => super::super::sys::write_fault(errno),
             (_, libc::EMSGSIZE) => WriteFault::BadLength,
             (_, libc::ENOBUFS | libc::ENOMEM) => WriteFault::NoBufferSpace,
-            // Its last word about an end that is closed, on illumos.
+            // What illumos answers once the other end is closed.
             (_, libc::EDESTADDRREQ) => WriteFault::Gone,
             _ if self.may_be_earlier(errno) => WriteFault::Other,
             _ => match self.read_fault(errno) {

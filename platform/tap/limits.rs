@@ -20,9 +20,10 @@ pub(crate) struct FrameLimits {
 )]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Tags {
-    /// Whatever is sent goes.
+    /// The host does not look at tags: every tagged frame passes.
     Unchecked,
-    /// One that names a VLAN or a priority, on top of the longest frame; any other is dropped without a word.
+    /// The host takes a tag that names a VLAN or a priority, in addition to the longest frame. It silently drops a frame with
+    /// any other tag.
     Meaningful,
     /// One that names a priority alone.
     PriorityAlone,

@@ -234,8 +234,8 @@ impl Tap {
         settings::set_hardware_address(&self.interface, address)
     }
 
-    /// Gives the host's side an address with a prefix length in bits, unless it has it already; no privilege is needed then.
-    /// It joins the others, which stay. An address that is there with another prefix gets this one.
+    /// Gives the host's side an address with a prefix length in bits. No privilege is needed if the host's side has the
+    /// address already. It joins the others, which stay. An address that is there with another prefix gets this one.
     ///
     /// On Linux it is as `ip addr add` leaves it: without a broadcast address of its own. An IPv6 address can be used at once
     /// (`nodad`), since the only neighbour that could have the same one is the guest.

@@ -133,8 +133,8 @@ impl Config {
     /// illumos and Solaris: a vnic (`dladm create-vnic -l net0 vnic0`), in the global or an exclusive-IP zone. The process
     /// needs `PRIV_NET_RAWACCESS`, which such zones have. No driver is needed. The guest must use the link's own MAC address.
     /// Where it is to use another one, [`hardware_address`](Self::hardware_address) sets that, and the detach puts the former
-    /// back; a process that is killed does not. The host itself reaches the guest only by a vnic of its own on the same NIC
-    /// or etherstub. There are no offloads.
+    /// one back. If the process is killed, the former one is not put back. The host itself reaches the guest only by a vnic
+    /// of its own on the same NIC or etherstub. There are no offloads.
     ///
     /// Linux: a macvtap of this name (`ip link add link eth0 name mv0 type macvtap mode bridge`), by its node `/dev/tapN`,
     /// which the process must be allowed to open. It has offloads, as a TAP has. Elsewhere

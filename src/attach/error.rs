@@ -100,7 +100,7 @@ pub enum AttachError {
     /// The inherited descriptor is not a TAP this crate can drive.
     #[error(transparent)]
     Adopt(#[from] AdoptError),
-    /// This operating system, this build of it, or an interface of this kind has no such thing.
+    /// This operating system, this version of it, or an interface of this kind does not support what was asked for.
     #[error("{what} is not supported here")]
     Unsupported {
         /// The thing asked for.

@@ -1,5 +1,5 @@
-//! What is to be attached, said by [`Config`]; the programs around it; and what can go wrong. How it is done, `platform`
-//! knows.
+//! What is to be attached, as [`Config`] describes it; the programs that run around it; and what can go wrong. `platform`
+//! knows how it is done.
 
 mod config;
 mod error;
@@ -18,7 +18,7 @@ pub use error::{AdoptError, AttachError, DetachError, ProgramError};
 pub use name::InterfaceName;
 pub(crate) use pairs::read as read_pairs;
 pub(crate) use program::{Terminate, exists, setup};
-// All of it, since not every system knows a choice of creation.
+// A glob, since not every system uses `Creation`, and a list would name an unused item.
 pub(crate) use wanted::*;
 
 /// What a configuration and its programs need of the system below.

@@ -21,7 +21,7 @@ use run::{Call, run};
 /// thread, holds a copy of every descriptor between its fork and its exec.
 const LINGER: Duration = Duration::from_millis(250);
 
-/// Owes the terminate program its one run: by [`run`](Self::run), else by the drop.
+/// Makes sure that the terminate program runs exactly once: by [`run`](Self::run), or else when this value is dropped.
 #[derive(Debug)]
 pub(crate) struct Terminate {
     program: PathBuf,
@@ -34,7 +34,7 @@ pub(crate) struct Terminate {
 }
 
 impl Terminate {
-    /// Owes what `config` names, if it names a program, to the interface `name`.
+    /// Prepares the run of the terminate program for the interface `name`; `None` if `config` names no program.
     pub fn owed(config: &Config, name: &OsStr, vanishes: bool, system: System) -> Option<Self> {
         let program = config.terminate_program.clone()?;
         let (name, limit) = (name.into(), config.program_timeout);

@@ -6,7 +6,7 @@ use crate::platform::HostCan;
 use crate::segmentation::HostCapabilities;
 use crate::wire::Offload;
 
-/// What the host does by what the attach found, less what it turned out to refuse.
+/// What the host can do: the work that the attach found, without the work that the host has refused since.
 #[derive(Debug)]
 pub(super) struct Capabilities {
     bits: AtomicU8,
@@ -38,7 +38,7 @@ impl Capabilities {
         self.bits.fetch_and(!work.bits(), Ordering::Relaxed) & work.bits() != 0
     }
 
-    /// Another interface does what its attach found, also what the last one refused.
+    /// Starts anew for another interface, with what its attach found. That may include work that the last interface refused.
     pub fn renew(&self, can: HostCan) {
         self.bits.store(found(can).bits(), Ordering::Relaxed);
     }

@@ -83,7 +83,7 @@ impl Backend {
         self.look_at(frame, len)?;
         let headers = ethernet::LEN + if is_tagged(frame) { ethernet::TAG_LEN } else { 0 };
         if len <= headers {
-            // Nothing fills it up, and between links of one host headers alone vanish.
+            // Nothing fills such a frame up, and a frame of headers alone vanishes between the links of one host.
             return Err(TransmitError::Runt { len, limit: headers + 1 });
         }
         if len > limit && !self.is_longer_by_its_tag(frame, len) {
@@ -167,7 +167,8 @@ impl Backend {
             let mut destination = [0; 6];
             room.copy_front(&mut destination);
             if destination[0] & 1 == 1 {
-                // A neighbour leaves the checksum to its NIC, which only finishes what goes to the wire.
+                // A neighbour, another station on the same NIC, leaves the checksum to the NIC. The NIC finishes it only for
+                // frames that go to the wire.
                 room.finish_checksum(len);
                 return Ok(Some(len));
             }

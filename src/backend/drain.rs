@@ -54,8 +54,8 @@ impl Backend {
         self.link.drain(|| self.discard(&self.counters.receive.stale))
     }
 
-    /// Drops what is queued while the guest's link is down. The link may come up meanwhile, after which the caller reads on.
-    /// A poller that is told once of a frame may have been told already.
+    /// Drops what is queued while the guest's link is down. The link may come up meanwhile. Then the caller must read on,
+    /// since an edge-triggered poller may have reported the frame already.
     #[cold]
     pub(super) fn ready_after_all(&self) -> Result<Option<Generation>, ReceiveError> {
         if self.is_gone() {
@@ -67,8 +67,8 @@ impl Backend {
         if self.is_gone() { Err(ReceiveError::Gone) } else { Ok(self.ready()) }
     }
 
-    /// Reads and drops what is queued. An end that it meets is noted: some tell it once. The caller sees to it that no two
-    /// threads do this at once.
+    /// Reads and drops what is queued. If a read reports that the interface is gone, that is noted, since some interfaces
+    /// report it only once. The caller makes sure that no two threads do this at once.
     #[cold]
     fn discard(&self, cause: &Counter) -> u64 {
         let Some(generation) = self.generation() else { return 0 };

@@ -105,8 +105,8 @@ pub enum ReceiveError {
     /// The frame was longer than the buffer; it was consumed and counted, and nothing of it is delivered.
     #[error("a frame longer than {room} bytes was dropped")]
     Truncated {
-        /// Bytes of the longest frame that could have been told apart: the buffer's size, less the byte to spare where it
-        /// has one ([`Backend::receive_buffer_len`](crate::Backend::receive_buffer_len)).
+        /// Bytes of the longest frame that would not have counted as truncated: the buffer's size, less the byte to spare
+        /// where it has one ([`Backend::receive_buffer_len`](crate::Backend::receive_buffer_len)).
         room: usize,
     },
     /// The frame was shorter than an Ethernet header; it was consumed and counted.

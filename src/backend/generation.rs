@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Generation(u64);
 
-/// Each attachment has a number of its own, even while the interface is there and odd once it is gone. Who finds one gone
-/// that has been replaced meanwhile must not end the new one.
+/// Each attachment has a number of its own. The number is even while the interface is there, and odd once it is gone. A
+/// thread that finds an attachment gone must not end the one that has replaced it meanwhile.
 #[derive(Debug, Default)]
 pub(super) struct Generations(AtomicU64);
 

@@ -16,8 +16,9 @@ const LARGEST_USUAL: usize = 65549;
 #[derive(Debug)]
 pub(super) struct Longest {
     largest: AtomicUsize,
-    /// The same without what hardly ever comes: room for more than this is read into as it is. A frame that fills such room
-    /// may have been longer, and is dropped and counted as truncated. The next one of that length is told apart.
+    /// The same, without the frames that hardly ever come. Room for more than this is read into without a spare byte. A frame
+    /// that fills such room may have been longer, and is dropped and counted as truncated. For the next frame a spare byte
+    /// shows whether it is longer than the room.
     usual: AtomicUsize,
     /// The largest without regard to offloads, when the MTU was last read.
     by_mtu: AtomicUsize,
@@ -36,7 +37,7 @@ impl Longest {
         self.largest.load(Ordering::Relaxed)
     }
 
-    /// Bytes of the longest frame that may be read into room of that length; longer room has a byte to spare.
+    /// Bytes of the longest frame, without those that hardly ever come. Longer room is read into without a spare byte.
     #[inline(always)]
     pub fn usual(&self) -> usize {
         self.usual.load(Ordering::Relaxed)

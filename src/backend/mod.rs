@@ -173,8 +173,8 @@ impl Backend {
         self.timed.store(on, Ordering::Relaxed);
     }
 
-    /// Leaves segmentation and checksums of transmitted frames to the host where it can do them (as at first), or does
-    /// them here all the same.
+    /// With `true`, which is the default, the host does segmentation and checksums of transmitted frames where it can. With
+    /// `false` the crate does them in software.
     pub fn use_host_offload(&self, on: bool) {
         self.capabilities.use_them(on);
     }
@@ -230,15 +230,16 @@ impl Backend {
     /// every frame.
     pub fn refresh_mtu(&self) {
         self.longest_sent.store(self.tap.limits().longest, Ordering::Relaxed);
-        // An address that cannot be read now is still the one that there was: without any, others' frames would come.
+        // If the address cannot be read now, the last known one is kept: without an address, others' frames would be
+        // delivered.
         if let Some(address) = self.tap.station() {
             self.station.store(datalink::station_number(address), Ordering::Relaxed);
         }
         self.longest.fit_mtu(self.tap.mtu().ok(), self.tap.offload());
     }
 
-    /// Notes that the interface is gone of `generation`. The first time it says so in the log, and to the threads, which
-    /// may have nothing else to learn it from.
+    /// Notes that the interface of `generation` is gone. The first time it logs that and tells the threads, which may not
+    /// learn it in any other way.
     #[cold]
     pub(crate) fn mark_gone(&self, generation: Generation) {
         if self.generations.lost(generation) {

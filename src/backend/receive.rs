@@ -147,7 +147,7 @@ impl Backend {
         }
         let start = self.clock();
         let outcome = self.read_once(room, header, spare);
-        // A room with a byte to spare that is full held a frame that was longer.
+        // If room with a byte to spare is full, the frame was longer than the room without that byte.
         let most = bytes - usize::from(spare);
         let len = match outcome {
             Ok(taken) if (ahead + ETHERNET_HEADER..=most).contains(&taken) => taken - ahead,
@@ -193,11 +193,11 @@ impl Backend {
         let mut slots: Slots<_, ROOM> = [const { MaybeUninit::uninit() }; ROOM];
         let mut list = List::new(&mut slots);
         room.list(&mut list, header, if spare { &mut [] } else { &mut overflow });
-        // The caller has held their number against the host's limit, which is no larger than the longest list.
+        // The caller has compared the number of slices with the host's limit, which is no larger than the longest list.
         frame_io::read(self.tap.as_fd(), list.slices().unwrap_or_default())
     }
 
-    /// Says what a read came to that gave no frame, or none that is to be delivered; makes it again after a signal.
+    /// Gives the outcome of a read that brought no frame, or no frame to deliver. Repeats the read after a signal.
     #[cold]
     fn read_again(
         &self,
@@ -216,7 +216,7 @@ impl Backend {
         match outcome {
             Ok(0) if self.tap.nothing_is_the_end() => Err(self.found_gone(generation)),
             Ok(taken) => self.check_length(taken, place).map(Some),
-            // A TAP takes a frame whose header finds no room, and answers so.
+            // Where the header finds no room, a TAP consumes the frame all the same, and returns such an errno.
             Err(errno) if place.is_empty() && is_refusal(&io::Error::from_raw_os_error(errno)) => {
                 self.check_length(usize::MAX, place).map(Some)
             }
@@ -224,7 +224,7 @@ impl Backend {
         }
     }
 
-    /// `place` is where the frame lies in what was read, at its longest.
+    /// `place` is the range of the longest frame that fits, within what was read.
     fn check_length(&self, taken: usize, place: Range<usize>) -> Result<usize, ReceiveError> {
         let len = taken.min(place.end).saturating_sub(place.start);
         if taken > place.end {
@@ -257,7 +257,7 @@ impl Backend {
         ReceiveError::Gone
     }
 
-    /// Counts a frame whose fate is still open, or was a drop.
+    /// Counts a frame that was dropped, or of which it is not yet known whether it will be delivered.
     pub(crate) fn count_received(&self, len: usize) {
         let counters = &self.counters.receive;
         counters.frames_received.one();

@@ -49,8 +49,8 @@ impl<B: Deref<Target = Backend>> Session<B> {
     }
 
     /// Sends one frame from a virtio driver: the first `header_len` bytes of `slices` are its virtio-net header, 10 or 12. Of
-    /// the header only what [`Frame::from_virtio`] reads goes on to the host. Where header and frame are one slice of which
-    /// no byte must change, the slice goes out as it is, by `write`.
+    /// the header only what [`Frame::from_virtio`] reads goes on to the host. Where header and frame are one slice and no
+    /// byte of it needs to be changed, the slice goes out as it is, by `write`.
     ///
     /// # Errors
     /// As [`send`](Self::send); [`TransmitError::Rejected`] also for a header that contradicts the frame.

@@ -131,7 +131,8 @@ counters!(ReceiveCounters, ReceiveStatistics, "Frames from the host to the guest
     rejected,
     /// Dropped: the guest's device refused the frame.
     refused,
-    /// Dropped: sent to another station than the guest, which a data link without neighbours delivers, too.
+    /// Dropped: sent to another station than the guest. A data link without another vnic on its NIC delivers such frames,
+    /// too.
     foreign,
     /// Errors of the host on read that took no frame.
     io_error,

@@ -5,12 +5,12 @@ use std::sync::{Mutex, PoisonError};
 
 use super::statistics::Counter;
 
-/// Bits for bytes: of as many frames as fit the bits above, each of the largest kind there is.
+/// Bits for the count of bytes. They have room for as many of the largest frames as the bits above can count.
 const BYTES: u32 = 41;
 const ONE_FRAME: u64 = 1 << BYTES;
-/// Half of what fits, so that there is time until somebody has carried it over.
+/// Half of the frames that fit, so that there is room left until somebody has carried the counts over.
 const FULL: u64 = 1 << 63;
-/// The same for the bytes, which a socket's peer can make more than an interface would.
+/// The same for the bytes: a socket's peer can send longer frames than an interface would.
 const NEARLY_FULL: u64 = FULL | ONE_FRAME >> 1;
 
 /// Exact from any number of threads.
@@ -33,7 +33,8 @@ impl Tally {
         }
     }
 
-    /// Once in four million frames. It never waits: whoever holds the lock leaves it to the next frame.
+    /// Runs once in four million frames. It never waits: while another thread holds the lock, the work is left to the next
+    /// frame.
     #[cold]
     fn carry(&self) {
         if let Ok(_carrying) = self.carrying.try_lock() {

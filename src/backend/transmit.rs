@@ -53,7 +53,8 @@ impl Backend {
         }
     }
 
-    /// Counts a frame that nothing can be done with; one that would have been dropped in any case is dropped for that.
+    /// Counts a frame that cannot be sent. If it would have been dropped in any case, for another reason, that reason is
+    /// counted instead.
     #[cold]
     fn refuse(&self, len: usize, reason: RejectReason) -> Result<(), TransmitError> {
         let result = Err(if self.ready().is_some() { reason.into() } else { self.not_ready() });
@@ -173,7 +174,7 @@ impl Backend {
         }
     }
 
-    /// Makes a write again after a signal, and once after an errno that may have told of an earlier frame.
+    /// Repeats a write after a signal. Repeats it once after an errno that may have been meant for an earlier frame.
     #[cold]
     pub(super) fn past_interruptions(
         &self,
@@ -190,7 +191,7 @@ impl Backend {
         outcome
     }
 
-    /// Says what a write came to that did not succeed, after another try where that can help.
+    /// Gives the outcome of a write that did not succeed, after another try where that can help.
     #[cold]
     pub(super) fn write_again(
         &self,
@@ -230,8 +231,8 @@ impl Backend {
         }
     }
 
-    /// Goes on in software where the host refused what its header asked for, which nothing had foretold. So it does where the
-    /// frame is too long for the host, of which its segments may not be.
+    /// Goes on in software where the host unexpectedly refused what the frame's header asked for. It does the same where the
+    /// frame is too long for the host, since its segments may be short enough.
     #[cold]
     fn reconsider(
         &self,

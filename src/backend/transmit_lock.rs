@@ -1,4 +1,4 @@
-//! The lock of the transmit session: a try-flag that never blocks and never loses a loser.
+//! The lock of the transmit session: a flag that never blocks a caller and never forgets one that it turned away.
 //!
 //! Somebody who finds it held leaves a debt in the same word. There is no state "free with a debt". Whoever releases
 //! the lock sees every debt that was left, and owes the frontend one wake-up for it.

@@ -48,7 +48,7 @@ impl Backend {
         let frame = memory.without_front(self.vnet_len);
         self.check_verbatim(&frame)?;
         self.log.transmit(&frame, frame.len());
-        // Nothing was taken off the front, so that it is there as it is.
+        // No bytes were removed from the front, so the slices are available as they are.
         let slices = memory.whole().unwrap_or_default();
         match frame_io::write(self.tap.as_fd(), slices) {
             Ok(written) if written > 0 => Ok(written),

@@ -52,7 +52,7 @@ impl<'f> FrameMemory<'f> {
     #[inline(always)]
     pub fn len(&self) -> usize {
         match self.slices {
-            // Apart from the others, so that nothing is decided twice.
+            // One slice is a case of its own: its length needs no loop.
             [one] => one.len() - self.skipped,
             many => many.iter().fold(0, |len: usize, slice| len.saturating_add(slice.len())) - self.skipped,
         }
@@ -64,13 +64,14 @@ impl<'f> FrameMemory<'f> {
         (self.skipped == 0).then_some(self.slices)
     }
 
-    /// The slices as they are, where they are one, and that begins with `own` in the place of all before the frame's byte
-    /// `rest`. It holds what is to be written already. Never so for memory that others may write to, since what was
-    /// checked must be what is sent.
+    /// The slices as they are, where one slice already holds all that is to be written. That slice begins with `own`, in the
+    /// place of all bytes before the frame's byte `rest`. The result is `None` for memory that others may write to, since
+    /// what was checked must be what is sent.
     #[inline(always)]
     pub fn holding(&self, own: &[u8], rest: usize) -> Option<&'f [FrameSlice<'f>]> {
         match self.slices {
-            // First what is known where the call is made, so that a form without a header has no such branch.
+            // The condition that each caller knows when it is compiled comes first. So a caller without a header has no such
+            // branch.
             [one]
                 if !self.shared
                     && self.skipped > 0
@@ -201,8 +202,8 @@ const USUAL: usize = 256;
 const LONGEST: usize = 8448;
 
 /// Runs `run` on a copy of the frame's first bytes, behind room for a virtio-net header so that both go out as one slice.
-/// It does so again on more of them when it finds the headers too long. The second run sees bytes fetched anew, so it must take
-/// nothing over from the first.
+/// When `run` finds the headers too long, it is run again on a longer copy. The second run sees bytes fetched anew, so it
+/// must keep nothing from the first.
 #[inline]
 pub(crate) fn with_headers<T>(
     memory: &FrameMemory<'_>,

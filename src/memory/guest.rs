@@ -1,5 +1,5 @@
-//! Runs of bytes that may change under our eyes and must not become a Rust reference. They are guest memory, and borrowed
-//! slices like it. Also the list of them that a system call takes.
+//! Runs of bytes that others may change at any time, so that they must not become a Rust reference. They are guest memory, or
+//! borrowed slices that are treated like it. Also the list of them that a system call takes.
 #![expect(unsafe_code, reason = "guest memory is reached by raw pointers only")]
 // UNSAFETY: reads are volatile and go to private copies; what is decided is decided on the copies. Whole frames are left
 // to the kernel. A run of bytes is made here only, from a borrow or from a caller's promise that says the same. A list keeps
@@ -160,7 +160,7 @@ impl<'s> FrameSlice<'s> {
     }
 
     /// Adds the bytes to `sum`; `shared` tells that somebody may write to them meanwhile.
-    // No part of its caller: there the loop over the bytes comes out slower by a fifth.
+    // Not inlined: inside its caller the loop over the bytes is slower by a fifth.
     #[inline(never)]
     pub fn add_to(self, sum: &mut Sum, shared: bool) {
         if shared {
@@ -171,7 +171,7 @@ impl<'s> FrameSlice<'s> {
         }
     }
 
-    /// Tells whether the bytes begin with `bytes`, for a slice of which `shared` says that it is borrowed.
+    /// Tells whether a borrowed slice begins with `bytes`; `false` where `shared` says that others may write to the slice.
     #[inline(always)]
     pub fn begins_with(self, bytes: &[u8], shared: bool) -> bool {
         // SAFETY: not shared, so that it was borrowed as a Rust slice.
@@ -215,7 +215,8 @@ impl<'s> FrameSlice<'s> {
     }
 }
 
-/// The slices as std has them, for slices of which `shared` says that they are borrowed; nothing else has such a form.
+/// The slices in the form of std. `None` where `shared` says that others may write to them: only borrowed slices have that
+/// form.
 #[inline]
 pub(super) fn io_slices<'s>(slices: &'s [FrameSlice<'_>], shared: bool) -> Option<&'s [IoSlice<'s>]> {
     let slices = std::ptr::from_ref(slices) as *const [IoSlice<'s>];
@@ -304,7 +305,7 @@ impl<'l, S: Copy> List<'l, S> {
         Self { slots, wanted: 0 }
     }
 
-    /// Adds a slice. One too many is counted all the same, so that an error can tell how many it takes.
+    /// Adds a slice. A slice that no longer fits is counted all the same, so that an error can tell how many are needed.
     #[inline(always)]
     pub fn push(&mut self, slice: S) {
         if let Some(slot) = self.slots.get_mut(self.wanted) {

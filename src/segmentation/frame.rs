@@ -64,8 +64,8 @@ impl<'a> Frame<'a> {
     /// Makes a frame of `slices` and the virtio-net header that came with it, 10 bytes or more, little endian
     /// (virtio 1.2, 5.1.6).
     ///
-    /// Of the header only the type, the ECN mark, the segment size and the place of the checksum count. Where the headers
-    /// end is read from the frame. `slices` hold the frame alone.
+    /// Only the type, the ECN mark, the segment size and the place of the checksum are used from the header. The frame itself
+    /// shows where the headers end. `slices` hold the frame alone.
     ///
     /// # Errors
     /// Header and frame contradict each other.
@@ -174,7 +174,7 @@ impl<'a> Frame<'a> {
     /// go as a copy with lengths and checksums put right, so that the host sees what was validated. What a host has no form
     /// for (IP fragments, tunnels, more datagrams than Linux takes) is carved, each segment behind a header of zeros.
     ///
-    /// With a `first` other than 0 the train has been begun in segments, and the rest of it is carved too. Returns the
+    /// A `first` other than 0 means that the frame was begun in segments, so the rest of it is carved, too. Returns the
     /// number of writes the whole frame makes.
     ///
     /// # Errors

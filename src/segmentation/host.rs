@@ -64,8 +64,8 @@ impl HostCapabilities {
         self.0 & Self::CHECKSUM != 0
     }
 
-    /// Whether it cuts frames of this kind. Linux cuts datagrams into IP fragments for senders of old only, and knows no mark
-    /// for these tunnels.
+    /// Whether it cuts frames of this kind. Linux cuts datagrams into IP fragments only for old senders, and has no header
+    /// type for these tunnels.
     fn cuts(self, kind: GsoKind) -> bool {
         self.0 & Self::cutting(kind).0 != 0
     }
@@ -102,9 +102,9 @@ pub(crate) enum Prepared<'o> {
     Software,
 }
 
-/// Holds `request` against the frame and says how the frame is to go out behind a header of `vnet_len` bytes: 0, 10 or 12.
+/// Checks `request` against the frame, and says how the frame is to go out behind a header of `vnet_len` bytes: 0, 10 or 12.
 ///
-/// A frame that is left to software is held against its request by [`carve`](super::carve()) alone.
+/// For a frame that is left to software, only [`carve`](super::carve()) checks the request.
 #[inline(never)]
 pub(crate) fn prepare<'o>(
     memory: &FrameMemory<'_>,

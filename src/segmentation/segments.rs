@@ -41,7 +41,7 @@ impl Segmentation {
         let len = layout.frame_len - split;
         let inserts_header = layout.kind.is_fragments() && layout.kind.outer_is_ipv6() && size < len;
         let size = if inserts_header { size.min(largest_fragment(&layout)) } else { size };
-        // A frame without payload is one segment, too: to Linux it is none that needs cutting.
+        // A frame without payload is one segment, too: Linux sees no need to cut it.
         let count = len.div_ceil(size).max(1);
         // At most one segment a byte of an IP packet.
         Self { layout, size, split, count: u32::try_from(count).unwrap_or(u32::MAX) }
@@ -86,7 +86,8 @@ impl Segmentation {
     }
 }
 
-/// Bytes that a fragment of IPv6 can have behind the headers of its packet, of which one more is the fragment header.
+/// Bytes that an IPv6 fragment can have behind the headers of its packet. These headers are one more than the frame's: the
+/// fragment header.
 #[cold]
 fn largest_fragment(layout: &Layout) -> usize {
     let headers = layout.transport - layout.network + ipv6::FRAGMENT_HEADER;

@@ -52,9 +52,10 @@ impl<'h> HeaderTemplate<'h> {
         template
     }
 
-    /// A number for the fragments of this datagram, not 0. It is made of the datagram alone, so that a train that is resumed
-    /// goes on with the number it began with. It comes of the length, and of as many first bytes as were fetched, in which a sender
-    /// counts its datagrams. Two that are alike so far and get mixed up have no right checksum.
+    /// The identification for the fragments of this datagram, not 0. It is computed from the datagram alone, so that a
+    /// resumed send goes on with the number it began with. It is computed from the length and from the first bytes that were
+    /// fetched, in which a sender counts its datagrams. If the fragments of two datagrams that are alike there get mixed up,
+    /// the checksum is wrong.
     #[cold]
     fn fragment_number(&self) -> u32 {
         let mut hasher = DefaultHasher::new();

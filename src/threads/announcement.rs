@@ -11,7 +11,7 @@ use crate::segmentation::Frame;
 
 /// Shortest Ethernet frame without FCS (IEEE 802.3).
 const LEN: usize = 60;
-/// How often, and how far apart, a busy transmit session is asked for.
+/// How often a busy transmit session is asked for, and the pause between two tries.
 const TRIES: u32 = 100;
 const PAUSE: Duration = Duration::from_millis(1);
 
@@ -22,7 +22,7 @@ pub(super) fn send(backend: &Backend) {
         return;
     };
     let frame = build(address);
-    // The machine stands still at this moment; a session that is open all the same is one call long.
+    // The virtual machine is paused at this moment. If a session is open all the same, it lasts for one call only.
     let session = (0..TRIES).find_map(|_| {
         backend.begin_transmit().or_else(|| {
             thread::sleep(PAUSE);

@@ -77,7 +77,7 @@ impl Control {
         }
         state.wanted = wanted;
         if wanted == Wanted::Run {
-            // A thread that is still about to leave its pause does not count as paused for the next one.
+            // A thread that has not yet left its last pause does not count as paused for the next suspension.
             state.still = state.ended;
             self.attention.fetch_and(!HALT, Ordering::AcqRel);
         } else {
@@ -88,8 +88,9 @@ impl Control {
         true
     }
 
-    /// Lets suspended threads run after `drain`, which nobody does at the same time; `reason` draws the receive thread's
-    /// attention before its first frame. `false` when they run already, or everything has been stopped for good.
+    /// Calls `drain`, which no two callers run at the same time, and then lets suspended threads run. `reason` draws the
+    /// receive thread's attention before its first frame. `false` when they run already, or everything has been stopped for
+    /// good.
     pub fn resume(&self, reason: u8, drain: impl FnOnce()) -> bool {
         let _resuming = self.resuming.lock().unwrap_or_else(PoisonError::into_inner);
         if self.lock().wanted != Wanted::Suspend {
@@ -151,7 +152,7 @@ impl Control {
         self.attention.load(Ordering::Acquire)
     }
 
-    /// Takes the reasons that are over once they have been looked at; a halt stays until it is revoked.
+    /// Returns the reasons and clears them, since each needs to be seen once only. A halt stays until it is revoked.
     pub fn take_attention(&self) -> u8 {
         self.attention.fetch_and(HALT, Ordering::AcqRel)
     }

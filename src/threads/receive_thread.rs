@@ -18,9 +18,9 @@ use crate::memory::ReceiveMemory;
 
 /// How long the wait for guest buffers lasts before the thread looks around.
 const LOOK_AROUND: Duration = Duration::from_millis(50);
-/// The pause after an error that is no outcome of ours, so that a broken descriptor cannot take a processor.
+/// The pause after an unexpected error of the system, so that a broken descriptor cannot keep a processor busy.
 const ERROR_PAUSE: u16 = 100;
-/// How long, in milliseconds, an interface that ends silently is left unasked while nothing comes.
+/// How many milliseconds pass without a frame before the thread asks whether an interface that ends silently is gone.
 const ASK_PAUSE: u16 = 1000;
 
 /// How often in a row poll may tell of a frame that another reader takes first. A socket that somebody has shut down for
@@ -99,16 +99,17 @@ impl<'a> ReceiveThread<'a> {
             _ => PollTimeout::NONE,
         };
         let wake = self.shared.receive_wake.as_fd();
-        // What has failed is left alone for the pause, since poll tells of an error whether or not it is asked.
+        // A descriptor that has failed is not polled during the pause, since poll reports an error even where no event was
+        // asked for.
         let news = backend.link_events().filter(|_| !self.failed);
         let frames = if listening { backend.as_fd() } else { wake };
         let mut fds = [wake, frames, news.unwrap_or(wake)].map(|fd| PollFd::new(fd, PollFlags::POLLIN));
-        // A late answer to a question stands before the news, and makes nothing readable but this.
+        // A late answer of the link's driver may be queued before the news, and `POLLPRI` alone reports such an answer.
         fds[2].set_events(PollFlags::POLLIN | PollFlags::POLLPRI);
         let count = if news.is_some() { 3 } else { 1 + usize::from(listening) };
         let result = poll(&mut fds[..count], timeout);
         self.shared.backend.receive_counters().wakeups.one();
-        // A wake that comes later is left to the next turn, which it makes one poll shorter.
+        // A wake-up that comes later is left to the next turn, in which poll then returns at once.
         if fds[0].any().unwrap_or(false) {
             self.shared.receive_wake.drain();
         }
@@ -136,7 +137,7 @@ impl<'a> ReceiveThread<'a> {
         true
     }
 
-    /// Poll reports what read denies: without this the loop would spin.
+    /// Handles the case that poll reports a frame and read finds none. Without this function the loop would spin.
     fn denied(&mut self, generation: Option<Generation>) {
         if self.shared.backend.tap().errors_pass() {
             self.failed = true;

@@ -46,7 +46,8 @@ impl Shared {
     pub fn work(&self, worker: Worker, body: fn(&Self)) {
         let result = catch_unwind(AssertUnwindSafe(|| body(self)));
         let panicked = result.is_err();
-        // What the frontend panicked with may panic in turn when it is dropped; that second panic is left undropped.
+        // The payload of the frontend's panic may itself panic when it is dropped. The payload of that second panic is never
+        // dropped.
         if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(result))) {
             forget(second);
         }
@@ -54,8 +55,8 @@ impl Shared {
         self.wake();
     }
 
-    /// Counts a thread as ended. The backend refers to what is shared, which refers to the backend: the last thread ends that,
-    /// since nobody else may be left to.
+    /// Counts a thread as ended. The backend and the shared state refer to each other. The last thread breaks that cycle,
+    /// since there may be nobody else left to do it.
     pub fn leave(&self, worker: Worker, panicked: bool) {
         if self.control.leave(worker, panicked) {
             self.backend.remove_watcher();
@@ -74,12 +75,13 @@ thread_local! {
     static INTERRUPTING: Cell<bool> = const { Cell::new(false) };
 }
 
-/// This thread is in a frontend's `interrupt_wait`, until it is dropped.
+/// A guard: until it is dropped, this thread is in a frontend's `interrupt_wait`.
 struct Interrupting;
 
 impl Interrupting {
     fn begin() -> Option<Self> {
-        // Not by then_some: a guard that is made and thrown away would end the one that there is.
+        // `then_some` must not be used here: it would make a second guard, and the drop of that guard would end the existing
+        // one.
         if INTERRUPTING.replace(true) { None } else { Some(Self) }
     }
 }

@@ -74,7 +74,7 @@ impl<'a> TransmitThread<'a> {
         match result {
             Ok(0) => true,
             Ok(_) if events.contains(PollFlags::POLLOUT) => true,
-            // The next frame takes the error away, or finds it final.
+            // The next frame that is sent clears the error, or shows that it is final.
             Ok(_) if !events.is_empty() && backend.tap().errors_pass() => true,
             Ok(_) => {
                 self.note_removal(events, generation);
@@ -89,9 +89,9 @@ impl<'a> TransmitThread<'a> {
         }
     }
 
-    /// An event that is not writability is the end of the interface.
+    /// An event other than writability means that the interface is gone.
     fn note_removal(&mut self, events: PollFlags, generation: Option<Generation>) {
-        // What blocked still waits: after a re-attach it is asked for again.
+        // The frame that blocked still waits: after a re-attach the thread polls for writability again.
         if let Some(generation) = generation.filter(|_| !events.is_empty()) {
             self.shared.backend.mark_gone(generation);
         }

@@ -15,7 +15,7 @@ pub(super) struct Wake {
 impl Wake {
     pub fn new() -> io::Result<Self> {
         let (reader, writer) = io::pipe()?;
-        // A copy is above the standard streams, whose numbers a process without those may have given away.
+        // In a process without standard streams, this pipe may have one of their numbers. A copy gets a number above them.
         let reader = if reader.as_raw_fd() > 2 { reader } else { reader.try_clone()? };
         let writer = if writer.as_raw_fd() > 2 { writer } else { writer.try_clone()? };
         set_nonblocking(&reader)?;

@@ -153,8 +153,8 @@ pub(crate) fn halves(word: u64) -> u64 {
     (word & 0xffff_ffff) + (word >> 32)
 }
 
-/// Adds the halves of the sum, and the halves of that. A sum and its rotation by half have the same carry out of the lower
-/// half as out of the upper one. So the upper half comes out with the carry added.
+/// Adds the two halves of the sum, then the two halves of the result, each time by adding the rotation by half. Both halves
+/// of that addition have the same carry. So the upper half comes out with the carry added.
 #[inline]
 pub(crate) fn fold(sum: u64) -> u16 {
     let sum = (sum.wrapping_add(sum.rotate_left(32)) >> 32) as u32;

@@ -32,7 +32,7 @@ pub mod ipv4 {
     pub const NO_OPERATION: u8 = 1;
     pub const LOOSE_ROUTE: u8 = 131;
     pub const STRICT_ROUTE: u8 = 137;
-    /// Where an option has its length, and a source route the number of its next address, counted from 1.
+    /// Where an option has its length, and a source route the pointer to its next address, which counts bytes from 1.
     pub const OPTION_LENGTH: usize = 1;
     pub const ROUTE_POINTER: usize = 2;
 }
@@ -52,7 +52,7 @@ pub mod ipv6 {
     pub const FRAGMENT_HEADER: usize = 8;
     pub const FRAGMENT_OFFSET: usize = 2;
     pub const IDENTIFICATION: usize = 4;
-    /// The offset counts units of 8 bytes and stands above three bits, so that it can be stored as bytes.
+    /// The offset counts units of 8 bytes and stands above three bits. So an offset in bytes can be stored as it is.
     pub const MORE_FRAGMENTS: u16 = 1;
     /// RFC 6275 6.3.
     pub const HOME_ADDRESS_OPTION: u8 = 0xc9;

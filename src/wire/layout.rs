@@ -109,8 +109,8 @@ impl Layout {
         sum
     }
 
-    /// The sum of the pseudo header as its sender left it, without the length: what Linux goes on from. It takes TCP's length
-    /// from the packet and UDP's from its header.
+    /// The sum of the pseudo header as its sender left it, without the length. Linux goes on from this sum. It takes the
+    /// length for TCP from the packet, and that for UDP from the UDP header.
     #[cold]
     fn stated_sum(&self, headers: &[u8]) -> Sum {
         let word = |at: usize| u16::from_be_bytes([headers[at], headers[at + 1]]);

@@ -3,8 +3,8 @@
 /// A set of offloads: what is asked for in [`Config::offload`](crate::Config::offload), and what a
 /// [`Tap`](crate::Tap) really has.
 ///
-/// The flags say what the *host may hand to the guest*: unfinished checksums and oversized frames on receive. With
-/// any header the host takes the same from the guest on transmit, whatever the flags.
+/// The flags say what the *host may hand to the guest*: unfinished checksums and oversized frames on receive. Where there is
+/// a header, the host also takes unfinished checksums and oversized frames from the guest on transmit, whatever the flags.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Offload {

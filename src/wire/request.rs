@@ -61,7 +61,7 @@ impl Request {
         self.segments.is_none() && self.checksum == Checksum::Complete && !self.ipv4_checksum
     }
 
-    /// Holds what is asked of a frame that is not to be cut against its headers.
+    /// Checks the request for a frame that is not to be cut, by comparing it with the frame's headers.
     pub fn check_whole(&self, headers: &HeaderBytes<'_>) -> Result<(), RejectReason> {
         let end = if self.ipv4_checksum { headers.ipv4_header()?.end } else { 0 };
         match self.checksum {
@@ -74,7 +74,7 @@ impl Request {
 }
 
 impl SegmentRequest {
-    /// Holds the wish against the frame's own headers: where they lie, and how many payload bytes a segment has.
+    /// Checks the wish against the frame's own headers. Returns where they lie, and how many payload bytes a segment has.
     ///
     /// The lengths inside the headers are not compared with the frame. Senders leave them 0 or wrong where the device is to
     /// write them, and all of them are written anew.
@@ -130,7 +130,8 @@ fn check_family(
         Checksum::Partial { start, offset } if !layout.is_checksum(start, offset) => {
             Err(RejectReason::ChecksumPlace)
         }
-        // Linux refuses it for datagrams, drops it without a word for fragments, and takes it for TCP.
+        // With a complete checksum, Linux refuses a frame to be cut into datagrams, silently drops one for fragments, and
+        // takes one of TCP.
         Checksum::Complete if !layout.kind.is_tcp() => Err(RejectReason::UdpWithoutChecksum),
         Checksum::Complete if layout.routed => Err(RejectReason::SourceRouted),
         _ => Ok((layout, size)),

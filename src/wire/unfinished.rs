@@ -6,9 +6,9 @@ use super::gso::GsoKind;
 use super::headers::{ethernet, ipv4, ipv6};
 use super::layout::{HeaderBytes, Layout};
 
-/// A checksum that may be unfinished: its field holds the sum of the pseudo header and nothing more. The checksum of all that
-/// it covers, its own field included, finishes it. Where the field was right as it was, for such a sum can be that by
-/// chance, the same comes out.
+/// A checksum that may be unfinished: its field holds the sum of the pseudo header and nothing more. To finish it, the
+/// checksum is computed over all that it covers, its own field included. By chance such a sum can already be the right
+/// checksum. The computation then gives the value that the field has.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Suspect {
     /// What the checksum covers, counted from the first byte of the frame.
@@ -28,7 +28,8 @@ pub(crate) fn suspect(bytes: &[u8], frame_len: usize) -> Option<Suspect> {
         ethernet::IPV6 => [GsoKind::Udp6Datagrams, GsoKind::Tcp6],
         _ => return None,
     };
-    // Of a frame with a route the checksum covers another address than the header's, so that nothing tells the two apart.
+    // In a source-routed frame the checksum covers another address than the header's. So nothing tells an unfinished checksum
+    // from a finished one.
     let layout =
         kinds.into_iter().find_map(|kind| Layout::read(kind, &headers).ok()).filter(|it| !it.routed)?;
     let covered = covered(bytes, &layout, frame_len)?;

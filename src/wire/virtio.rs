@@ -101,8 +101,8 @@ impl VirtioHeader {
     }
 }
 
-/// Reads what a sender's header asks for: type, ECN, segment size and the place of the checksum count, the rest comes from
-/// the frame. Its header length is a hint by the standard, and not looked at.
+/// Reads what a sender's header asks for. It uses the type, ECN, the segment size and the place of the checksum; the rest
+/// comes from the frame. The header length in it is only a hint, by the standard, and is not read.
 #[inline]
 pub(crate) fn request(header: &[u8]) -> Result<Request, RejectReason> {
     let header = VirtioHeader::parse(header)?;
@@ -114,7 +114,7 @@ pub(crate) fn request(header: &[u8]) -> Result<Request, RejectReason> {
     Ok(Request { segments: Some(segments), checksum, ..Request::default() })
 }
 
-/// Reads what `header` says about the frame that starts with `headers`, and holds it against that frame.
+/// Reads what `header` says about the frame that starts with `headers`, and checks that against the frame.
 pub(crate) fn interpret(
     header: &[u8],
     headers: &HeaderBytes<'_>,
@@ -173,7 +173,7 @@ fn kernel_kind(kind: GsoKind, count: u32) -> Option<u8> {
         GsoKind::Udp4Datagrams | GsoKind::Udp6Datagrams if count <= MOST_DATAGRAMS => {
             Some(KIND_UDP_DATAGRAMS)
         }
-        // Linux cuts datagrams into IP fragments for senders of old only, and knows no mark for these tunnels.
+        // Linux cuts datagrams into IP fragments only for old senders, and has no header type for these tunnels.
         _ => None,
     }
 }

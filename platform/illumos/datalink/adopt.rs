@@ -1,7 +1,7 @@
 //! Streams of a link that somebody else has opened and bound.
 //!
-//! Such a stream tells everything but the link's name, so that no second stream can be opened beside it. Questions go down the
-//! stream itself, and nothing is told: what changes is seen when it is asked for.
+//! Such a stream tells everything but the link's name, so the crate cannot open a second stream beside it. The crate asks on
+//! the stream itself, and the driver reports no changes. The crate sees a change only when it asks.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -42,15 +42,16 @@ fn prepare(frames: &OwnedFd, config: &Config) -> Result<(Control, Known), Attach
     // The address that a configuration demands is set later, with its other settings.
     open::check_guest(config.hardware_address.unwrap_or(known.address), link, config)?;
     streams::tell(frames, DLIOCRAW, []).map_err(refusal::request(DLIOCRAW.name, link))?;
-    // The stream is bound: with the last of them first it would hear nothing until the others are set.
+    // The stream is bound already. If the last level were set first, the stream would receive nothing until the others are
+    // set.
     open::listen(frames, link, [open::EVERY_TYPE, open::EVERY_GROUP, open::RX_ONLY])?;
     streams::set_read_options(frames.as_fd(), RMSGD).map_err(refusal::request(I_SRDOPT.name, link))?;
     settle_buffer(frames, link)?;
     Ok((control, known))
 }
 
-/// Gives the stream a buffer of the usual size, unless it has one that passes each frame on by itself. What came before that
-/// may lie together in one message, or behind headers, and is dropped.
+/// Gives the stream a buffer of the usual size, unless it has one that passes on each frame as one message. Frames that came
+/// before may lie together in one message, or behind headers, and are dropped.
 fn settle_buffer(frames: &OwnedFd, link: LinkName) -> Result<(), AttachError> {
     let modules = streams::list(frames.as_fd()).map_err(refusal::request(I_LIST.name, link))?;
     let buffered = modules.first().is_some_and(|top| top == "bufmod");

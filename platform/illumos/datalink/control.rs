@@ -18,7 +18,7 @@ use super::primitive::{self, Fault, Primitive};
 use super::refusal;
 use crate::attach::AttachError;
 
-/// What is to be told.
+/// The changes that the driver is to report.
 const NEWS: u32 = DL_NOTE_LINK_UP | DL_NOTE_LINK_DOWN | DL_NOTE_SDU_SIZE | DL_NOTE_PHYS_ADDR;
 
 /// What `DL_INFO_ACK` says of a link.
@@ -45,7 +45,7 @@ pub(super) struct Control {
     /// Held while a request waits for its answer. The address is noted before it is set.
     asking: Mutex<Option<Borrowed>>,
     stream: OwnedFd,
-    /// The stream is the frames' own, among which nothing is to be told.
+    /// The stream is the one that carries the frames, and the driver must report nothing among them.
     beside_frames: bool,
 }
 
@@ -98,14 +98,15 @@ impl Control {
             return Ok(());
         }
         let before = held.take();
-        // An address that is none of ours is the administrator's, set since: that one is to come back.
+        // An address that this process did not set is one that the administrator has set since. That address is put back in
+        // the end.
         let known = before.clone().filter(|borrowed| borrowed.ours.contains(&current));
         let mut borrowed = known.unwrap_or(Borrowed { former: current, ours: Vec::new() });
         borrowed.ours.push(address);
         // Noted first: a request that seems to fail may have been carried out.
         *held = Some(borrowed);
         self.write_address(&held, address).inspect_err(|_| {
-            // Where it was not, what was noted before still holds: an address of ours, or none.
+            // If the request was not carried out, the earlier note still holds: an address of ours, or none.
             if self.read_address(&held).is_ok_and(|now| now == current) {
                 *held = before;
             }
@@ -144,7 +145,7 @@ impl Control {
         self.ask_holding(&self.lock(), primitive)
     }
 
-    /// Once more where the answer was that of an earlier request, for which nobody waited any more.
+    /// Asks once more if the answer belonged to an earlier request, for which nobody waited any more.
     fn ask_holding(
         &self,
         _: &MutexGuard<'_, Option<Borrowed>>,
@@ -180,7 +181,8 @@ impl Control {
     pub(super) fn clear_way(&self, frames: BorrowedFd<'_>) -> io::Result<()> {
         let _held = self.lock();
         let (mut control, mut data) = ([0; 512], [0; 2048]);
-        // Where the message has gone meanwhile there may be nothing, or a frame, which stays for want of room for data.
+        // If somebody has taken the message meanwhile, nothing may be there, or a frame. A frame stays, because the call
+        // offers no room for data.
         let first = match streams::get_message(frames, &mut control, &mut []) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
             first => first?,
@@ -192,7 +194,8 @@ impl Control {
         Ok(())
     }
 
-    /// Takes what was told; `true` or `false` where the last word about the link was that it is up, or down.
+    /// Takes what the driver has reported. Returns `true` or `false` if the last report about the link was that it is up, or
+    /// down.
     pub(super) fn take_news(&self) -> io::Result<Option<bool>> {
         if self.beside_frames {
             return Ok(None);

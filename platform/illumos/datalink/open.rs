@@ -70,7 +70,8 @@ fn check(config: &Config) -> Result<(), AttachError> {
     Ok(())
 }
 
-/// The host's IP would answer beside the guest. It plumbs a link under the link's own name.
+/// Refuses a link over which the host has plumbed IP, which would answer beside the guest. IP is plumbed under the link's own
+/// name.
 fn refuse_ip(link: LinkName, name: InterfaceName) -> Result<(), AttachError> {
     for family in [Family::V4, Family::V6] {
         let node = family.node();
@@ -103,7 +104,8 @@ pub(super) fn enlarge(frames: &OwnedFd, link: LinkName, asked: Option<u32>) -> R
     without_buffer(refusal::request(request, link)(source), asked)
 }
 
-/// Half set up it would hold frames back for ever. A push that was interrupted may have been done.
+/// Removes bufmod, which would hold back frames for ever when it is only half set up. A push that a signal interrupted may
+/// have been done.
 pub(super) fn remove_bufmod(frames: &OwnedFd, link: LinkName) -> Result<(), AttachError> {
     let modules = streams::list(frames.as_fd()).map_err(refusal::request(I_LIST.name, link))?;
     if modules.first().is_some_and(|top| top == "bufmod") {
@@ -120,8 +122,8 @@ fn without_buffer(error: AttachError, asked: Option<u32>) -> Result<(), AttachEr
     Ok(())
 }
 
-/// A time of 0 makes each frame a message of its own again. The room that the chunk's size has made stays: four times as
-/// much, and 512 bytes.
+/// A timeout of 0 makes each frame a message of its own again. The room that the chunk size has made stays: four times the
+/// chunk size plus 512 bytes.
 fn set_buffer(frames: &OwnedFd, bytes: u32) -> Result<(), (&'static str, io::Error)> {
     let named = |name| move |source| (name, source);
     streams::tell(frames, SBIOCSFLAGS, BUFMOD_FLAGS).map_err(named(SBIOCSFLAGS.name))?;
@@ -160,7 +162,7 @@ pub(super) const EVERY_GROUP: Level = ("DL_PROMISCON_REQ DL_PROMISC_MULTI", DL_P
 pub(super) fn listen(frames: &OwnedFd, link: LinkName, levels: [Level; 3]) -> Result<(), AttachError> {
     for (name, level) in levels {
         match primitive::ask(frames, primitive::promiscuity(name, &primitive::level(level))) {
-            // Older systems do not know it, and need it no more than newer ones: it spares them copies.
+            // Older systems do not know this level. No system needs it: it only saves copies on newer ones.
             Err(fault) if level == DL_PROMISC_RX_ONLY && fault.code() == Some(DL_NOTSUPPORTED) => {}
             answer => answer.map(drop).map_err(refusal::primitive(name, link))?,
         }

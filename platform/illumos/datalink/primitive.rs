@@ -81,7 +81,7 @@ impl Fault {
         }
     }
 
-    /// `dl_errno`, where it says what the system's number does not.
+    /// `dl_errno`, where the answer has no `dl_unix_errno`.
     pub(super) fn code(&self) -> Option<u32> {
         match self {
             Self::Unwanted(Unwanted::Refusal { code, errno: None }) => *code,

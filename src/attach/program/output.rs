@@ -8,7 +8,7 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
 /// Bytes kept of each stream.
 pub(super) const KEPT: usize = 4096;
-/// Reads of one turn, so that a program that never stops writing cannot keep its supervisor from the clock.
+/// The most reads in one turn. So a program that never stops writing cannot keep its supervisor from checking the time.
 const READS_A_TURN: usize = 64;
 
 /// The reading end of one of a program's streams.
@@ -22,7 +22,7 @@ pub(super) struct Output {
 impl Output {
     /// Takes over a pipe; reading from it never blocks from then on.
     pub fn new(pipe: OwnedFd) -> io::Result<Self> {
-        // A copy is above the standard streams, whose numbers a process without those may have given away.
+        // In a process without standard streams, this pipe may have one of their numbers. A copy gets a number above them.
         let pipe = if pipe.as_raw_fd() > 2 { pipe } else { pipe.try_clone()? };
         let flags = OFlag::from_bits_retain(fcntl(&pipe, FcntlArg::F_GETFL)?);
         fcntl(&pipe, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;

@@ -130,8 +130,8 @@ impl Running {
     fn stop(&mut self, program: &Path) {
         self.signal(Signal::SIGTERM);
         if !matches!(self.wait(GRACE), Ok(None)) {
-            // The program is gone and its number free, but the kernel gives the number of a group to no new
-            // process while the group has members; without members this finds nobody.
+            // The program is gone and its process ID is free. But the kernel gives no new process that ID while the process
+            // group has members. Without members the signal reaches nobody.
             self.signal(Signal::SIGKILL);
             return;
         }
