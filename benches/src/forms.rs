@@ -9,7 +9,7 @@ use nix::sys::uio::{readv, writev};
 use nix::unistd::{read, write};
 use tap_plumb::{Checksum, Offload, RawSlice};
 
-use crate::measure::beside_calls;
+use crate::measure::{ROUNDS_APART, beside_calls};
 use crate::report::Report;
 use crate::rig::{Outcome, Places, QUEUE, Rig, copies, frame, room};
 use crate::{drain, fastest, in_line, repeat};
@@ -56,7 +56,7 @@ macro_rules! beside_writev {
                 assert_eq!(writev(&$rig.backend, &slices), Ok(HEADER + LEN));
             })
         });
-        let result = beside_calls(&mut $ours, &mut in_line, &mut library);
+        let result = beside_calls(ROUNDS_APART, &mut $ours, &mut in_line, &mut library);
         $report.beside_calls($name, &result, BATCH, "writev", BEHIND_HEADER);
     }};
 }
@@ -82,7 +82,7 @@ macro_rules! beside_readv {
                 readv(&$rig.backend, &mut slices).is_ok()
             })
         });
-        let result = beside_calls(&mut $ours, &mut in_line, &mut library);
+        let result = beside_calls(ROUNDS_APART, &mut $ours, &mut in_line, &mut library);
         $report.beside_calls($name, &result, QUEUE, "readv", BEHIND_HEADER);
     }};
 }
@@ -158,7 +158,7 @@ fn receive_empty(rig: &Rig, report: &mut Report) {
         let buffer = &mut bare[at][..];
         repeat!(BATCH, assert_eq!(read(backend, &mut *buffer), Err(Errno::EAGAIN)))
     });
-    let result = beside_calls(&mut ours, &mut in_line, &mut library);
+    let result = beside_calls(ROUNDS_APART, &mut ours, &mut in_line, &mut library);
     report.beside_library("receive.empty", &result, BATCH, "read");
 }
 
@@ -184,7 +184,7 @@ fn transmit_raw(rig: &Rig, report: &mut Report) {
         let bytes = &bytes[at][..];
         repeat!(BATCH, assert_eq!(write(backend, bytes), Ok(LEN)))
     });
-    let result = beside_calls(&mut ours, &mut in_line, &mut library);
+    let result = beside_calls(ROUNDS_APART, &mut ours, &mut in_line, &mut library);
     report.beside_calls("transmit.raw", &result, BATCH, "write", BARE);
 }
 
@@ -208,6 +208,6 @@ fn receive_raw(rig: &Rig, report: &mut Report) {
         let buffer = &mut bare[at][..];
         drain!(rig, LEN, read(backend, &mut *buffer).is_ok())
     });
-    let result = beside_calls(&mut ours, &mut in_line, &mut library);
+    let result = beside_calls(ROUNDS_APART, &mut ours, &mut in_line, &mut library);
     report.beside_calls("receive.raw", &result, QUEUE, "read", BARE);
 }

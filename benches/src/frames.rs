@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, AsRawFd};
 use nix::unistd::{read, write};
 use tap_plumb::{Frame, Offload};
 
-use crate::measure::{ROUNDS, beside_calls, compare};
+use crate::measure::{ROUNDS_APART, beside_calls, compare};
 use crate::report::{Bound, Report};
 use crate::rig::{Outcome, QUEUE, Rig, copies, frame, room};
 use crate::{drain, fastest, in_line, repeat};
@@ -51,8 +51,14 @@ fn transmit(rig: &Rig, len: usize, report: &mut Report) -> Outcome<()> {
         repeat!(BATCH, assert_eq!(peer.send(bytes).expect("send"), len))
     });
     let name = format!("transmit.{len}");
-    report.beside_calls(&name, &beside_calls(&mut ours, &mut in_line, &mut library), BATCH, "write", BARE);
-    report.line(&name, &compare(ROUNDS, &mut ours, &mut tun_rs), BATCH, "tun-rs", Bound::AtMost(1.0));
+    report.beside_calls(
+        &name,
+        &beside_calls(ROUNDS_APART, &mut ours, &mut in_line, &mut library),
+        BATCH,
+        "write",
+        BARE,
+    );
+    report.line(&name, &compare(ROUNDS_APART, &mut ours, &mut tun_rs), BATCH, "tun-rs", Bound::AtMost(1.0));
     Ok(())
 }
 
@@ -84,8 +90,14 @@ fn receive(rig: &Rig, len: usize, report: &mut Report) -> Outcome<()> {
         drain!(rig, len, rig.poll() && read(backend, &mut *buffer).is_ok())
     });
     let name = format!("receive.{len}");
-    report.beside_calls(&name, &beside_calls(&mut ours, &mut in_line, &mut library), QUEUE, "read", BARE);
-    report.line(&name, &compare(ROUNDS, &mut ours, &mut tun_rs), QUEUE, "tun-rs", Bound::AtMost(1.0));
-    report.line(&name, &compare(ROUNDS, &mut ours, &mut seed), QUEUE, "poll+read", Bound::AtMost(0.80));
+    report.beside_calls(
+        &name,
+        &beside_calls(ROUNDS_APART, &mut ours, &mut in_line, &mut library),
+        QUEUE,
+        "read",
+        BARE,
+    );
+    report.line(&name, &compare(ROUNDS_APART, &mut ours, &mut tun_rs), QUEUE, "tun-rs", Bound::AtMost(1.0));
+    report.line(&name, &compare(ROUNDS_APART, &mut ours, &mut seed), QUEUE, "poll+read", Bound::AtMost(0.80));
     Ok(())
 }

@@ -140,7 +140,7 @@ fn super_frame(backend: &Backend, report: &mut Report) {
         let whole = &whole[at][..];
         repeat!(SENDS, assert_eq!(writev(backend, whole), Ok(len)))
     });
-    let result = beside_calls(&mut ours, &mut in_line, &mut library);
+    let result = beside_calls(ROUNDS, &mut ours, &mut in_line, &mut library);
     report.beside_calls("gso.super-frame.64k", &result, SENDS, "writev", 1.05);
     let mut software = fastest!(at => {
         let frame = Frame::new(&slices[at]).gso(GSO);

@@ -4,6 +4,8 @@ use std::time::Instant;
 
 /// Rounds whose figures count, after the warm-up, where a turn is the least of several tries.
 pub const ROUNDS: usize = 25;
+/// The same of each of several processes.
+pub const ROUNDS_APART: usize = 10;
 const WARM_UP: usize = 2;
 /// The share of the turns that a figure is of: the fastest ones.
 const FASTEST: usize = 10;
@@ -198,8 +200,8 @@ pub fn least_of<const N: usize>(tries: usize, mut run: impl FnMut() -> Cost<N>) 
 }
 
 /// Compares one with both ways of making the same call, each with two turns a round.
-pub fn beside_calls(subject: Arm<'_>, in_line: Arm<'_>, library: Arm<'_>) -> BesideCalls {
-    let costs = alternate(ROUNDS, &[0, 1, 2, 2, 1, 0], |contender| match contender {
+pub fn beside_calls(rounds: usize, subject: Arm<'_>, in_line: Arm<'_>, library: Arm<'_>) -> BesideCalls {
+    let costs = alternate(rounds, &[0, 1, 2, 2, 1, 0], |contender| match contender {
         0 => subject(),
         1 => in_line(),
         _ => library(),

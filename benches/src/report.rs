@@ -1,9 +1,11 @@
 //! One line a figure: `name value unit ratio peer`, then the spread and the verdict on its bound.
 
+use serde::{Deserialize, Serialize};
+
 use crate::measure::{BesideCalls, Comparison};
 
 /// What a ratio has to be.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Deserialize, Serialize)]
 pub enum Bound {
     AtMost(f64),
     AtLeast(f64),
@@ -31,14 +33,15 @@ pub struct Unit {
 pub const NANOSECONDS: Unit = Unit { name: "ns", of_cost: |seconds| seconds * 1e9 };
 pub const MICROSECONDS: Unit = Unit { name: "us", of_cost: |seconds| seconds * 1e6 };
 
+#[derive(Clone, Deserialize, Serialize)]
 pub struct Figure {
     pub name: String,
     pub value: f64,
-    pub unit: &'static str,
+    pub unit: String,
     pub ratio: f64,
     /// Of the rounds: least and most.
     pub spread: [f64; 2],
-    pub peer: &'static str,
+    pub peer: String,
     /// Peer to itself; a count has none.
     pub control: Option<f64>,
     /// The machine did not give what the figure is about.
@@ -49,6 +52,26 @@ pub struct Figure {
 }
 
 impl Figure {
+    /// Of one figure that several processes have measured: the median one, with the spread of them all.
+    pub fn median(mut measured: Vec<Self>) -> Option<Self> {
+        measured.sort_by(|one, other| one.ratio.total_cmp(&other.ratio));
+        let least = measured.iter().map(|figure| figure.spread[0]).fold(f64::INFINITY, f64::min);
+        let most = measured.iter().map(|figure| figure.spread[1]).fold(0.0, f64::max);
+        let median = measured.get(measured.len() / 2)?.clone();
+        Some(Self { spread: [least, most], ..median })
+    }
+
+    fn print(&self) {
+        let Self { name, unit, spread: [least, most], peer, .. } = self;
+        let control = self.control.map_or(String::new(), |control| format!(" A/A {control:.3},"));
+        let (bound, verdict) = (self.bound.text(), self.verdict().text());
+        println!(
+            "{name} {} {unit} {} {peer}  # {least:.3}..{most:.3},{control} bound {bound} {verdict}",
+            self.value_text(),
+            self.ratio_text()
+        );
+    }
+
     pub fn value_text(&self) -> String {
         if self.value < 10.0 { format!("{:.3}", self.value) } else { format!("{:.1}", self.value) }
     }
@@ -96,6 +119,8 @@ impl Verdict {
 #[derive(Default)]
 pub struct Report {
     pub figures: Vec<Figure>,
+    /// Another process prints them.
+    pub silent: bool,
 }
 
 impl Report {
@@ -116,10 +141,10 @@ impl Report {
         self.add(Figure {
             name: name.into(),
             value: (unit.of_cost)(result.cost / count as f64),
-            unit: unit.name,
+            unit: unit.name.into(),
             ratio: result.ratio,
             spread: result.spread,
-            peer,
+            peer: peer.into(),
             control: Some(result.control),
             unsteady: result.unsteady,
             bound,
@@ -161,10 +186,10 @@ impl Report {
         self.add(Figure {
             name: name.into(),
             value,
-            unit,
+            unit: unit.into(),
             ratio,
             spread: [ratio; 2],
-            peer,
+            peer: peer.into(),
             control: None,
             unsteady: false,
             bound,
@@ -172,15 +197,10 @@ impl Report {
         });
     }
 
-    fn add(&mut self, figure: Figure) {
-        let Figure { name, unit, spread: [least, most], peer, .. } = &figure;
-        let control = figure.control.map_or(String::new(), |control| format!(" A/A {control:.3},"));
-        let (bound, verdict) = (figure.bound.text(), figure.verdict().text());
-        println!(
-            "{name} {} {unit} {} {peer}  # {least:.3}..{most:.3},{control} bound {bound} {verdict}",
-            figure.value_text(),
-            figure.ratio_text()
-        );
+    pub fn add(&mut self, figure: Figure) {
+        if !self.silent {
+            figure.print();
+        }
         self.figures.push(figure);
     }
 

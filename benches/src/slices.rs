@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, AsRawFd};
 use nix::sys::uio::{readv, writev};
 use tap_plumb::{Frame, Offload};
 
-use crate::measure::{ROUNDS, beside_calls, compare};
+use crate::measure::{ROUNDS_APART, beside_calls, compare};
 use crate::report::{Bound, Report};
 use crate::rig::{Outcome, QUEUE, Rig, copies, frame, room};
 use crate::{drain, fastest, in_line, repeat};
@@ -52,11 +52,11 @@ fn transmit(rig: &Rig, report: &mut Report) -> Outcome<()> {
         let slices = &slices[at][..];
         repeat!(BATCH, assert_eq!(peer.send_vectored(slices).expect("send"), LEN))
     });
-    let result = beside_calls(&mut ours, &mut in_line, &mut library);
+    let result = beside_calls(ROUNDS_APART, &mut ours, &mut in_line, &mut library);
     report.beside_calls("transmit.slices", &result, BATCH, "writev", BARE);
     report.line(
         "transmit.slices",
-        &compare(ROUNDS, &mut ours, &mut tun_rs),
+        &compare(ROUNDS_APART, &mut ours, &mut tun_rs),
         BATCH,
         "tun-rs",
         Bound::AtMost(1.0),
@@ -85,9 +85,9 @@ fn receive(rig: &Rig, (name, bound): (&str, f64), len: usize, report: &mut Repor
         let buffer = &mut others[at][..];
         drain!(rig, LEN, peer.recv_vectored(&mut scattered(buffer)).is_ok())
     });
-    let result = beside_calls(&mut ours, &mut in_line, &mut library);
+    let result = beside_calls(ROUNDS_APART, &mut ours, &mut in_line, &mut library);
     report.beside_calls(name, &result, QUEUE, "readv", bound);
-    report.line(name, &compare(ROUNDS, &mut ours, &mut tun_rs), QUEUE, "tun-rs", Bound::AtMost(1.0));
+    report.line(name, &compare(ROUNDS_APART, &mut ours, &mut tun_rs), QUEUE, "tun-rs", Bound::AtMost(1.0));
     Ok(())
 }
 
