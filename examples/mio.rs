@@ -55,7 +55,8 @@ fn run() -> Result<(), Box<dyn Error>> {
         }
         if card.serve()? {
             println!("waits: the interface was removed");
-            // Before: where a poller must register the descriptor anew, the old one cannot be named any more.
+            // This comes before the re-attach. Where the descriptor becomes another one, the old one cannot be named
+            // afterwards.
             poller.registry().deregister(&mut SourceFd(&card.backend.as_raw_fd()))?;
             card.backend.reattach(&arguments.config())?;
             register(&poller, &card.backend)?;
@@ -144,7 +145,7 @@ impl Card {
     /// Keeps a frame until the device is writable.
     fn wait(&mut self, frame: Vec<u8>) -> io::Result<()> {
         self.queue.push_front(frame);
-        // Whoever has not asked after the refusal is not told when the interface comes up.
+        // A program that does not poll after the refusal is not told when the interface comes up.
         let mut ready = [PollFd::new(self.backend.as_fd(), PollFlags::POLLOUT)];
         self.blocked = poll(&mut ready, PollTimeout::ZERO)? == 0;
         Ok(())
@@ -154,7 +155,8 @@ impl Card {
 fn try_send(backend: &Backend, frame: &[u8]) -> Result<(), TransmitError> {
     match backend.begin_transmit() {
         Some(mut session) => session.send(&Frame::new(&[IoSlice::new(frame)])),
-        // Another thread sends, which this program does not have: one that has several waits for `on_transmit_ready`.
+        // `None` means that another thread sends, but this program has only one. A program with several threads waits for
+        // `on_transmit_ready`.
         None => Err(TransmitError::WouldBlock { sent: 0 }),
     }
 }

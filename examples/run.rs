@@ -125,7 +125,7 @@ impl Arguments {
                 Err("the command does not say where the descriptor goes: write {fd} or {fds}".to_owned())
             }
             (true, _) if self.queues > 1 => {
-                Err(format!("{} queues have as many descriptors: write {{fds}} for {{fd}}", self.queues))
+                Err(format!("{} queues need a descriptor each: write {{fds}} instead of {{fd}}", self.queues))
             }
             _ => Ok(()),
         }
@@ -206,7 +206,8 @@ fn wait(child: &mut Child, signals: &mut Signals) -> std::io::Result<ExitStatus>
     child.wait()
 }
 
-/// The child has not been waited for yet, so the number is its own. It may have ended: then there is nothing to tell.
+/// This program has not waited for the child yet, so the process ID is still the child's. If the child has ended, it needs no
+/// signal.
 fn pass_on(child: &Child, signal: i32) {
     if let (Ok(id), Ok(signal)) = (child.id().try_into(), Signal::try_from(signal)) {
         let _ = kill(Pid::from_raw(id), signal);

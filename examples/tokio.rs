@@ -74,7 +74,7 @@ async fn receive(card: &AsyncFd<Backend>, buffer: &mut [u8]) -> io::Result<usize
         let mut ready = card.readable().await?;
         match card.get_ref().receive(&mut [IoSliceMut::new(buffer)]) {
             Ok(Some(received)) => return Ok(received.len),
-            // Only now: as long as frames come, nothing tells of them a second time.
+            // The program clears the readiness only after the last frame: tokio does not report waiting frames a second time.
             Ok(None) => ready.clear_ready(),
             Err(ReceiveError::Truncated { .. } | ReceiveError::Runt { .. } | ReceiveError::Rejected(_)) => {}
             Err(error) => return Err(error.into()),
@@ -91,7 +91,7 @@ async fn send(card: &AsyncFd<Backend>, frame: &[u8]) -> io::Result<()> {
             outcome => return Ok(outcome?),
         }
         card.writable().await?.clear_ready();
-        // Whoever has not asked after the refusal is not told when the interface comes up.
+        // A program that does not poll after the refusal is not told when the interface comes up.
         if !is_writable(card.get_ref())? {
             drop(card.writable().await?);
         }
@@ -101,7 +101,8 @@ async fn send(card: &AsyncFd<Backend>, frame: &[u8]) -> io::Result<()> {
 fn try_send(backend: &Backend, frame: &[u8]) -> Result<(), TransmitError> {
     match backend.begin_transmit() {
         Some(mut session) => session.send(&Frame::new(&[IoSlice::new(frame)])),
-        // Another thread sends, which this program does not have: one that has several waits for `on_transmit_ready`.
+        // `None` means that another thread sends, but this program has only one. A program with several threads waits for
+        // `on_transmit_ready`.
         None => Err(TransmitError::WouldBlock { sent: 0 }),
     }
 }

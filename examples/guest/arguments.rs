@@ -41,7 +41,7 @@ guest, fetches a page from it, prints the statistics, and exits with 0 if all we
 enum Address {
     /// Nothing.
     Unsaid,
-    /// That it is not this program's to give.
+    /// That this program must not give the host an address.
     None,
     Given(Ipv4Cidr),
 }

@@ -84,8 +84,8 @@ impl Card {
         self.changed.notify_all();
     }
 
-    /// Sends what the ring holds. If another thread is at it, the backend answers with `transmit_pending` when that one
-    /// has finished, so a frame that it no longer saw is not forgotten.
+    /// Sends what the ring holds. If another thread is sending, the backend calls `transmit_pending` when that thread has
+    /// finished. So a frame which that thread did not see is not forgotten.
     fn flush(&self) {
         let Some(mut session) = self.backend.begin_transmit() else { return };
         while let Some(frame) = self.next_to_transmit() {

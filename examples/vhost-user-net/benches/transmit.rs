@@ -1,8 +1,8 @@
 //! Frames from a guest's ring to a TAP, beside bare write(2) and writev(2) of the same bytes on the same TAP. The crate puts a
 //! header of its own before each frame, so that writev of two slices is what it can reach at most.
 //!
-//! `unshare -n cargo bench --bench transmit`: a network of its own, in which a TAP may be made. They take turns, so that what
-//! the machine does besides hits both; what counts is the ratio.
+//! `unshare -n cargo bench --bench transmit`: a network of its own, in which a TAP may be made. The ring and the bare calls
+//! take turns, so that other work of the machine slows both. Only the ratio counts.
 #![expect(unsafe_code, reason = "guest memory is reached by raw pointers")]
 
 #[path = "../tests/support/driver.rs"]

@@ -65,7 +65,7 @@ pub struct Arguments {
     pub once: bool,
 }
 
-/// Most pairs: a pair has two rings, and the library tells rings apart by the bits of a word.
+/// The most pairs. A pair has two rings, and the daemon's library keeps one bit of a word for each ring.
 const MOST_QUEUES: u16 = 32;
 
 /// Reads the command line without the program's name; `None` when help is asked for.

@@ -42,7 +42,8 @@ pub enum BadChain {
     /// It goes on to a descriptor that does not exist.
     #[error("the chain does not end")]
     Unfinished,
-    /// A table of descriptors cannot be one, or lies inside another, or where a chain goes on.
+    /// A table of descriptors is no valid table, lies inside another one, or belongs to a descriptor that continues the
+    /// chain.
     #[error("a table of descriptors makes no sense")]
     Table,
     /// More parts than a system call takes, or than a ring has.

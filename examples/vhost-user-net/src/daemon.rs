@@ -20,7 +20,7 @@ use crate::socket::Socket;
 use crate::stop::Stop;
 use crate::stream;
 
-/// What goes wrong by a guest's doing is counted; above this level it is not logged.
+/// What a guest does wrong is counted. By default it is not logged frame by frame, so that a guest cannot fill the log.
 const LOG: &str = "info";
 
 /// Runs it with these arguments, the program's name left out.

@@ -58,7 +58,8 @@ impl Negotiated {
         }
     }
 
-    /// Whether the guest may ask for what the header of its frame asks for. What the crate does not know either, it rejects.
+    /// Whether the guest may ask for what the header of its frame asks for. A type that this function does not know either is
+    /// rejected by the crate.
     #[must_use]
     #[inline]
     pub fn may_ask(&self, flags: u8, kind: u8) -> bool {
@@ -77,7 +78,8 @@ impl Negotiated {
         (needed | checksum | ecn) & !self.acknowledged == 0
     }
 
-    /// What the TAP may hand over for this guest. The TAP's header stays as it is, also for a guest with another one.
+    /// The offloads of the TAP that this guest has agreed to. The length of the TAP's header stays, also for a guest with
+    /// another length.
     #[must_use]
     pub fn offload(&self, tap: Offload) -> Offload {
         tap.with_virtio_features(self.acknowledged)

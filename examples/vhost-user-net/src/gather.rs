@@ -64,7 +64,8 @@ impl Gathered {
     /// # Errors
     /// The ring is malformed.
     pub fn gather(&mut self, ring: &mut Ring<'_>, need: Need, counts: &Counts) -> Result<bool, BadRing> {
-        // Every turn takes a chain or is the last. A driver cannot keep us by bad ones that it offers meanwhile.
+        // Every pass of the loop takes a chain or is the last. A driver cannot prolong the loop by bad chains that it offers
+        // meanwhile.
         for _ in 0..=2 * ring.size() {
             if self.is_enough(ring, need) {
                 self.cut_header(need.header_len);
@@ -86,7 +87,8 @@ impl Gathered {
                     counts.receive.bad_chains.one();
                 }
                 _ => {
-                    // Handed back in order, which is when the ones before it are gone. Until then they are all there is.
+                    // Chains go back in order, so this one can only be handed back after those before it. Until then those
+                    // are all the room there is.
                     self.slices.truncate(before);
                     ring.give_back(1);
                     self.cut_header(need.header_len);
@@ -108,7 +110,8 @@ impl Gathered {
         enough
     }
 
-    /// The driver has no more chains to offer, and will kick when it has. When it has not for long, what there is must do.
+    /// The driver has no more chains to offer, and will kick when it has some. After a long wait the room that is there must
+    /// do.
     fn make_do(&mut self, need: Need) -> bool {
         if self.chains.is_empty() {
             return false;
@@ -150,7 +153,7 @@ impl Gathered {
         }
     }
 
-    /// The slices for one frame, behind `header`, where the TAP puts its own; that one is left out if it is empty.
+    /// The slices for one frame, behind `header`, where the TAP puts its own header. An empty `header` is left out.
     pub fn slices(&mut self, header: &mut [u8]) -> &[RawSlice] {
         self.slices[0] = RawSlice::new(header.as_mut_ptr(), header.len());
         if header.is_empty() { &self.slices[1..] } else { &self.slices }
@@ -188,7 +191,7 @@ impl Gathered {
         }
     }
 
-    /// Since when the driver has left too little room for the longest frame.
+    /// Whether the driver has left too little room for the longest frame.
     #[must_use]
     pub fn is_short(&self) -> bool {
         self.short.is_some()

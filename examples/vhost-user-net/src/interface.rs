@@ -42,7 +42,8 @@ pub struct Interface {
 /// [`InterfaceError`].
 pub fn attach(arguments: &Arguments) -> Result<(Interface, Vec<Tap>), InterfaceError> {
     let plain = Offload::with_header(HEADER).unwrap_or_default();
-    // A stream's guest can do nothing, so that everything is done here: that is what oversized frames are taken for.
+    // A guest behind a stream has no offloads, so the daemon does all that the host leaves undone. It accepts oversized
+    // frames to spare system calls.
     let offload =
         if arguments.offload || matches!(arguments.way, Way::Stream(_)) { Offload::ALL } else { plain };
     let (taps, existed) = open(arguments, offload)?;

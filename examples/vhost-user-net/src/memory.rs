@@ -27,7 +27,7 @@ pub enum MemoryError {
         /// Its length.
         len: u64,
     },
-    /// The descriptor is no file: what a file does not stand behind may vanish or block.
+    /// The descriptor is no file. Memory that no file backs may vanish or block.
     #[error("the memory's descriptor is not a file")]
     NotAFile,
     /// The file ends before the region does.

@@ -298,8 +298,8 @@ fn read_start(
     Ok(received.bytes)
 }
 
-/// Makes a peer's descriptor fit for events. A socket might be the peer's own end of the connection: we should hold it open,
-/// and never see the end.
+/// Makes a peer's descriptor fit for events. A socket might be the peer's own end of the connection. The daemon would then
+/// hold it open, and never see the connection close.
 fn make_event(descriptor: &OwnedFd) -> Result<(), ProtocolError> {
     let mode = fstat(descriptor).map_err(io::Error::from)?.st_mode;
     match FileType::from_raw_mode(mode) {

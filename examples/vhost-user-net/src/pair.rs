@@ -46,7 +46,7 @@ pub struct Pair {
     ending: AtomicBool,
 }
 
-/// What the pair's thread uses for the length of a turn, and whoever sets it up between two.
+/// What the pair's thread uses during a turn. Between two turns, whoever sets the pair up uses it.
 pub struct Work {
     /// The two rings.
     pub rings: [Vring; RINGS],
@@ -197,8 +197,8 @@ impl Pair {
         pause(drained, &self.counts.transmit)
     }
 
-    /// The guest begins or ceases to take frames. Those of the time before are too old for it, those of the time after
-    /// are nobody's.
+    /// Follows a guest that begins or ceases to take frames. Frames queued before it began are too old for it. Frames after
+    /// it ceased are for nobody.
     fn follow(&self, work: &mut Work, running: bool) {
         if work.running == running {
             return;
@@ -210,10 +210,10 @@ impl Pair {
         }
     }
 
-    /// Has the host use the TAP's queue, or send nothing where nobody looks.
+    /// Makes the host use the TAP's queue, or stops it from sending to a queue that nobody reads.
     fn take_part(&self, on: bool) {
         if let Err(error) = self.backend.tap().set_queue_enabled(on) {
-            debug!("a queue of {:?} is left as it is: {error}", self.backend.tap());
+            debug!("a queue of {:?} could not be turned on or off: {error}", self.backend.tap());
         }
     }
 

@@ -30,7 +30,7 @@ pub fn fill(
 ) -> Result<Pause, BadRing> {
     ring.hush();
     let pause = deliver(backend, ring, guest, room, counts);
-    // What was gathered for nothing stays the driver's. Its memory may be mapped elsewhere at the next batch.
+    // Chains that were gathered but not used stay the driver's. The guest's memory may be mapped elsewhere at the next batch.
     ring.give_back(room.clear());
     tell(ring, counts);
     pause
@@ -69,8 +69,8 @@ fn deliver(
             Ok(Some(_)) => counts.receive_not_agreed.one(),
             Ok(None) => return Ok(Pause::Idle),
             Err(ReceiveError::Gone) => return Ok(Pause::Gone),
-            // Without a frame taken there is nothing to go on with; the descriptor tells when there is. Memory that is not
-            // there is the hypervisor's doing.
+            // When no frame was taken, the batch cannot go on; the descriptor tells when there is a frame. The hypervisor is
+            // to blame for missing memory.
             Err(ReceiveError::Io { source }) => {
                 log::debug!("receive: {source}");
                 return Ok(if is_fault(&source) { Pause::Lost } else { Pause::Idle });
@@ -100,13 +100,13 @@ fn read(
     Ok(received.map(|len| len - header_len))
 }
 
-/// Whether the guest can take a frame with this header. What is left to be done on a frame was made for another guest
-/// when this one did not agree to it: the offloads changed while the frame was queued.
+/// Whether the guest can take a frame with this header. A frame that leaves work which this guest did not agree to was made
+/// for another guest. The offloads changed while the frame was queued.
 fn agreed(header: &mut [u8; HEADER], guest: &Negotiated) -> bool {
     let [flags, kind, ..] = header;
     let unfinished = *flags & NEEDS_CHECKSUM != 0;
     if !guest.checksum {
-        // Not even that a checksum is known to be good may be said.
+        // The header may not even say that a checksum is known to be good.
         *flags = 0;
     }
     (guest.checksum || !unfinished) && (guest.oversized || *kind == 0)

@@ -1,4 +1,4 @@
-//! A removed interface is waited for, and attached again under the guest's feet.
+//! Waits for a removed interface, and attaches it again while the guest keeps running.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -39,11 +39,11 @@ impl Reviver {
         self.changed.notify_all();
     }
 
-    /// Attaches again whenever the interface is gone, until [`stop`](Self::stop). `false`: it has no name by which it could
-    /// come again, as a socket's, and is gone for good.
+    /// Attaches again whenever the interface is gone, until [`stop`](Self::stop). `false`: the interface is gone for good,
+    /// because it has no name by which it could come again; a socket has none.
     pub fn watch(&self, interface: &Interface, pairs: &[Pair]) -> bool {
         while self.wait_gone() {
-            // Said once more by somebody who had looked before it was attached again.
+            // This report repeats an earlier one. Its sender looked at the interface before it was attached again.
             if pairs.iter().all(|pair| pair.backend.tap().name().is_ok()) {
                 continue;
             }
@@ -97,7 +97,7 @@ fn revive(interface: &Interface, pairs: &[Pair]) -> Result<(), AttachError> {
     for pair in pairs {
         pair.reattached();
     }
-    // What is missing now an administrator can add; the guest has its cable back in any case.
+    // An administrator can add what is missing now. The guest's link is up again in any case.
     if let Err(error) = interface.prepare(pairs[0].backend.tap()) {
         warn!("{error}");
     }

@@ -105,7 +105,7 @@ impl<'r> Ring<'r> {
         Table { start: self.places.table, len: u32::from(self.vring.size) }
     }
 
-    /// Takes the next chain, by its first descriptor, which may be none of the ring's.
+    /// Takes the next chain, and gives the number of its first descriptor. The ring may have no descriptor of that number.
     ///
     /// # Errors
     /// [`BadRing`].
@@ -155,7 +155,7 @@ impl<'r> Ring<'r> {
         usize::from(self.vring.size)
     }
 
-    /// Whether some of what is used is not published.
+    /// The number of used chains that are not published yet.
     #[must_use]
     pub fn unpublished(&self) -> usize {
         usize::from(self.vring.next_used.wrapping_sub(self.published))
@@ -196,7 +196,8 @@ impl<'r> Ring<'r> {
         let wanted = self.interrupt_wanted();
         self.told = self.published;
         if wanted && let Some(call) = &self.vring.call {
-            // One that is full tells the driver as well; another failure is the hypervisor's affair.
+            // A descriptor whose counter is full interrupts the driver as well. The hypervisor is to blame for any other
+            // failure.
             let _ = rustix::io::write(call, &1_u64.to_ne_bytes());
         }
         wanted
@@ -217,8 +218,8 @@ impl<'r> Ring<'r> {
         now.wrapping_sub(event).wrapping_sub(1) < now.wrapping_sub(self.told)
     }
 
-    /// Asks the driver not to kick while the ring is being worked on. With event indices it does not anyhow: it kicks once,
-    /// when it passes the index that [`listen`](Self::listen) has named.
+    /// Asks the driver not to kick while the ring is being worked on. With event indices the driver needs no such request. It
+    /// kicks once, when it passes the index that [`listen`](Self::listen) has named.
     pub fn hush(&mut self) {
         if !self.vring.event_index {
             self.used_word(FLAGS).store((VRING_USED_F_NO_NOTIFY as u16).to_le(), Ordering::Relaxed);

@@ -1,8 +1,8 @@
 //! One hypervisor's connection: its requests, in order, each carried out before the next is read.
 //!
-//! Every QEMU sends `SET_VRING_ENABLE` when its network device is made, before the first `SET_FEATURES`, and not again
-//! afterwards; from 10 on with a reply asked for, from 11 on also `SET_VRING_CALL`, `SET_VRING_ERR` and `SET_VRING_KICK`.
-//! So requests are taken in any order here, and a ring keeps what was set.
+//! Every QEMU sends `SET_VRING_ENABLE` when it makes its network device, before the first `SET_FEATURES`, and not again
+//! afterwards. From QEMU 10 on it asks for a reply. From QEMU 11 on it also sends `SET_VRING_CALL`, `SET_VRING_ERR` and
+//! `SET_VRING_KICK`. So requests are taken in any order here, and a ring keeps what was set.
 
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
@@ -97,7 +97,7 @@ impl<'s> Session<'s> {
                 // Frames that the guest did not agree to are dropped and counted.
                 warn!("the TAP does not change its offloads: {error}");
             }
-            // Who does not know the request for it has every ring enabled.
+            // A hypervisor that does not know the request to enable a ring has every ring enabled.
             if features & PROTOCOL_FEATURES == 0 {
                 pair.set_up(|work| work.rings.iter_mut().for_each(|ring| ring.set_enabled(true)));
             }
@@ -115,7 +115,7 @@ impl<'s> Session<'s> {
         Ok(Answer::Done)
     }
 
-    /// The request is of old, and says no more than that nobody owns the device.
+    /// The request is obsolete, and says only that nobody owns the device.
     fn reset(&self, message: &Message) -> Result<Answer, ProtocolError> {
         message.nothing()?;
         for pair in self.pairs {
@@ -147,7 +147,7 @@ impl<'s> Session<'s> {
         self.ring(message, number, |ring, _| match request {
             request::SET_VRING_KICK => ring.start(event),
             request::SET_VRING_CALL => ring.set_call(event),
-            // Nothing is ever told there: what is wrong with a ring is counted, and logged once.
+            // The daemon never writes to this descriptor. It counts what is wrong with a ring, and logs it once.
             _ => drop(event),
         })?;
         Ok(Answer::Done)

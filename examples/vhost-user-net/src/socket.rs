@@ -117,7 +117,8 @@ fn identity(path: &Path) -> Option<(u64, u64)> {
 /// Removes a socket that nobody listens at, and nothing else.
 fn remove_stale(path: &Path) -> io::Result<()> {
     let is_socket = std::fs::symlink_metadata(path).is_ok_and(|data| data.file_type().is_socket());
-    // A datagram socket cannot connect to a listener, which sees nothing of the try; but the answer tells whether there is one.
+    // A datagram socket cannot connect to a listener, and the listener does not notice the try. The error tells whether there
+    // is a listener.
     let answer = UnixDatagram::unbound()?.connect(path);
     match answer {
         Err(error) if is_socket && error.kind() == io::ErrorKind::ConnectionRefused => {
@@ -162,7 +163,7 @@ impl Lock {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // Removed while it is held, so that it is ours that goes.
+        // The daemon removes the file while it holds the lock, so it removes only its own file.
         if let Err(error) = std::fs::remove_file(&self.path) {
             debug!("removing {}: {error}", self.path.display());
         }

@@ -28,7 +28,7 @@ pub fn run(
     stop: &Stop,
     once: bool,
 ) -> Result<(), ServeError> {
-    // Whatever the host can leave undone is done here; what it does not is no loss.
+    // The daemon does all work that the host can leave undone. It is no loss when the host leaves less undone.
     if let Err(error) = pair.agree(Negotiated::new(Offload::ALL.virtio_features())) {
         warn!("the TAP does not change its offloads: {error}");
     }

@@ -111,7 +111,8 @@ impl Transmit<'_> {
 
     /// Sends one frame. `None`: it went out, or was dropped and counted, so that the guest gets its chain back.
     ///
-    /// Part of the loop: a function that was there before the system call returns slowly after it.
+    /// The compiler must inline this function into the loop. A function that was entered before the system call returns
+    /// slowly after it.
     #[inline(always)]
     fn send(
         &mut self,
@@ -136,9 +137,10 @@ impl Transmit<'_> {
             return None;
         }
         self.slices[from] = RawSlice::new(header.0.as_mut_ptr(), header_len.min(bytes));
-        // For 0 segments this is to send it: one call for both, which the compiler then makes part of the loop.
-        // SAFETY: the first slice is the header, which lives and is not touched until the call returns. The others lie in
-        // regions of guest memory, which the ring's batch keeps mapped, readable and writable; Rust has no reference into it.
+        // To resume a frame after 0 segments is to send it. One call serves both cases, so the compiler can inline it into
+        // the loop. SAFETY: the first slice is the header, which lives and is not touched until the call returns. The others
+        // lie in regions of guest memory, which the ring's batch keeps mapped, readable and writable; Rust has no reference
+        // into it.
         let sent = unsafe { session.resume_raw_with_header(&self.slices[from..], header_len, ring.sent()) };
         ring.set_sent(0);
         match sent {

@@ -118,7 +118,8 @@ impl Vring {
                 available: find(self.addresses.available, HEADER + 2 * size + 2, 2)?,
                 used: find(self.addresses.used, HEADER + 8 * size + 2, 4)?,
             };
-            // What the hypervisor aligns to, it also maps aligned; if not, it is not ours to find out by a fault.
+            // Hypervisors map aligned guest addresses aligned. A ring that is mapped otherwise is refused here, before an
+            // access to it faults.
             let aligned = |at: *mut u8, to: usize| (at as usize).is_multiple_of(to);
             (aligned(place.table, 8) && aligned(place.available, 2) && aligned(place.used, 4))
                 .then_some(place)

@@ -17,7 +17,7 @@ const MESSAGES: u64 = 64;
 /// One connection; gives the number of messages.
 pub(crate) fn case(daemon: &Daemon, random: &mut Random) -> Result<u64, Loss> {
     let peer = Peer::connect(daemon)?;
-    // Answers are nobody's: the daemon may fill the socket, and must end all the same.
+    // Nobody reads the answers here: the daemon may fill the socket, and must end the connection all the same.
     let count = 1 + random.below(MESSAGES);
     for number in 0..count {
         let request = number_of(random);

@@ -44,7 +44,7 @@ fn receive(daemon: &Daemon, guest: &Guest, number: u64) -> Result<(), Loss> {
     offer(guest, 0);
     let start = Instant::now();
     while guest.word(USED + 2) == 0 {
-        // What comes before the device has found the new guest is nobody's.
+        // No guest gets a frame that comes before the device has found the new guest.
         daemon.wire.send(&Wire::frame(number));
         if start.elapsed() > PATIENCE {
             return Err("a frame for the guest was lost".to_owned());
