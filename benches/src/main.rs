@@ -41,7 +41,7 @@ const GROUPS: [Group; 13] = [
     ("frames", SEVERAL, frames::all),
     ("slices", SEVERAL, slices::all),
     ("forms", SEVERAL, forms::all),
-    ("threads", 1, threads::all),
+    ("threads", SEVERAL, threads::all),
     ("gso", 1, gso::all),
     ("forward", 1, forward::all),
     ("scale", 1, scale::all),

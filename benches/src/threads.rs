@@ -14,13 +14,13 @@ use nix::unistd::read;
 use tap_plumb::{Backend, Offload, Threads};
 
 use crate::frontend::{Clock, Device};
-use crate::measure::{Cost, ROUNDS, compare, compare_waits, least, least_of, timed};
+use crate::measure::{Cost, ROUNDS_APART, compare, compare_waits, least, least_of, timed};
 use crate::report::{Bound, MICROSECONDS, Report};
 use crate::rig::{HELD, OTHER, Outcome, Rig, WORKER, config, pin, room, send, socket_to};
 
 const LEN: usize = 1514;
 /// Rounds of latencies, which have no fastest turns to be measured by: a wake-up may come early as well as late.
-const WAIT_ROUNDS: usize = 61;
+const WAIT_ROUNDS: usize = 41;
 /// Frames of one latency figure, one at a time.
 const SAMPLES: usize = 200;
 /// Of each turn.
@@ -46,7 +46,7 @@ fn full_queue(report: &mut Report) -> Outcome<()> {
             timed(|| (0..HELD).for_each(|_| assert_eq!(read(&rig.backend, buffer), Ok(LEN))))
         }))
     };
-    let result = compare(ROUNDS, &mut ours, &mut bare);
+    let result = compare(ROUNDS_APART, &mut ours, &mut bare);
     report.line("threads.receive", &result, HELD, "read", Bound::AtMost(1.15));
     contenders.into_iter().try_for_each(Receiver::stop)
 }

@@ -13,7 +13,7 @@ use crate::measure::{Comparison, Costs, alternate, least_of};
 use crate::report::{Bound, Report, Unit};
 use crate::rig::Outcome;
 
-const ROUNDS: usize = 15;
+const ROUNDS: usize = 25;
 /// Of each turn.
 const TRIES: usize = 4;
 const GIGABITS: Unit = Unit { name: "Gbit/s", of_cost: |seconds| 8.0 / seconds };
