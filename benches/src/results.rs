@@ -32,8 +32,8 @@ pub fn markdown(report: &Report) -> String {
         let _ = writeln!(text, "| {name} | {fact} |");
     }
     text += "\nEach ratio is of two things measured alternately in one run, of the fastest tenth of their turns (latencies: of the\n\
-             median round). Frames both ways, threads and the attach are the median of five processes. Beside it the least and the most of the\n\
-             rounds. A/A is the peer measured against itself in the same\n\
+             median round). Frames both ways, threads and the attach are the median of five processes. Beside a ratio stand the\n\
+             least and the most of the rounds. A/A is the peer measured against itself in the same\n\
              rounds; where it is off by more than one per cent, the figure is unsteady, and its bound does not count. The ones on\n\
              two queues count where two threads of bare calls gain as much (`.bare`). Ratios of time, calls and memory are the\n\
              better the smaller, those of `Gbit/s` and of queues the greater.\n\n\
