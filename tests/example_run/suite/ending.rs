@@ -15,7 +15,7 @@ pub(crate) fn what_cannot_be_run_is_told_before_or_after_the_attach() {
     let wrong: [(&[&str], &str); 8] = [
         (&["--tap", "vm1"], "a command is missing"),
         (&["--tap", "vm1", "--", "SELF", "echo-words"], "write {fd} or {fds}"),
-        (&["--queues", "2", "--", "SELF", "echo-words", "{fd}"], "2 queues have as many descriptors"),
+        (&["--queues", "2", "--", "SELF", "echo-words", "{fd}"], "2 queues need a descriptor each"),
         (&["--header", "11", "--", "SELF", "echo-words", "{fd}"], "0, 10 or 12"),
         (&["--address", "192.0.2.1", "--", "SELF", "echo-words", "{fd}"], "192.0.2.1/24"),
         (&["--frob", "--", "SELF", "echo-words", "{fd}"], "--help lists the options"),
