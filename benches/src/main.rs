@@ -85,9 +85,15 @@ fn by_several(processes: usize, name: &str, report: &mut Report) -> Outcome<()> 
         }
         Ok(serde_json::from_slice(&output.stdout)?)
     };
-    let mut measured = (0..processes).map(|_| measure()).collect::<Outcome<Vec<_>>>()?;
-    while measured.iter().all(|figures| !figures.is_empty()) {
-        let same = measured.iter_mut().map(|figures| figures.remove(0)).collect();
+    let measured = (0..processes).map(|_| measure()).collect::<Outcome<Vec<_>>>()?;
+    let named = |figures: &Vec<Figure>| -> Vec<_> {
+        figures.iter().map(|figure| (figure.name.clone(), figure.peer.clone())).collect()
+    };
+    if measured.iter().any(|figures| named(figures) != named(&measured[0])) {
+        return Err(format!("the processes differ in what they measured of {name}").into());
+    }
+    for at in 0..measured[0].len() {
+        let same = measured.iter().map(|figures| figures[at].clone()).collect();
         report.add(Figure::median(same).ok_or("no process measured")?);
     }
     Ok(())
