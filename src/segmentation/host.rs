@@ -7,7 +7,8 @@ use super::segments::Segmentation;
 use crate::memory::FrameMemory;
 use crate::wire::headers::tcp;
 use crate::wire::{
-    Checksum, GsoKind, HeaderBytes, Layout, Offload, RejectReason, Request, checksum_field, put_right, virtio,
+    Checksum, GsoKind, HeaderBytes, Layout, Offload, RejectReason, Request, SegmentRequest, checksum_field,
+    put_right, virtio,
 };
 
 /// Headers of this many bytes are put right for the host; a frame with longer ones is cut in software.
@@ -25,6 +26,21 @@ impl OwnBytes {
     #[inline]
     pub fn new() -> Self {
         Self([0; virtio::LONGEST + HEADERS])
+    }
+
+    /// A frame whose bytes before `rest` are here, behind a header of `vnet_len` bytes. Both are 0 where there is no header.
+    #[inline(always)]
+    fn behind(
+        &mut self,
+        header: [u8; virtio::FIELDS],
+        vnet_len: usize,
+        rest: usize,
+        asked: HostCapabilities,
+    ) -> Prepared<'_> {
+        let start = virtio::LONGEST - vnet_len;
+        // A length that is known when it is compiled needs no `memcpy`. The longer form's last two bytes are 0 already.
+        self.0[start..start + virtio::FIELDS].copy_from_slice(&header);
+        Prepared::Whole { own: &self.0[start..virtio::LONGEST + rest], rest, asked }
     }
 }
 
@@ -64,12 +80,8 @@ impl HostCapabilities {
         self.0 & Self::CHECKSUM != 0
     }
 
-    /// Whether it cuts frames of this kind. Linux cuts datagrams into IP fragments only for old senders, and has no header
-    /// type for these tunnels.
-    fn cuts(self, kind: GsoKind) -> bool {
-        self.0 & Self::cutting(kind).0 != 0
-    }
-
+    /// Cutting frames of this kind. Linux cuts datagrams into IP fragments only for old senders, and has no header type for
+    /// these tunnels.
     fn cutting(kind: GsoKind) -> Self {
         Self(match kind {
             GsoKind::Tcp4 => Self::TCP4,
@@ -105,7 +117,7 @@ pub(crate) enum Prepared<'o> {
 /// Checks `request` against the frame, and says how the frame is to go out behind a header of `vnet_len` bytes: 0, 10 or 12.
 ///
 /// For a frame that is left to software, only [`carve`](super::carve()) checks the request.
-#[inline(never)]
+#[inline(always)]
 pub(crate) fn prepare<'o>(
     memory: &FrameMemory<'_>,
     request: &Request,
@@ -113,32 +125,44 @@ pub(crate) fn prepare<'o>(
     host: HostCapabilities,
     own: &'o mut OwnBytes,
 ) -> Result<Prepared<'o>, RejectReason> {
-    let bytes = &mut own.0;
-    let (header, rest, asked) = match (&request.segments, request.checksum) {
-        (None, _) if request.ipv4_checksum => return Ok(Prepared::Software),
-        (None, Checksum::Complete) => ([0; virtio::LONGEST], 0, HostCapabilities::NONE),
+    match (&request.segments, request.checksum) {
+        (None, _) if request.ipv4_checksum => Ok(Prepared::Software),
+        (None, Checksum::Complete) => {
+            Ok(own.behind([0; virtio::FIELDS], vnet_len, 0, HostCapabilities::NONE))
+        }
         (None, Checksum::Partial { start, offset }) if host.completes() && is_near(start, offset) => {
             checksum_field(memory.len(), start, offset)?;
-            (virtio::for_checksum(request.checksum), 0, HostCapabilities(HostCapabilities::CHECKSUM))
+            let asked = HostCapabilities(HostCapabilities::CHECKSUM);
+            Ok(own.behind(virtio::for_checksum(request.checksum), vnet_len, 0, asked))
         }
         (Some(segments), checksum) if host != HostCapabilities::NONE => {
-            let filled = virtio::LONGEST + memory.copy_front(&mut bytes[virtio::LONGEST..]);
-            let headers = &mut bytes[virtio::LONGEST..filled];
-            let (layout, size) = match segments.check(checksum, &HeaderBytes::new(headers, memory.len())) {
-                Err(RejectReason::HeadersTooLong) => return Ok(Prepared::Software),
-                checked => checked?,
-            };
-            let Some((header, asked)) = header_for(headers, &layout, size, host) else {
-                return Ok(Prepared::Software);
-            };
-            put_right(headers, &layout);
-            (header, layout.headers_end, asked)
+            prepare_segments(memory, segments, checksum, vnet_len, host, own)
         }
-        _ => return Ok(Prepared::Software),
+        _ => Ok(Prepared::Software),
+    }
+}
+
+/// [`prepare`] for a frame that is to be cut. Kept apart, so that its size burdens nobody else.
+#[inline(never)]
+fn prepare_segments<'o>(
+    memory: &FrameMemory<'_>,
+    segments: &SegmentRequest,
+    checksum: Checksum,
+    vnet_len: usize,
+    host: HostCapabilities,
+    own: &'o mut OwnBytes,
+) -> Result<Prepared<'o>, RejectReason> {
+    let filled = memory.copy_front(&mut own.0[virtio::LONGEST..]);
+    let headers = &mut own.0[virtio::LONGEST..][..filled];
+    let (layout, size) = match segments.check(checksum, &HeaderBytes::new(headers, memory.len())) {
+        Err(RejectReason::HeadersTooLong) => return Ok(Prepared::Software),
+        checked => checked?,
     };
-    let start = virtio::LONGEST - vnet_len;
-    bytes[start..virtio::LONGEST].copy_from_slice(&header[..vnet_len]);
-    Ok(Prepared::Whole { own: &bytes[start..virtio::LONGEST + rest], rest, asked })
+    let Some((header, asked)) = header_for(headers, &layout, size, host) else {
+        return Ok(Prepared::Software);
+    };
+    put_right(headers, &layout);
+    Ok(own.behind(header, vnet_len, layout.headers_end, asked))
 }
 
 /// Whether the kernel takes a checksum at this place: it counts from the start of its own buffer, in 16 bits.
@@ -152,18 +176,19 @@ fn header_for(
     layout: &Layout,
     size: usize,
     host: HostCapabilities,
-) -> Option<([u8; virtio::LONGEST], HostCapabilities)> {
+) -> Option<([u8; virtio::FIELDS], HostCapabilities)> {
     let count = Segmentation::new(*layout, size).count;
     if count == 1 {
         let header = virtio::for_segments(layout, size, 1, false).filter(|_| host.completes())?;
         return Some((header, HostCapabilities(HostCapabilities::CHECKSUM)));
     }
-    if !host.cuts(layout.kind) || layout.kind.is_tcp() && size < SMALLEST_TCP_SEGMENT {
+    let cutting = HostCapabilities::cutting(layout.kind);
+    if host.0 & cutting.0 == 0 || layout.kind.is_tcp() && size < SMALLEST_TCP_SEGMENT {
         return None;
     }
     let reduced = layout.kind.is_tcp() && headers[layout.transport + tcp::FLAGS] & tcp::CWR != 0;
     let header = virtio::for_segments(layout, size, count, reduced)?;
-    Some((header, HostCapabilities::cutting(layout.kind)))
+    Some((header, cutting))
 }
 
 #[cfg(test)]

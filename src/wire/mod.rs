@@ -21,6 +21,6 @@ pub(crate) use layout::{HeaderBytes, Layout};
 pub use offload::Offload;
 pub use reject::RejectReason;
 pub use request::Checksum;
-pub(crate) use request::Request;
+pub(crate) use request::{Request, SegmentRequest};
 pub(crate) use unfinished::suspect;
 pub(crate) use whole::{length, put_ipv4_checksum, put_right};

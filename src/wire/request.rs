@@ -91,7 +91,8 @@ impl SegmentRequest {
     }
 }
 
-#[inline]
+// Behind a call that copies 64 KiB, a function that is called by one that is called costs some 40 ns.
+#[inline(always)]
 fn check_stated(
     gso: &Gso,
     checksum: Checksum,

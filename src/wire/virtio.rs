@@ -73,12 +73,12 @@ impl VirtioHeader {
         }
     }
 
-    fn to_bytes(self) -> [u8; LONGEST] {
+    fn to_bytes(self) -> [u8; FIELDS] {
         let [hl, hh] = self.header_len.to_le_bytes();
         let [sl, sh] = self.segment_size.to_le_bytes();
         let [cl, ch] = self.checksum_start.to_le_bytes();
         let [ol, oh] = self.checksum_offset.to_le_bytes();
-        [self.flags, self.kind, hl, hh, sl, sh, cl, ch, ol, oh, 0, 0]
+        [self.flags, self.kind, hl, hh, sl, sh, cl, ch, ol, oh]
     }
 
     #[inline]
@@ -130,9 +130,9 @@ pub(crate) fn interpret(
 
 /// The header that asks the kernel to complete a checksum.
 #[inline]
-pub(crate) fn for_checksum(checksum: Checksum) -> [u8; LONGEST] {
+pub(crate) fn for_checksum(checksum: Checksum) -> [u8; FIELDS] {
     match checksum {
-        Checksum::Complete => [0; LONGEST],
+        Checksum::Complete => [0; FIELDS],
         Checksum::Partial { start, offset } => VirtioHeader {
             flags: NEEDS_CHECKSUM,
             checksum_start: start,
@@ -149,7 +149,7 @@ pub(crate) fn for_checksum(checksum: Checksum) -> [u8; LONGEST] {
 /// The pseudo-header sum must stand in the checksum field. A single segment is left out of segmentation: the kernel
 /// drops some frames that are marked and need no cutting.
 #[inline]
-pub(crate) fn for_segments(layout: &Layout, size: usize, count: u32, reduced: bool) -> Option<[u8; LONGEST]> {
+pub(crate) fn for_segments(layout: &Layout, size: usize, count: u32, reduced: bool) -> Option<[u8; FIELDS]> {
     let mut header = VirtioHeader {
         flags: NEEDS_CHECKSUM,
         checksum_start: u16::try_from(layout.transport).ok()?,
@@ -167,14 +167,14 @@ pub(crate) fn for_segments(layout: &Layout, size: usize, count: u32, reduced: bo
 
 #[inline]
 fn kernel_kind(kind: GsoKind, count: u32) -> Option<u8> {
-    match kind {
-        GsoKind::Tcp4 => Some(KIND_TCP4),
-        GsoKind::Tcp6 => Some(KIND_TCP6),
-        GsoKind::Udp4Datagrams | GsoKind::Udp6Datagrams if count <= MOST_DATAGRAMS => {
-            Some(KIND_UDP_DATAGRAMS)
-        }
-        // Linux cuts datagrams into IP fragments only for old senders, and has no header type for these tunnels.
-        _ => None,
+    // Linux cuts datagrams into IP fragments only for old senders, and has no header type for these tunnels.
+    if kind.is_tunnel() || kind.is_fragments() {
+        return None;
+    }
+    match (kind.is_tcp(), kind.outer_is_ipv6()) {
+        (true, false) => Some(KIND_TCP4),
+        (true, true) => Some(KIND_TCP6),
+        _ => (count <= MOST_DATAGRAMS).then_some(KIND_UDP_DATAGRAMS),
     }
 }
 
