@@ -42,7 +42,7 @@ const GROUPS: [Group; 13] = [
     ("slices", SEVERAL, slices::all),
     ("forms", SEVERAL, forms::all),
     ("threads", SEVERAL, threads::all),
-    ("gso", 1, gso::all),
+    ("gso", SEVERAL, gso::all),
     ("forward", 1, forward::all),
     ("scale", 1, scale::all),
     ("queues", 1, queues::all),

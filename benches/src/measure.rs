@@ -89,14 +89,15 @@ impl Comparison {
         }
     }
 
-    /// Of the median round, for a wait: the machine may shorten one as well as lengthen it.
-    fn of_medians(subject: &Costs, peer: &Costs) -> Self {
+    /// The same of the median round, where the machine may take something off as well as add to it.
+    pub fn of_medians(subject: &Costs, peer: &Costs, control: &Costs) -> Self {
         let ratios = by_round(subject, peer);
+        let twice = if peer.0.len() == 2 { peer } else { control };
         Self {
             cost: median(subject.by_round()),
             spread: spread(&ratios),
             ratio: median(ratios),
-            control: median(peer.0[0].iter().zip(&peer.0[1]).map(|(one, other)| one / other).collect()),
+            control: median(twice.0[0].iter().zip(&twice.0[1]).map(|(one, other)| one / other).collect()),
             inverted: false,
             unsteady: false,
         }
@@ -158,7 +159,7 @@ pub fn compare_waits<const N: usize>(
     peer: Arm<'_, N>,
 ) -> [Comparison; N] {
     let [subject, peer] = in_turns(rounds, subject, peer);
-    std::array::from_fn(|part| Comparison::of_medians(&subject[part], &peer[part]))
+    std::array::from_fn(|part| Comparison::of_medians(&subject[part], &peer[part], &peer[part]))
 }
 
 fn in_turns<const N: usize>(rounds: usize, subject: Arm<'_, N>, peer: Arm<'_, N>) -> [[Costs; N]; 2] {

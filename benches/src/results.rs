@@ -31,8 +31,9 @@ pub fn markdown(report: &Report) -> String {
     for (name, fact) in facts {
         let _ = writeln!(text, "| {name} | {fact} |");
     }
-    text += "\nEach ratio is of two things measured alternately in one run, of the fastest tenth of their turns (latencies: of the\n\
-             median round). Frames both ways, threads and the attach are the median of five processes. Beside a ratio stand the\n\
+    text += "\nEach ratio is of two things measured alternately in one run, of the fastest tenth of their turns (latencies and\n\
+             processor time: of the median round). Frames both ways, threads, `gso.*` and the attach are the median of five\n\
+             processes. Beside a ratio stand the\n\
              least and the most of the rounds. A/A is the peer measured against itself in the same\n\
              rounds; where it is off by more than one per cent, the figure is unsteady, and its bound does not count. The ones on\n\
              two queues count where two threads of bare calls gain as much (`.bare`). Ratios of time, calls and memory are the\n\

@@ -20,7 +20,7 @@ use crate::rig::{HELD, OTHER, Outcome, Rig, WORKER, config, pin, room, send, soc
 
 const LEN: usize = 1514;
 /// Rounds of latencies, which have no fastest turns to be measured by: a wake-up may come early as well as late.
-const WAIT_ROUNDS: usize = 61;
+const WAIT_ROUNDS: usize = 121;
 /// Frames of one latency figure, one at a time.
 const SAMPLES: usize = 200;
 /// Of each turn.
