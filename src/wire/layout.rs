@@ -148,7 +148,7 @@ impl Layout {
 
     /// TCP over IPv4 without tags, IP options and anything unusual, recognised by one branch: what guests send most.
     #[inline]
-    pub fn plain_tcp4(kind: GsoKind, headers: &HeaderBytes<'_>) -> Option<Self> {
+    fn plain_tcp4(kind: GsoKind, headers: &HeaderBytes<'_>) -> Option<Self> {
         let bytes: &[u8; PLAIN_TCP4] = headers.bytes.first_chunk()?;
         let word = |at: usize| u16::from_be_bytes([bytes[at], bytes[at + 1]]);
         let (network, transport) = (ethernet::LEN, ethernet::LEN + ipv4::LEN);

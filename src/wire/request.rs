@@ -98,31 +98,8 @@ fn check_stated(
     checksum: Checksum,
     headers: &HeaderBytes<'_>,
 ) -> Result<(Layout, usize), RejectReason> {
-    let size = gso.segment_payload()?;
-    let layout = match Layout::plain_tcp4(gso.kind, headers) {
-        // A statement that agrees with such headers holds in itself.
-        Some(layout) if compare(gso, &layout).is_ok() => layout,
-        _ => read_stated(gso, headers)?,
-    };
-    match checksum {
-        Checksum::Partial { start, offset } if !layout.is_checksum(start, offset) => {
-            Err(RejectReason::ChecksumPlace)
-        }
-        Checksum::Complete if layout.routed => Err(RejectReason::SourceRouted),
-        _ => Ok((layout, size)),
-    }
-}
-
-/// Checks a statement in itself, then reads the headers, and compares. Kept apart: the usual frame passes it by.
-#[inline(never)]
-fn read_stated(gso: &Gso, headers: &HeaderBytes<'_>) -> Result<Layout, RejectReason> {
     gso.check_layout(headers.frame_len)?;
     let layout = Layout::read(gso.kind, headers)?;
-    compare(gso, &layout).map(|()| layout)
-}
-
-#[inline]
-fn compare(gso: &Gso, layout: &Layout) -> Result<(), RejectReason> {
     if layout.network != usize::from(gso.network_offset) {
         return Err(RejectReason::NetworkOffset);
     }
@@ -132,7 +109,13 @@ fn compare(gso: &Gso, layout: &Layout) -> Result<(), RejectReason> {
     if layout.headers_end != usize::from(gso.header_len) {
         return Err(RejectReason::HeaderLength);
     }
-    Ok(())
+    match checksum {
+        Checksum::Partial { start, offset } if !layout.is_checksum(start, offset) => {
+            Err(RejectReason::ChecksumPlace)
+        }
+        Checksum::Complete if layout.routed => Err(RejectReason::SourceRouted),
+        _ => Ok((layout, gso.segment_payload()?)),
+    }
 }
 
 #[inline]
