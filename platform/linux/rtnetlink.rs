@@ -282,9 +282,12 @@ mod tests {
 
     #[test]
     fn an_attribute_of_no_length_ends_the_list() {
-        for bytes in [&[0_u8, 0, 1, 0][..], &[3, 0, 1, 0], &[8, 0, 1, 0, 9], &[4]] {
-            assert_eq!(Attributes(bytes).count(), 0, "{bytes:?}");
+        // Lengths and kinds stand in the order of the machine's bytes.
+        let attribute = |len: u16, kind: u16| [len.to_ne_bytes(), kind.to_ne_bytes()].concat();
+        for bytes in [attribute(0, 1), attribute(3, 1), [attribute(8, 1), vec![9]].concat(), vec![4]] {
+            assert_eq!(Attributes(&bytes).count(), 0, "{bytes:?}");
         }
-        assert_eq!(Attributes(&[4, 0, 1, 0, 5, 0, 2, 0, 9]).count(), 2);
+        let whole = [attribute(4, 1), attribute(5, 2), vec![9]].concat();
+        assert_eq!(Attributes(&whole).count(), 2);
     }
 }

@@ -198,7 +198,12 @@ fn signals_do_not_disturb_the_threads() {
     // Signals come to any thread of the process, and would wake those of other tests: this one has a process of its own.
     const ALONE: &str = "TAP_PLUMB_SIGNALS_ALONE";
     if std::env::var_os(ALONE).is_none() {
-        let mut test = std::process::Command::new(std::env::current_exe().unwrap());
+        // An emulated program cannot be started as it is: its emulator is, with the words before its own.
+        let emulator = std::env::var("TAP_PLUMB_EMULATOR").unwrap_or_default();
+        let this = std::env::current_exe().unwrap().into_os_string();
+        let mut words = emulator.split_whitespace().map(Into::into).chain([this]);
+        let mut test = std::process::Command::new(words.next().unwrap());
+        test.args(words);
         let name = "threads_receive::signals_do_not_disturb_the_threads";
         let output = test.args(["--exact", name, "--nocapture"]).env(ALONE, "1").output().unwrap();
         let text = String::from_utf8_lossy(&output.stdout);

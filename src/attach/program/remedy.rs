@@ -77,9 +77,13 @@ fn interpreter(path: &Path) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::CString;
     use std::fs;
+    use std::os::unix::ffi::OsStrExt;
     use std::path::PathBuf;
-    use std::process::Command;
+
+    use nix::errno::Errno;
+    use nix::unistd::execv;
 
     use super::*;
 
@@ -117,8 +121,11 @@ mod tests {
         ];
         for (path, word) in cases {
             // A process that another test is starting holds the file open for writing for a moment.
-            let error = std::iter::repeat_with(|| Command::new(&path).spawn().expect_err("it cannot run"))
-                .find(|error| error.raw_os_error() != Some(libc::ETXTBSY))
+            // Not spawned: an emulated process does not learn that its child cannot run.
+            let name = CString::new(path.as_os_str().as_bytes()).unwrap();
+            let error = std::iter::repeat_with(|| execv(&name, &[&name]).expect_err("it cannot run"))
+                .find(|error| *error != Errno::ETXTBSY)
+                .map(io::Error::from)
                 .unwrap();
             let remedy = of(&path, &error);
             assert!(remedy.contains(word), "{}: {error}: {remedy:?}", path.display());
