@@ -69,6 +69,16 @@ pub(super) fn of_claim(source: &io::Error, name: &[u8]) -> &'static str {
     }
 }
 
+/// Making an interface outlive its descriptors.
+pub(super) fn of_persist(source: &io::Error) -> &'static str {
+    match source.raw_os_error() {
+        Some(libc::EINVAL) => {
+            "this user namespace has no such user or group: give one that /proc/self/uid_map or gid_map shows"
+        }
+        _ => "",
+    }
+}
+
 /// A setting of the interface.
 pub(crate) fn of_setting(setting: Setting, source: &io::Error) -> &'static str {
     let v6 = matches!(setting, Setting::Address(IpAddr::V6(_)));
@@ -167,6 +177,11 @@ mod tests {
         let with = |permission: &'static str| [&common[..], &[(libc::EPERM, permission)]].concat();
         check("TUNSETIFF", &with("or a persistent TAP"), |error| of_claim(error, b"no such one"));
         check("TUNSETIFF", &with("not made for this user"), |error| of_claim(error, b"lo"));
+    }
+
+    #[test]
+    fn an_owner_that_is_not_mapped_has_a_remedy() {
+        check("TUNSETOWNER", &[(libc::EINVAL, "user namespace")], of_persist);
     }
 
     #[test]

@@ -168,6 +168,10 @@ pub(crate) fn a_persistent_tap_is_somebodys() {
         assert!(shown.contains(words), "{words}: {shown}");
     }
     ip("link del stay0");
+    if !is_root_of_the_machine() {
+        let error = Config::new().name("stay1").persistent(Some(1234), None).attach().unwrap_err();
+        assert!(error.to_string().contains("user namespace"), "{error}");
+    }
 }
 
 pub(crate) fn the_holder_is_not_looked_for_when_it_is_not_to_be() {
