@@ -60,10 +60,10 @@ pub(super) fn persist(fd: BorrowedFd<'_>, owner: Owner) -> Result<(), AttachErro
     ];
     for (value, call, request) in steps {
         let Some(value) = value else { continue };
-        let name = netdev::name(fd).map_or_else(|_| "the descriptor".to_owned(), |name| name.to_string());
         call.call(fd, value).map_err(|source| {
-            let remedy = remedy::of_persist(&source);
-            AttachError::Request { request, object: name, remedy, source }
+            let object =
+                netdev::name(fd).map_or_else(|_| "the descriptor".to_owned(), |name| name.to_string());
+            AttachError::Request { request, object, remedy: remedy::of_persist(&source), source }
         })?;
     }
     Ok(())

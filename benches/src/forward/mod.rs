@@ -67,11 +67,12 @@ fn tell(results: &Results, report: &mut Report) {
         ("forward.plain", OURS_PLAIN, SEED, "poll+read+write", Bound::None),
     ];
     for (name, subject, peer, peer_name, bound) in pairs {
-        let [time, processor] = [0, 1].map(|part| [subject, peer, subject].map(|of| &results[of][part]));
-        let time = Comparison::of(time[0], time[1], time[2]).inverted();
+        let [[time, processor], [peer_time, peer_processor]] =
+            [subject, peer].map(|of| results[of].each_ref());
+        let throughput = Comparison::of(time, peer_time, time).inverted();
         // How many frames a wake-up finds decides on the least processor time, and that is a matter of luck.
-        let processor = Comparison::of_medians(processor[0], processor[1], processor[2]);
-        report.line_in(GIGABITS, name, &time, 1, peer_name, bound);
+        let processor = Comparison::of_medians(processor, peer_processor, processor);
+        report.line_in(GIGABITS, name, &throughput, 1, peer_name, bound);
         report.line_in(CPU, &format!("{name}.cpu"), &processor, 1, peer_name, Bound::None);
     }
 }

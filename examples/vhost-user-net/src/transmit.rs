@@ -138,9 +138,9 @@ impl Transmit<'_> {
         }
         self.slices[from] = RawSlice::new(header.0.as_mut_ptr(), header_len.min(bytes));
         // To resume a frame after 0 segments is to send it. One call serves both cases, so the compiler can inline it into
-        // the loop. SAFETY: the first slice is the header, which lives and is not touched until the call returns. The others
-        // lie in regions of guest memory, which the ring's batch keeps mapped, readable and writable; Rust has no reference
-        // into it.
+        // the loop.
+        // SAFETY: the first slice is the header, which lives and is not touched until the call returns. The others lie in
+        // regions of guest memory, which the ring's batch keeps mapped, readable and writable; Rust has no reference into it.
         let sent = unsafe { session.resume_raw_with_header(&self.slices[from..], header_len, ring.sent()) };
         ring.set_sent(0);
         match sent {

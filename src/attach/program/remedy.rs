@@ -120,9 +120,9 @@ mod tests {
             (make("within", "", 0o755).join("it"), "no directory"),
         ];
         for (path, word) in cases {
-            // A process that another test is starting holds the file open for writing for a moment.
-            // Not spawned: an emulated process does not learn that its child cannot run.
             let name = CString::new(path.as_os_str().as_bytes()).unwrap();
+            // Not spawned: an emulated process does not learn that its child cannot run. Again after `ETXTBSY`: a process that
+            // another test is starting holds the file open for writing for a moment.
             let error = std::iter::repeat_with(|| execv(&name, &[&name]).expect_err("it cannot run"))
                 .find(|error| *error != Errno::ETXTBSY)
                 .map(io::Error::from)
